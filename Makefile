@@ -1,0 +1,59 @@
+# `make test` and `make demo` install what they need first: system packages that are missing, then .venv by hash.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Errors only: setuptools warns about every editable install.
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+INSTALLED := $(VENV)/.installed
+PYTEST_ARGS ?=
+
+# A Docker Engine of the demo's own needs root.
+AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+.PHONY: help demo test lint format bench lock clean system install
+
+help: ## what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: install ## the whole loop on this machine: a container falls sick and is healed
+	@$(AS_ROOT) $(BIN)/hemostat demo
+
+test: lint ## everything CI runs: lint, types, architecture, tests
+	@$(BIN)/pytest $(PYTEST_ARGS)
+
+lint: install ## ruff, mypy, import contracts
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+format: install ## rewrite the code in house style
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: install ## the figures in the docs, measured again
+	@$(BIN)/python -m bench
+
+lock: install ## constraints.txt anew; run it with the oldest supported Python
+	@head -n 2 constraints.txt > constraints.new
+	@$(BIN)/pip-compile --quiet --upgrade --generate-hashes --no-header --strip-extras --allow-unsafe \
+	    --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
+	    --extra dev --extra embedded --all-build-deps --output-file - pyproject.toml >> constraints.new
+	@mv constraints.new constraints.txt
+
+clean: ## remove what the targets above made
+	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+install: $(INSTALLED)
+
+system:
+	@PYTHON="$(PYTHON)" deploy/install-system-packages
+
+$(INSTALLED): pyproject.toml constraints.txt | system
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "HemoStat needs Python 3.11 or newer; name one with make PYTHON=…")'
+	@[ -x $(BIN)/pip ] || $(PYTHON) -m venv --clear $(VENV)
+	@$(PIP) install --require-hashes --requirement constraints.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
