@@ -1,0 +1,75 @@
+"""Every error HemoStat raises on purpose, as one small tree.
+
+A refusal is not an error: what may not happen is a value (``bridge.model.refusal``). A message says what
+was tried, on what, and what came back; it never holds a secret or a whole foreign body.
+
+    BridgeError
+    ├── SettingsError(problems)      the configuration is wrong: exit 2, or the old one stays in force
+    ├── PayloadError(where)          the webhook's body is wrong: 400, final
+    ├── StoreBusy(owner)             another bridge holds the embedded store: exit 2
+    ├── ClaimLost                    somebody else owns the incident now: stop at once, touch nothing
+    └── EdgeError(edge)
+        ├── EdgeUnavailable          away, slow or overloaded: may be tried again
+        └── EdgeRejected             answered "no": trying again will not help
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class BridgeError(Exception):
+    """Root of all errors raised on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a configuration file. ``line`` counts from 1, 0 means no line (environment, flag)."""
+
+    path: str
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        where = f"line {self.line}: " if self.line else ""
+        return f"{where}{self.path}: {self.message}" if self.path else f"{where}{self.message}"
+
+
+class SettingsError(BridgeError):
+    """The configuration cannot be used; holds every problem found, not just the first."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(str(problem) for problem in problems))
+
+
+class PayloadError(BridgeError):
+    """The webhook's body cannot be accepted, now or ever. ``str()`` is one line that says where and why."""
+
+
+class StoreBusy(BridgeError):
+    """Another process owns the embedded store's directory."""
+
+
+class ClaimLost(BridgeError):
+    """The incident is no longer ours: its lease ran out and another worker may hold it."""
+
+
+class EdgeError(BridgeError):
+    """Something outside did not do what was asked. ``edge`` is the closed name of the neighbour."""
+
+    def __init__(self, edge: str, message: str) -> None:
+        self.edge = edge
+        super().__init__(f"{edge}: {message}")
+
+
+class EdgeUnavailable(EdgeError):
+    """Away, too slow, or overloaded: the same call may work later."""
+
+
+class EdgeRejected(EdgeError):
+    """The neighbour understood and refused; ``status`` is its HTTP status, 0 where there is none."""
+
+    def __init__(self, edge: str, message: str, status: int = 0) -> None:
+        self.status = status
+        super().__init__(edge, message)

@@ -1,0 +1,66 @@
+"""An alert as Alertmanager tells it, and what its labels say about the thing that is sick."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class AlertStatus(StrEnum):
+    """The two statuses of Alertmanager's webhook v4."""
+
+    FIRING = "firing"
+    RESOLVED = "resolved"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """One alert of a webhook.
+
+    ``fingerprint`` is Alertmanager's hash over the labels. ``ends_at`` is ``None`` while the alert fires (the
+    wire says year 1). All text is untrusted. Source: Alertmanager webhook v4.
+    """
+
+    fingerprint: str
+    status: AlertStatus
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    starts_at: datetime
+    ends_at: datetime | None = None
+    generator_url: str = ""
+
+    @property
+    def name(self) -> str:
+        """The ``alertname`` label; Alertmanager does not require one."""
+        return self.labels.get("alertname", "")
+
+
+class SubjectKind(StrEnum):
+    """By which kind of label an alert names what is sick."""
+
+    CONTAINER = "container"
+    CONTAINER_ID = "id"
+    SERVICE = "service"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What an alert's labels name, before Docker was asked whether it exists.
+
+    ``host`` is ``""`` where no label says it (then the single configured host is meant). ``container_id`` is
+    a hint that may accompany a name. ``looked_at`` lists the labels that were looked for, for the escalation
+    text when nothing was found.
+    """
+
+    kind: SubjectKind
+    host: str = ""
+    name: str = ""
+    container_id: str = ""
+
+    @property
+    def key(self) -> str:
+        """One string per subject: incidents of the same subject join."""
+        return f"{self.kind}/{self.host}/{self.name or self.container_id}"

@@ -1,0 +1,238 @@
+"""An incident: everything that is wrong with one target now, from its first alert to its outcome.
+
+The value is frozen; each method checks that the step is legal and returns the next value. The closed incident is
+the record. What is stored beside it (alerts, timeline) belongs to the journal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from bridge.model.alert import Subject
+from bridge.model.evidence import Evidence
+from bridge.model.refusal import GuardAnswer, Refusal
+from bridge.model.verdict import Action, Verdict
+
+
+class State(StrEnum):
+    """Where an incident stands. ``waiting`` is an open incident that will be looked at again."""
+
+    OPEN = "open"
+    WAITING = "waiting"
+    JUDGED = "judged"
+    RESERVED = "reserved"
+    ACTING = "acting"
+    VERIFYING = "verifying"
+    CLOSED = "closed"
+
+
+class Outcome(StrEnum):
+    """How an incident ended. ``healed`` may still become ``relapsed`` while it is watched."""
+
+    HEALED = "healed"
+    NOT_HEALED = "not_healed"
+    RELAPSED = "relapsed"
+    UNVERIFIED = "unverified"
+    REFUSED = "refused"
+    NO_ACTION = "no_action"
+    ESCALATED = "escalated"
+    RESOLVED = "resolved"
+    FAILED = "failed"
+
+
+LEGAL: dict[State, frozenset[State]] = {
+    State.OPEN: frozenset({State.WAITING, State.JUDGED, State.CLOSED}),
+    State.WAITING: frozenset({State.WAITING, State.JUDGED, State.CLOSED}),
+    State.JUDGED: frozenset({State.WAITING, State.JUDGED, State.RESERVED, State.CLOSED}),
+    State.RESERVED: frozenset({State.RESERVED, State.ACTING, State.CLOSED}),
+    State.ACTING: frozenset({State.ACTING, State.VERIFYING, State.CLOSED}),
+    State.VERIFYING: frozenset({State.VERIFYING, State.CLOSED}),
+    State.CLOSED: frozenset({State.CLOSED}),
+}
+"""Which state may follow which. Closed follows closed only when a watched repair relapses or its watch ends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What can be repaired: a container of a Docker host, known by its name. Budgets belong to the name."""
+
+    host: str
+    name: str
+
+    @property
+    def key(self) -> str:
+        """``host/name``."""
+        return f"{self.host}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What was decided, on what grounds, and what every guard said about it."""
+
+    verdict: Verdict
+    guards: tuple[GuardAnswer, ...]
+    refusals: tuple[Refusal, ...] = ()
+    would: Action | None = None
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the verdict is a repair that no guard refused."""
+        return self.verdict.action is not None and not self.refusals
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """What is about to be done, written before Docker is called, so that a crash can be settled by comparison.
+
+    ``stop_timeout_seconds`` bounds how long the old process may still be stopping after the call; ``was_running``
+    tells a half-done restart (stopped, never started) from a start that did not happen. ``failures`` counts calls
+    that Docker answered with an error or not at all.
+    """
+
+    action: Action
+    container_id: str
+    was_running: bool
+    started_at: datetime | None
+    restart_count: int
+    stop_timeout_seconds: float
+    token: int
+    at: datetime
+    failures: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repair:
+    """The action as carried out. ``settled`` says that a crash lay in between and the facts decided that it happened."""
+
+    action: Action
+    container_id: str
+    at: datetime
+    settled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What verification saw last. ``healthy_since``: since when every look found it well; ``None`` if the last did not."""
+
+    at: datetime
+    text: str
+    healthy_since: datetime | None = None
+    restart_count: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incident:
+    """One incident. Times are Redis' clock, aware UTC.
+
+    ``look_again_at`` says when a worker must come back to it; ``watch_until`` until when a healed target is
+    watched for a relapse; ``reconsider_at`` from when a re-sent alert of this incident may open a new one.
+    """
+
+    id: str
+    subject: Subject
+    opened_at: datetime
+    state: State = State.OPEN
+    updated_at: datetime | None = None
+    closed_at: datetime | None = None
+    outcome: Outcome | None = None
+    reason: str = ""
+    target: Target | None = None
+    evidence: Evidence | None = None
+    decision: Decision | None = None
+    token: int | None = None
+    intent: Intent | None = None
+    repair: Repair | None = None
+    finding: Finding | None = None
+    look_again_at: datetime | None = None
+    watch_until: datetime | None = None
+    reconsider_at: datetime | None = None
+    suspect: bool = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has an outcome."""
+        return self.state is State.CLOSED
+
+    def _to(self, state: State, now: datetime, **changes: object) -> Incident:
+        if state not in LEGAL[self.state]:
+            raise ValueError(f"incident {self.id}: {self.state} cannot become {state}")
+        fields: dict[str, object] = {"look_again_at": None, **changes}
+        return replace(self, state=state, updated_at=now, **fields)  # type: ignore[arg-type]
+
+    def found(self, target: Target) -> Incident:
+        """The same incident, its target now known."""
+        return replace(self, target=target)
+
+    def waiting(self, reason: str, *, now: datetime, seconds: float) -> Incident:
+        """Nothing can be decided yet; look again in ``seconds``."""
+        return self._to(State.WAITING, now, reason=reason, look_again_at=now + timedelta(seconds=seconds))
+
+    def judged(self, evidence: Evidence, decision: Decision, *, now: datetime) -> Incident:
+        """Evidence and decision are known; nothing has been promised to anybody."""
+        return self._to(
+            State.JUDGED, now, evidence=evidence, decision=decision, reason=decision.verdict.reason
+        )
+
+    def reserved(self, token: int, *, now: datetime) -> Incident:
+        """The budget is granted under this fencing token."""
+        return self._to(State.RESERVED, now, token=token)
+
+    def acting(self, intent: Intent, *, now: datetime) -> Incident:
+        """The intent is written; from here on a crash is settled by comparison, never repeated blindly."""
+        return self._to(State.ACTING, now, intent=intent)
+
+    def in_doubt(self, *, now: datetime, seconds: float, failed: bool = False) -> Incident:
+        """Whether it happened is not known yet; look again in ``seconds``. ``failed``: one more call went wrong."""
+        intent = self.intent
+        if intent is not None and failed:
+            intent = replace(intent, failures=intent.failures + 1)
+        return self._to(State.ACTING, now, intent=intent, look_again_at=now + timedelta(seconds=seconds))
+
+    def held_back(self, *, now: datetime, seconds: float) -> Incident:
+        """Granted, but Docker cannot be asked; the grant is kept and looked at again in ``seconds``."""
+        return self._to(State.RESERVED, now, look_again_at=now + timedelta(seconds=seconds))
+
+    def verifying(self, repair: Repair, *, now: datetime) -> Incident:
+        """The action happened; now see whether it helped."""
+        return self._to(State.VERIFYING, now, repair=repair)
+
+    def looked(self, finding: Finding, *, now: datetime, seconds: float) -> Incident:
+        """Verification is not finished; look again in ``seconds``."""
+        return self._to(State.VERIFYING, now, finding=finding, look_again_at=now + timedelta(seconds=seconds))
+
+    def closing(self, outcome: Outcome, reason: str, *, now: datetime, reconsider_at: datetime) -> Incident:
+        """The end, with its outcome and the reason in one sentence."""
+        return self._to(
+            State.CLOSED, now, outcome=outcome, reason=reason, closed_at=now, reconsider_at=reconsider_at
+        )
+
+    def watched(self, *, now: datetime, seconds: float, until: datetime) -> Incident:
+        """Closed as healed, and looked at again in ``seconds`` until the watch ends."""
+        return self._to(State.CLOSED, now, look_again_at=now + timedelta(seconds=seconds), watch_until=until)
+
+    def relapsed(self, reason: str, *, now: datetime) -> Incident:
+        """It had healed and fell sick again within the watch."""
+        return self._to(State.CLOSED, now, outcome=Outcome.RELAPSED, reason=reason, watch_until=None)
+
+    def settled_down(self, *, now: datetime) -> Incident:
+        """The watch is over and it stayed well."""
+        return self._to(State.CLOSED, now, watch_until=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One line for an incident's story, before it is written. ``event`` is a closed lower-case name."""
+
+    event: str
+    fields: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimelineEntry:
+    """One line of an incident's story as it was written, with the time the store gave it."""
+
+    at: datetime
+    event: str
+    fields: dict[str, str]

@@ -1,0 +1,54 @@
+"""Why something may not happen: a closed list, each reason also the label of ``hemostat_refusals_total``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Guards answer the first group, the budgets' script in Redis the second."""
+
+    NOT_OPTED_IN = "not_opted_in"
+    PROTECTED = "protected"
+    PAUSED = "paused"
+    MAINTENANCE = "maintenance"
+    OBSERVE_MODE = "observe_mode"
+    APPROVAL_REQUIRED = "approval_required"
+    ACTION_NOT_ALLOWED = "action_not_allowed"
+    TARGET_CHANGED = "target_changed"
+    STARTED_RECENTLY = "min_uptime"
+
+    TARGET_BUSY = "target_busy"
+    BREAKER_OPEN = "breaker_open"
+    RECENTLY_STARTED = "recently_started"
+    COOLDOWN = "cooldown"
+    TARGET_CAP = "target_cap"
+    HOST_CAP = "host_cap"
+    FLEET_CAP = "fleet_cap"
+    CLOCK_SKEW = "clock_skew"
+    STORE_UNSAFE = "store_unsafe"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """One "no". ``until`` is the instant from which it no longer holds; ``None`` where time alone won't help."""
+
+    reason: Reason
+    detail: str
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardAnswer:
+    """What one guard said, with the inputs it saw, so that a person can check it. Written for each guard."""
+
+    guard: str
+    inputs: dict[str, str]
+    refusal: Refusal | None = None
+
+    @property
+    def allowed(self) -> bool:
+        """Whether this guard had nothing against it."""
+        return self.refusal is None

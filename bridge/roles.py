@@ -1,0 +1,290 @@
+"""What the walk needs from outside, as Protocols: it knows these roles, never a vendor.
+
+Every method may raise ``EdgeUnavailable`` (try again later) or ``EdgeRejected`` (it said no); what else a method
+raises is named at the method. All times are aware UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from bridge.model.alert import Alert
+from bridge.model.evidence import ContainerFacts, EngineEvent, PastRepair, TextLine
+from bridge.model.incident import Entry, Incident, Target, TimelineEntry
+from bridge.model.policy import BreakerPolicy, Limits, TargetPolicy
+from bridge.model.refusal import Refusal
+
+
+class Containers(Protocol):
+    """The containers of all configured Docker hosts."""
+
+    def hosts(self) -> Sequence[str]:
+        """Names of the configured hosts."""
+        ...
+
+    async def inspect(self, host: str, ref: str) -> ContainerFacts | None:
+        """One container by name or id, with the host's clock; ``None`` if there is none."""
+        ...
+
+    async def list(self, host: str) -> Sequence[ContainerFacts]:
+        """All containers of a host, stopped ones included, without health details beyond the status."""
+        ...
+
+    async def find_service(self, host: str, service: str) -> Sequence[str]:
+        """Ids of the containers of a Swarm service on this host."""
+        ...
+
+    async def log_tail(self, host: str, container_id: str, *, lines: int) -> Sequence[TextLine]:
+        """The last lines it wrote, oldest first; empty if its log driver cannot be read. Untrusted text."""
+        ...
+
+    async def health_log(self, host: str, container_id: str) -> Sequence[TextLine]:
+        """What the last health checks printed, oldest first. Untrusted text."""
+        ...
+
+    async def events(self, host: str, container_id: str, *, seconds: float) -> Sequence[EngineEvent]:
+        """Its events of the last ``seconds`` as far as the daemon still has them (it keeps 256 over everything)."""
+        ...
+
+    async def restart(self, host: str, container_id: str) -> None:
+        """Restart it, waiting its own stop timeout; starts it if it is stopped."""
+        ...
+
+    async def start(self, host: str, container_id: str) -> None:
+        """Start it; nothing happens if it runs."""
+        ...
+
+
+class ActiveAlerts(Protocol):
+    """Alertmanager's own view of an alert."""
+
+    async def active(self, fingerprint: str) -> AlertView:
+        """Whether this alert is active now, and when Alertmanager last heard of it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertView:
+    """``updated_at`` is when Alertmanager was last told that it fires; ``None`` if it does not know the alert."""
+
+    active: bool
+    updated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acceptance:
+    """What one webhook became. ``incidents`` in the order of the alerts, without repetition."""
+
+    accepted: int
+    incidents: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpisodeView:
+    """One alert of an incident as the journal knows it now. ``firing`` is false once a resolved came."""
+
+    alert: Alert
+    firing: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """An incident claimed by this worker, with its alerts. ``claim`` fences every write that follows."""
+
+    incident: Incident
+    episodes: tuple[EpisodeView, ...]
+    claim: int
+
+    @property
+    def resolved(self) -> bool:
+        """Whether every alert of the incident has ended."""
+        return bool(self.episodes) and not any(episode.firing for episode in self.episodes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """The kill switch as it is now. ``until`` ``None`` means until somebody resumes."""
+
+    by: str
+    why: str
+    since: datetime
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """A granted budget: the fencing token under which the action may begin."""
+
+    token: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One incident for readers: the value, its alerts and its story."""
+
+    incident: Incident
+    episodes: tuple[EpisodeView, ...]
+    timeline: tuple[TimelineEntry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetState:
+    """What is left for one target. ``refusal``: what stands against a repair now; ``None`` if nothing does."""
+
+    target: Target
+    refusal: Refusal | None
+    actions_last_hour: int
+    last_action_at: datetime | None
+
+
+class Journal(Protocol):
+    """The durable record of incidents. Each write is one atomic step, fenced by the claim, and renews its lease.
+
+    Every write raises ``ClaimLost`` when the claim is no longer ours. ``entry`` is the line it adds to the story.
+    """
+
+    async def now(self) -> datetime:
+        """Redis' clock, never below the highest time a grant was given at."""
+        ...
+
+    async def load(self, held: Held) -> Held:
+        """The same claimed incident with its alerts as they stand now."""
+        ...
+
+    async def save(self, held: Held, entry: Entry | None) -> Held:
+        """Write the incident as it is now."""
+        ...
+
+    async def close(
+        self,
+        held: Held,
+        entry: Entry,
+        *,
+        healed: bool | None,
+        breaker: BreakerPolicy,
+        refund: bool = False,
+    ) -> Held:
+        """Write the closed incident, free its target and feed the breaker.
+
+        ``healed`` ``None`` leaves the breaker alone; ``refund`` gives back a grant that was never begun.
+        """
+        ...
+
+    async def saw_container(self, target: Target, facts: ContainerFacts) -> None:
+        """Remember which container bears the name now."""
+        ...
+
+    async def replaced_at(self, target: Target, facts: ContainerFacts) -> datetime | None:
+        """When this container was first seen to bear a name that another one bore before; ``None``: never seen to."""
+        ...
+
+    async def past_repairs(self, target: Target) -> Sequence[PastRepair]:
+        """The last repairs of this target, newest first."""
+        ...
+
+
+class Budgets(Protocol):
+    """Cooldown, caps, breaker and single flight, checked and reserved in one atomic step on Redis' clock."""
+
+    async def paused(self) -> Pause | None:
+        """The kill switch."""
+        ...
+
+    async def acquire(
+        self, held: Held, *, policy: TargetPolicy, limits: Limits, facts: ContainerFacts, entry: Entry
+    ) -> Grant | Refusal:
+        """Reserve an action on the incident's target; grant and the incident's state ``reserved`` are one write."""
+        ...
+
+    async def would_grant(
+        self, target: Target, *, policy: TargetPolicy, limits: Limits, facts: ContainerFacts | None
+    ) -> Refusal | None:
+        """The same checks, reserving nothing: the first refusal, or ``None`` if it would be granted."""
+        ...
+
+    async def begin(self, held: Held, entry: Entry) -> Refusal | None:
+        """Write the intent the incident carries, the last step before Docker; refuses if HemoStat was paused meanwhile."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One turn of work on one incident: a message of the work stream."""
+
+    id: str
+    incident_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldElsewhere:
+    """Another worker holds the incident; its lease ends in ``seconds`` unless it renews it."""
+
+    seconds: float
+
+
+class Claims(Protocol):
+    """Who may write to an incident now."""
+
+    async def claim(self, incident_id: str, owner: str) -> Held | HeldElsewhere | None:
+        """Take an incident to work on it; ``None`` if it does not exist any more. ``owner`` is unique per call."""
+        ...
+
+    async def beat(self, held: Sequence[Held]) -> set[str]:
+        """Renew the claims; gives the ids of incidents that are no longer ours."""
+        ...
+
+
+class WorkQueue(Protocol):
+    """Where turns come from and go back to. At-least-once: a turn may come twice, never not at all."""
+
+    @property
+    def consumer(self) -> str:
+        """This process' name in the queue."""
+        ...
+
+    async def open(self) -> None:
+        """Make it ready; harmless if it is."""
+        ...
+
+    async def read(self, free: int) -> Sequence[Turn]:
+        """New turns, at most ``free``, waiting up to a second for the first."""
+        ...
+
+    async def sweep(self, free: int) -> Sequence[Turn]:
+        """Turns of workers that went silent, at most ``free``."""
+        ...
+
+    async def due(self) -> float | None:
+        """Bring in what is due; gives the seconds until the next one, ``None`` if there is none."""
+        ...
+
+    async def beat(self, turns: Sequence[Turn]) -> None:
+        """Show that these are being worked on."""
+        ...
+
+    async def done(self, turn: Turn, *, claim: int | None) -> None:
+        """Finished for good."""
+        ...
+
+    async def later(self, turn: Turn, *, claim: int | None, seconds: float) -> None:
+        """Due again after a delay; the claim is freed in the same step, so that any worker may go on."""
+        ...
+
+
+class Deadman(Protocol):
+    """A kernel timer that ends the process before it could act on a lease it no longer holds."""
+
+    def arm(self, key: str, seconds: float) -> None:
+        """The process ends in ``seconds`` unless the key is renewed or disarmed."""
+        ...
+
+    def renew(self, key: str, seconds: float) -> None:
+        """``seconds`` from now instead; nothing if the key is not armed."""
+        ...
+
+    def disarm(self, key: str) -> None:
+        """The action is over; nothing if the key is not armed."""
+        ...
