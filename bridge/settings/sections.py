@@ -1,0 +1,376 @@
+"""The settings as values, one class per section of ``hemostat.yml``. Defaults live here and nowhere else.
+
+Durations are seconds. What the policy is made of lives in ``bridge.model.policy``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from bridge.model.policy import PROTECTED_BY_DEFAULT, Policy
+from bridge.model.secret import Secret
+from bridge.settings.notation import parse_listen_address
+
+
+class Role(StrEnum):
+    """What a token is good for; an operator may do all of it."""
+
+    RECEIVER = "receiver"
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+
+
+class ClientAuth(StrEnum):
+    """Whether a client must show a certificate. Source: Prometheus' web configuration, ``client_auth_type``."""
+
+    NONE = "NoClientCert"
+    VERIFY_IF_GIVEN = "VerifyClientCertIfGiven"
+    REQUIRE_AND_VERIFY = "RequireAndVerifyClientCert"
+
+
+class Durability(StrEnum):
+    """What an accepted alert has survived when it is acknowledged."""
+
+    LOCAL = "local"
+    REPLICATED = "replicated"
+
+
+class Provider(StrEnum):
+    """Who is asked for a verdict beside the rules."""
+
+    ANTHROPIC = "anthropic"
+    OPENAI = "openai"
+    NONE = "none"
+
+
+class OnFailure(StrEnum):
+    """What happens when the model gives no usable answer."""
+
+    RULES = "rules"
+    APPROVE = "approve"
+    ESCALATE = "escalate"
+
+
+class LogLevel(StrEnum):
+    """As in Prometheus."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARN = "warn"
+    ERROR = "error"
+
+
+class LogFormat(StrEnum):
+    """One line per event, for people or for machines."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessToken:
+    """One bearer token of the HTTP interface."""
+
+    name: str
+    """Who uses it; written to the audit beside every decision. Unique."""
+    role: Role
+    """What it may do."""
+    token: Secret
+    """At least 16 printable characters: it is the only thing between the network and a restart."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebTls:
+    """``web.tls_server_config``: key names of Prometheus' web configuration file."""
+
+    cert_file: Path
+    """PEM, the server's certificate with its chain. Relative to the configuration file, as is every path."""
+    key_file: Path
+    """PEM, its private key, not encrypted."""
+    client_ca_file: Path | None = None
+    """PEM, who may sign client certificates. Default none: tokens suffice."""
+    client_auth_type: ClientAuth = ClientAuth.NONE
+    """Default ``NoClientCert``, as in Prometheus."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Web:
+    """The HTTP interface."""
+
+    listen_address: str = "127.0.0.1:9095"
+    """``host:port`` or ``:port``. Default loopback: nothing is open to the network unasked."""
+    tokens: tuple[AccessToken, ...] = ()
+    """Default none, which is allowed on loopback only."""
+    tls: WebTls | None = None
+    """Default none: plain HTTP, right for loopback."""
+    max_body_bytes: int = 16 * 1024 * 1024
+    """Bytes of one request. Default 16 MiB: a webhook of thousands of alerts fits, memory stays bounded."""
+    external_url: str | None = None
+    """Under which URL people reach it, for links. Default none: messages carry no links."""
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host (empty: every address) and port of ``listen_address``."""
+        return parse_listen_address(self.listen_address)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redis:
+    """An external Redis or Valkey. Without this section an embedded one is used."""
+
+    url: str
+    """``redis://``, ``rediss://`` or ``unix://``, without credentials and database: those are below."""
+    username: str | None = None
+    """ACL user. Default none: Redis' ``default`` user."""
+    password: Secret | None = None
+    """Default none."""
+    db: int = 0
+    """Number of the database. Default 0, the only one every server has."""
+    connect_timeout_seconds: float = 2.0
+    """Default 2: a server that is up answers in milliseconds, and Alertmanager waits 10 s for our answer."""
+    timeout_seconds: float = 5.0
+    """For one command. Default 5: longer than a slow disk's fsync, shorter than Alertmanager's patience."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """How what happened is kept."""
+
+    path: Path = Path("/var/lib/hemostat")
+    """Directory of the embedded store. Default ``$XDG_STATE_HOME/hemostat``, else ``~/.local/state/hemostat``,
+    else this: it must outlive a reboot, so never a temporary directory."""
+    trust_empty: bool = False
+    """Whether an empty store is taken as the truth. Default false: young containers are left alone until it is
+    known again what was done to them."""
+    durability: Durability = Durability.LOCAL
+    """Default ``local``: safe on this machine's disk. ``replicated`` waits for a replica and needs ``redis``."""
+    backlog_limit: int = 20_000
+    """Open work items before new alerts are answered 503. Default 20,000: minutes of work, megabytes of memory."""
+    retention_seconds: float = 30 * 86_400.0
+    """How long closed incidents are kept. Default 30 days: a month's review finds them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DockerTls:
+    """Certificates for a ``tcp://`` Docker host, PEM files."""
+
+    ca_file: Path | None = None
+    """Who signed the host's certificate. Default: the system's authorities."""
+    cert_file: Path | None = None
+    """Our certificate. Default none."""
+    key_file: Path | None = None
+    """Its key. Given exactly when ``cert_file`` is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DockerHost:
+    """One Docker Engine."""
+
+    name: str = "local"
+    """What alerts call it in ``docker_host``, and what targets are filed under. Unique."""
+    url: str = "unix:///var/run/docker.sock"
+    """``unix://``, ``tcp://`` or ``ssh://``. Default the local socket."""
+    tls: DockerTls | None = None
+    """For ``tcp://`` only. Default none."""
+    timeout_seconds: float = 10.0
+    """For one call; stopping a container has its own stop timeout on top. Default 10: a busy engine takes seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Docker:
+    """Where containers are."""
+
+    hosts: tuple[DockerHost, ...] = (DockerHost(),)
+    """Default one host ``local`` at ``$DOCKER_HOST`` or the local socket."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BasicAuth:
+    """A name and a password for HTTP basic authentication."""
+
+    username: str
+    """Not secret."""
+    password: Secret
+    """Secret."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authorization:
+    """The ``Authorization`` header."""
+
+    token: Secret
+    """What follows the type."""
+    type: str = "Bearer"
+    """Default ``Bearer``, as in Prometheus."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upstream:
+    """A Prometheus or an Alertmanager that is asked; at most one way to log in."""
+
+    url: str
+    """Base URL, without a slash at its end."""
+    timeout_seconds: float = 10.0
+    """For one request. Default 10: evidence that takes longer comes too late."""
+    basic_auth: BasicAuth | None = None
+    """Default none."""
+    authorization: Authorization | None = None
+    """Default none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LlmBudget:
+    """What the model may cost; at the limit the rules decide alone."""
+
+    usd_per_hour: float = 1.0
+    """US dollars. Default 1: hundreds of verdicts, and a storm cannot run up a bill."""
+    usd_per_day: float = 10.0
+    """US dollars. Default 10: less than 24 bad hours."""
+    tokens_per_hour: int | None = None
+    """Input and output together. Default none: money is the limit that matters."""
+
+
+DEFAULT_MODEL = {Provider.ANTHROPIC: "claude-haiku-5-5", Provider.OPENAI: "", Provider.NONE: ""}
+"""A small fast model suffices for a verdict. OpenAI's protocol is spoken by too many servers to have a default."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Llm:
+    """The model that may narrow what the rules propose."""
+
+    provider: Provider = Provider.NONE
+    """Default ``anthropic`` if ``$ANTHROPIC_API_KEY`` is set, else ``none``: rules only."""
+    model: str = ""
+    """Its name. Default ``claude-haiku-5-5`` with ``anthropic``; ``openai`` has none."""
+    api_key: Secret | None = None
+    """Default none."""
+    base_url: str | None = None
+    """Another server that speaks the provider's protocol. Default none: the provider's own."""
+    on_failure: OnFailure = OnFailure.RULES
+    """Default ``rules``: a deaf model must not stop repairs that the rules alone would have made."""
+    confidence_threshold: float = 0.7
+    """0 to 1: below it a verdict escalates. Default 0.7, kept from the design this grew out of."""
+    budget: LlmBudget = field(default_factory=LlmBudget)
+    """What it may cost."""
+    enabled: bool = True
+    """False turns it off and keeps its configuration. Default true."""
+
+    @property
+    def active(self) -> bool:
+        """Whether a model is asked at all."""
+        return self.enabled and self.provider is not Provider.NONE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slack:
+    """Where people are told. A bot can keep a thread and take approvals, a webhook can only post."""
+
+    bot_token: Secret | None = None
+    """``xoxb-…``. Needs ``channel``."""
+    app_token: Secret | None = None
+    """``xapp-…``, for approvals without an open port (Socket Mode). Needs ``bot_token``."""
+    channel: str | None = None
+    """Id or name of the channel."""
+    webhook_url: Secret | None = None
+    """An incoming webhook; its URL is its password."""
+    signing_secret: Secret | None = None
+    """For approvals over HTTP instead of Socket Mode."""
+    approvers: tuple[str, ...] = ()
+    """Slack user ids that may approve. Default none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grafana:
+    """Where repairs are drawn as annotations."""
+
+    url: str
+    """Base URL, without a slash at its end."""
+    token: Secret | None = None
+    """Of a service account that may write annotations."""
+    dashboard_uid: str | None = None
+    """One dashboard. Default none: an annotation of the whole organisation."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VetoPhrase:
+    """A log line that matches says: a restart will not help."""
+
+    kind: str
+    """The key ``class``: what it is a sign of, such as ``disk_full``."""
+    pattern: str
+    """A regular expression of at least four characters, searched anywhere in a line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Triage:
+    """What the rules take as a sign of what."""
+
+    crash_loop_restarts: int = 5
+    """Restarts by the restart policy since the last start above which it is a crash loop. Default 5."""
+    crash_exit_codes: tuple[int, ...] = (1, 2, 132, 133, 134, 135, 136, 139)
+    """Exit codes of a crash that a restart may cure. Default 1 and 2 (an uncaught error, a Go panic) and death by
+    SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE and SIGSEGV. 137 and 143 are absent: that is how a container dies that a person stops."""
+    phrases: tuple[VetoPhrase, ...] = ()
+    """In addition to the built-in ones. Default none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """How work is carried."""
+
+    concurrency: int = 16
+    """Incidents walked at once. Default 16: most of a walk is waiting."""
+    lease_seconds: float = 15.0
+    """After which another worker takes over from a silent one. Default 15: a pause of some seconds is survived."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Log:
+    """What the process writes to stderr."""
+
+    level: LogLevel = LogLevel.INFO
+    """Default ``info``: one line per transition."""
+    format: LogFormat = LogFormat.TEXT
+    """Default ``text``: the first reader is a person at a terminal."""
+
+
+def _default_policy() -> Policy:
+    return Policy(protected=PROTECTED_BY_DEFAULT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The whole configuration. ``None`` means that the section is not given and its neighbour is not used."""
+
+    web: Web = field(default_factory=Web)
+    redis: Redis | None = None
+    store: Store = field(default_factory=Store)
+    docker: Docker = field(default_factory=Docker)
+    prometheus: Upstream | None = None
+    alertmanager: Upstream | None = None
+    llm: Llm = field(default_factory=Llm)
+    slack: Slack | None = None
+    grafana: Grafana | None = None
+    policy: Policy = field(default_factory=_default_policy)
+    triage: Triage = field(default_factory=Triage)
+    worker: Worker = field(default_factory=Worker)
+    log: Log = field(default_factory=Log)
+
+    @classmethod
+    def defaults(cls) -> Settings:
+        """What holds without a file and without environment variables."""
+        return cls()
+
+    def restart_only_differences(self, other: Settings) -> list[str]:
+        """The parts in which ``other`` differs and that only a restart of the process can change."""
+        parts = {
+            "web.listen_address": (self.web.listen_address, other.web.listen_address),
+            "web.tls_server_config": (self.web.tls, other.web.tls),
+            "redis": (self.redis, other.redis),
+            "store": (self.store, other.store),
+            "docker": (self.docker, other.docker),
+            "worker": (self.worker, other.worker),
+        }
+        return [name for name, (mine, theirs) in parts.items() if mine != theirs]
