@@ -1,0 +1,309 @@
+"""Each guard by its table, then all of them together."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from bridge import guards
+from bridge.guards import (
+    action_allowed,
+    maintenance,
+    min_uptime,
+    mode,
+    opted_in,
+    paused,
+    protected,
+    target_unchanged,
+)
+from bridge.model.alert import Subject, SubjectKind
+from bridge.model.policy import MaintenanceWindow, Matcher, MatchOperator, Mode, Policy, TargetPolicy
+from bridge.model.refusal import GuardAnswer, Reason, Refusal
+from bridge.model.time_interval import parse_time_interval
+from bridge.model.verdict import Action
+from tests.unit.guards.builders import PAGE, RESTART, alert, situation
+from tests.unit.triage.builders import ID, NOW, exited, unhealthy
+
+LATER = NOW + timedelta(minutes=30)
+OTHER_ID = "0" * 64
+
+
+def reason(answer: GuardAnswer) -> Reason | None:
+    return answer.refusal.reason if answer.refusal else None
+
+
+def until(answer: GuardAnswer) -> datetime | None:
+    assert answer.refusal is not None
+    return answer.refusal.until
+
+
+@pytest.mark.parametrize(
+    ("labels", "allowed"),
+    [
+        pytest.param({"hemostat.enable": "true"}, True, id="hemostat's label"),
+        pytest.param({"autoheal": "true"}, True, id="autoheal's label"),
+        pytest.param({"autoheal": "True "}, True, id="spelling"),
+        pytest.param({}, False, id="no label"),
+        pytest.param({"hemostat.enable": "yes"}, False, id="not understood"),
+        pytest.param({"hemostat.enable": "false", "autoheal": "true"}, False, id="an explicit no wins"),
+    ],
+)
+def test_opted_in(labels: dict[str, str], allowed: bool) -> None:
+    answer = opted_in.refuse(situation(facts=unhealthy(labels=labels)))
+    assert reason(answer) is (None if allowed else Reason.NOT_OPTED_IN)
+
+
+def test_opted_in_repeats_no_label_it_does_not_understand() -> None:
+    answer = opted_in.refuse(situation(facts=unhealthy(labels={"hemostat.enable": "CANARY"})))
+    assert answer.inputs == {"hemostat.enable": "something else", "autoheal": "absent"}
+    assert "CANARY" not in str(answer)
+
+
+@pytest.mark.parametrize(
+    ("patterns", "allowed"),
+    [
+        pytest.param((), True, id="nothing listed"),
+        pytest.param(("*redis*",), True, id="something else listed"),
+        pytest.param(("WEB",), False, id="by name, case ignored"),
+        pytest.param(("shop/*",), False, id="by image"),
+    ],
+)
+def test_protected(patterns: tuple[str, ...], allowed: bool) -> None:
+    answer = protected.refuse(situation(policy=Policy(protected=patterns)))
+    assert reason(answer) is (None if allowed else Reason.PROTECTED)
+    assert answer.inputs["name"] == "web"
+
+
+@pytest.mark.parametrize(
+    ("pause", "expected"),
+    [
+        pytest.param({"paused": False}, None, id="not paused"),
+        pytest.param({"paused": True}, Reason.PAUSED, id="until somebody resumes"),
+        pytest.param({"paused": True, "paused_until": LATER}, Reason.PAUSED, id="for half an hour"),
+        pytest.param({"paused": True, "paused_until": NOW}, None, id="over just now"),
+    ],
+)
+def test_paused(pause: dict[str, Any], expected: Reason | None) -> None:
+    answer = paused.refuse(situation(paused_by="anna: move", **pause))
+    assert reason(answer) is expected
+    if expected:
+        assert until(answer) == pause.get("paused_until")
+        assert answer.inputs["by"] == "anna: move"
+
+
+def window(name: str, *times: tuple[str, str], matchers: tuple[Matcher, ...] = ()) -> MaintenanceWindow:
+    spans = [{"start_time": start, "end_time": end} for start, end in times]
+    raw = {"times": spans} if spans else {}
+    return MaintenanceWindow(name=name, intervals=(parse_time_interval(raw),), matchers=matchers)
+
+
+WEB = Matcher(label="container", operator=MatchOperator.EQUAL, value="web")
+DB = Matcher(label="container", operator=MatchOperator.EQUAL, value="db")
+
+
+@pytest.mark.parametrize(
+    ("windows", "end"),
+    [
+        pytest.param([window("noon", ("11:00", "13:00"))], (13, 0), id="open for every target"),
+        pytest.param([window("noon", ("11:00", "13:00"), matchers=(WEB,))], (13, 0), id="open for this one"),
+        pytest.param(
+            [window("a", ("11:00", "12:30")), window("b", ("12:20", "14:00"))],
+            (14, 0),
+            id="one after the other",
+        ),
+        pytest.param(
+            [window("a", ("11:00", "12:30")), window("b", ("12:20", "14:00"), matchers=(DB,))],
+            (12, 30),
+            id="another target's window does not count",
+        ),
+        pytest.param([window("always")], None, id="without an end"),
+    ],
+)
+def test_maintenance_refuses(windows: list[MaintenanceWindow], end: tuple[int, int] | None) -> None:
+    answer = maintenance.refuse(situation(policy=Policy(maintenance=tuple(windows))))
+    assert reason(answer) is Reason.MAINTENANCE
+    assert until(answer) == (end and datetime(2026, 11, 20, *end, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    "windows",
+    [
+        pytest.param([], id="none"),
+        pytest.param([window("night", ("01:00", "03:00"))], id="closed"),
+        pytest.param([window("over", ("11:00", "12:00"))], id="its end is outside"),
+        pytest.param([window("noon", ("11:00", "13:00"), matchers=(DB,))], id="another target's"),
+        pytest.param([window("noon", ("11:00", "13:00"), matchers=(WEB, DB))], id="all matchers must fit"),
+    ],
+)
+def test_maintenance_allows(windows: list[MaintenanceWindow]) -> None:
+    assert maintenance.refuse(situation(policy=Policy(maintenance=tuple(windows)))).allowed
+
+
+def test_one_alert_in_maintenance_is_enough() -> None:
+    policy = Policy(maintenance=(window("noon", ("11:00", "13:00"), matchers=(WEB,)),))
+    both = (alert(name="web"), alert(container="web"))
+    assert reason(maintenance.refuse(situation(policy=policy, alerts=both))) is Reason.MAINTENANCE
+
+
+@pytest.mark.parametrize(
+    ("alerts", "allowed"),
+    [
+        pytest.param([{"container": "web"}], True, id="only a name"),
+        pytest.param([{"container_id": ID}], True, id="its id"),
+        pytest.param([{"container_id": ID[:12]}], True, id="its short id"),
+        pytest.param([{"container_id": f"docker://{ID}"}], True, id="its id as Kubernetes writes it"),
+        pytest.param([{"id": f"/docker/{ID}"}], True, id="cAdvisor"),
+        pytest.param([{"id": f"/system.slice/docker-{ID}.scope"}], True, id="cAdvisor with systemd"),
+        pytest.param([{"id": "/"}], True, id="an id label that is none"),
+        pytest.param([{"container_id": OTHER_ID}], False, id="its predecessor's id"),
+        pytest.param([{"container_id": OTHER_ID[:12]}], False, id="its predecessor's short id"),
+        pytest.param([{"container_id": ID[:4]}], False, id="too short to tell"),
+        pytest.param([{"id": f"/docker/{OTHER_ID}"}], False, id="its predecessor by cAdvisor"),
+        pytest.param([{"container_id": OTHER_ID}, {"container_id": ID}], True, id="sick before and now"),
+        pytest.param([{"container_id": OTHER_ID}, {"container": "web"}], True, id="and by its name"),
+    ],
+)
+def test_target_unchanged(alerts: list[dict[str, str]], allowed: bool) -> None:
+    answer = target_unchanged.refuse(situation(alerts=tuple(alert(**labels) for labels in alerts)))
+    assert reason(answer) is (None if allowed else Reason.TARGET_CHANGED)
+
+
+def test_without_alerts_the_subject_says_which_container_is_meant() -> None:
+    subject = Subject(kind=SubjectKind.CONTAINER, host="local", name="web", container_id=OTHER_ID)
+    answer = target_unchanged.refuse(situation(subject=subject, alerts=()))
+    assert reason(answer) is Reason.TARGET_CHANGED
+    assert answer.inputs == {"container": ID[:12], "alerts name": OTHER_ID[:12]}
+
+
+@pytest.mark.parametrize(
+    ("verdict", "actions", "allowed"),
+    [
+        pytest.param(RESTART, (Action.RESTART,), True, id="listed"),
+        pytest.param(RESTART, (Action.START,), False, id="not listed"),
+        pytest.param(RESTART, (), False, id="nothing listed"),
+        pytest.param(PAGE, (), True, id="no action wanted"),
+    ],
+)
+def test_action_allowed(verdict: Any, actions: tuple[Action, ...], allowed: bool) -> None:
+    asked = situation(verdict=verdict, target_policy=TargetPolicy(actions=actions))
+    assert reason(action_allowed.refuse(asked)) is (None if allowed else Reason.ACTION_NOT_ALLOWED)
+
+
+@pytest.mark.parametrize(
+    ("up", "least", "wait"),
+    [
+        pytest.param(0.0, 0.0, None, id="no least uptime"),
+        pytest.param(60.0, 60.0, None, id="old enough"),
+        pytest.param(45.0, 60.0, 15.0, id="too young"),
+    ],
+)
+def test_min_uptime(up: float, least: float, wait: float | None) -> None:
+    asked = situation(facts=unhealthy(up=up), target_policy=TargetPolicy(min_uptime_seconds=least))
+    answer = min_uptime.refuse(asked)
+    assert reason(answer) is (None if wait is None else Reason.STARTED_RECENTLY)
+    if wait is not None:
+        assert until(answer) == NOW + timedelta(seconds=wait)
+
+
+def test_an_unknown_start_is_not_old_enough() -> None:
+    """Unknown is refused, and time alone does not help."""
+    policy = TargetPolicy(min_uptime_seconds=60.0)
+    answer = min_uptime.refuse(situation(facts=unhealthy(up=None), target_policy=policy))
+    assert reason(answer) is Reason.STARTED_RECENTLY
+    assert until(answer) is None
+
+
+def test_min_uptime_counts_from_the_last_start_also_after_its_end() -> None:
+    policy = TargetPolicy(min_uptime_seconds=300.0)
+    answer = min_uptime.refuse(situation(facts=exited(1, ran=5.0), target_policy=policy))
+    assert until(answer) == NOW + timedelta(seconds=300 - 65)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "approved_by", "expected"),
+    [
+        pytest.param(Mode.AUTO, "", None, id="auto"),
+        pytest.param(Mode.APPROVE, "", Reason.APPROVAL_REQUIRED, id="nobody approved"),
+        pytest.param(Mode.APPROVE, "anna", None, id="approved"),
+        pytest.param(Mode.OBSERVE, "", Reason.OBSERVE_MODE, id="observe"),
+        pytest.param(Mode.OBSERVE, "anna", Reason.OBSERVE_MODE, id="observe cannot be approved"),
+    ],
+)
+def test_mode(wanted: Mode, approved_by: str, expected: Reason | None) -> None:
+    asked = situation(target_policy=TargetPolicy(mode=wanted), approved_by=approved_by)
+    assert reason(mode.refuse(asked)) is expected
+
+
+TABLE = [
+    "opted_in",
+    "protected",
+    "paused",
+    "maintenance",
+    "target_unchanged",
+    "action_allowed",
+    "min_uptime",
+    "mode",
+]
+
+
+def test_nothing_speaks_against_a_repair_that_is_allowed() -> None:
+    answers = guards.ask_all(situation())
+    assert [answer.guard for answer in answers] == TABLE
+    decision = guards.decide(RESTART, answers)
+    assert decision.allowed
+    assert decision.would is None
+
+
+def test_all_guards_are_asked_and_all_refusals_kept_in_the_order_of_the_table() -> None:
+    asked = situation(
+        facts=unhealthy(up=5, labels={}),
+        alerts=(alert(container_id=OTHER_ID),),
+        policy=Policy(protected=("web",), maintenance=(window("always"),)),
+        target_policy=TargetPolicy(mode=Mode.OBSERVE, actions=(), min_uptime_seconds=60.0),
+        paused=True,
+    )
+    answers = guards.ask_all(asked)
+    decision = guards.decide(RESTART, answers)
+    assert [answer.guard for answer in answers if not answer.allowed] == TABLE
+    assert [refusal.reason for refusal in decision.refusals] == [
+        Reason.NOT_OPTED_IN,
+        Reason.PROTECTED,
+        Reason.PAUSED,
+        Reason.MAINTENANCE,
+        Reason.TARGET_CHANGED,
+        Reason.ACTION_NOT_ALLOWED,
+        Reason.STARTED_RECENTLY,
+        Reason.OBSERVE_MODE,
+    ]
+    assert not decision.allowed
+    assert decision.would is None
+
+
+def answered(*reasons: Reason) -> list[GuardAnswer]:
+    return [
+        GuardAnswer(guard=each.value, inputs={}, refusal=Refusal(reason=each, detail="no"))
+        for each in reasons
+    ]
+
+
+@pytest.mark.parametrize(
+    ("reasons", "would"),
+    [
+        pytest.param([Reason.OBSERVE_MODE], Action.RESTART, id="observe alone"),
+        pytest.param([Reason.PAUSED, Reason.OBSERVE_MODE], None, id="it would not have done it anyway"),
+        pytest.param([Reason.APPROVAL_REQUIRED], None, id="approval is asked for"),
+    ],
+)
+def test_decide_says_what_it_would_have_done(reasons: list[Reason], would: Action | None) -> None:
+    decision = guards.decide(RESTART, answered(*reasons))
+    assert decision.would is would
+    assert not decision.allowed
+
+
+def test_only_a_repair_can_be_refused() -> None:
+    """The answers are kept for people, but nothing was refused where nothing was wanted."""
+    decision = guards.decide(PAGE, answered(Reason.PAUSED, Reason.OBSERVE_MODE))
+    assert decision.refusals == ()
+    assert decision.would is None
+    assert len(decision.guards) == 2
+    assert not decision.allowed
