@@ -1,0 +1,152 @@
+"""A webhook's body becomes alerts, and each alert's labels become the subject they name. Pure.
+
+Accepts Alertmanager's webhook v4 and Grafana unified alerting's variant of it; unknown keys are ignored, because
+both add fields between releases. Whether a firing opens an episode is the journal's to say.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+import msgspec
+
+from bridge.errors import PayloadError
+from bridge.model.alert import Alert, AlertStatus, Subject, SubjectKind
+
+CONTAINER_ID_LABEL = "container_id"
+HOST_LABEL = "docker_host"
+NAME_LABELS = ("container_name", "container", "name")
+SERVICE_LABEL = "service_name"
+TARGET_LABELS = (CONTAINER_ID_LABEL, *NAME_LABELS, SERVICE_LABEL)
+"""The labels by which a target is looked for, in order."""
+
+MAX_VALUE_CHARS = 8192
+"""A longer label or annotation value is cut: it names nothing any more, and the other alerts must not suffer."""
+
+_FINGERPRINT = re.compile(r"[0-9A-Za-z_.:-]{1,64}")
+_CONTAINER_ID = re.compile(r"(?:docker://|/docker/|docker-)?([0-9a-f]{12,64})(?:\.scope)?")
+_CONTAINER_NAME = re.compile(r"/?([A-Za-z0-9][A-Za-z0-9_.-]{0,254})")
+
+
+class _WireAlert(msgspec.Struct, rename="camel"):
+    status: AlertStatus
+    labels: dict[str, str]
+    starts_at: datetime
+    annotations: dict[str, str] = {}
+    ends_at: datetime | None = None
+    generator_url: str | None = msgspec.field(default=None, name="generatorURL")
+    fingerprint: str | None = None
+
+
+class _WireWebhook(msgspec.Struct, rename="camel"):
+    alerts: list[_WireAlert]
+    version: str = "4"
+    truncated_alerts: int = 0
+
+
+_decoder = msgspec.json.Decoder(_WireWebhook)
+
+
+class Webhook(msgspec.Struct, frozen=True):
+    """What a webhook said. ``truncated`` alerts were left out by Alertmanager (``max_alerts``) and never arrive."""
+
+    alerts: tuple[Alert, ...]
+    truncated: int = 0
+
+
+def read_webhook(body: bytes) -> Webhook:
+    """The alerts of a webhook's body.
+
+    Raises:
+        PayloadError: with one line that says where and why. Nothing of the body but its structure is repeated.
+    """
+    if not body.strip():
+        raise PayloadError("the body is empty; an Alertmanager webhook (JSON) was expected")
+    try:
+        wire = _decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise PayloadError(f"not an Alertmanager webhook: {_said(error)}{_hint(body)}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise PayloadError(f"not valid JSON: {_said(error)}") from error
+    except RecursionError as error:
+        raise PayloadError("not an Alertmanager webhook: nested too deeply") from error
+    return Webhook(
+        alerts=tuple(_alert(alert, f"alerts[{n}]") for n, alert in enumerate(wire.alerts)),
+        truncated=max(0, wire.truncated_alerts),
+    )
+
+
+def _said(error: Exception) -> str:
+    """msgspec's message names types, paths and byte offsets, never values. One line, bounded."""
+    return " ".join(str(error).split())[:200]
+
+
+def _hint(body: bytes) -> str:
+    if b'"ruleName"' in body and b'"alerts"' not in body:
+        return " (this looks like Grafana's legacy alerting; use unified alerting's webhook)"
+    return ""
+
+
+def _alert(wire: _WireAlert, where: str) -> Alert:
+    fingerprint = wire.fingerprint or _fingerprint(wire.labels)
+    if not _FINGERPRINT.fullmatch(fingerprint):
+        raise PayloadError(f"not an Alertmanager webhook: {where}.fingerprint is not a fingerprint")
+    starts_at = _instant(wire.starts_at)
+    if starts_at is None:
+        raise PayloadError(f"not an Alertmanager webhook: {where}.startsAt is not set")
+    return Alert(
+        fingerprint=fingerprint,
+        status=wire.status,
+        labels=_cut(wire.labels),
+        annotations=_cut(wire.annotations),
+        starts_at=starts_at,
+        ends_at=_instant(wire.ends_at) if wire.ends_at else None,
+        generator_url=wire.generator_url or "",
+    )
+
+
+def _cut(values: dict[str, str]) -> dict[str, str]:
+    if max(map(len, values.values()), default=0) <= MAX_VALUE_CHARS:
+        return values
+    return {name: value[:MAX_VALUE_CHARS] for name, value in values.items()}
+
+
+def _instant(at: datetime) -> datetime | None:
+    """The time in UTC; ``None`` for Go's zero time (year 1), which no western zone can express."""
+    if at.year <= 1970 or at.year >= 9999:
+        return None
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+def _fingerprint(labels: Mapping[str, str]) -> str:
+    """A stand-in for senders that send none: stable over the labels, as Alertmanager's own is."""
+    digest = hashlib.sha256()
+    for name in sorted(labels):
+        digest.update(f"{name}\xff{labels[name]}\xff".encode(errors="surrogatepass"))
+    return digest.hexdigest()[:16]
+
+
+def subject_of(labels: Mapping[str, str], *, hosts: Sequence[str]) -> Subject:
+    """What the labels name: ``container_id``, else a container's name, else a Swarm service, else nothing.
+
+    ``hosts`` are the configured Docker hosts; the only one is meant where ``docker_host`` is absent. A value that no
+    container can bear counts as absent: it is text from outside and must not become part of a request.
+    """
+    host = labels.get(HOST_LABEL, "").strip() or (hosts[0] if len(hosts) == 1 else "")
+    by_id = _CONTAINER_ID.fullmatch(labels.get(CONTAINER_ID_LABEL, "").strip())
+    container_id = by_id.group(1) if by_id else ""
+    for label in NAME_LABELS:
+        name = _CONTAINER_NAME.fullmatch(labels.get(label, "").strip())
+        if name:
+            return Subject(
+                kind=SubjectKind.CONTAINER, host=host, name=name.group(1), container_id=container_id
+            )
+    if container_id:
+        return Subject(kind=SubjectKind.CONTAINER_ID, host=host, container_id=container_id)
+    service = _CONTAINER_NAME.fullmatch(labels.get(SERVICE_LABEL, "").strip())
+    if service:
+        return Subject(kind=SubjectKind.SERVICE, host=host, name=service.group(1))
+    return Subject(kind=SubjectKind.UNKNOWN, host=host, name=_fingerprint(labels))

@@ -1,0 +1,205 @@
+"""Did the repair help, and did the action in doubt happen? Pure: facts and times in, an answer out.
+
+Nothing here ever turns "unknown" into "healed".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from bridge.model.evidence import ContainerFacts, ContainerStatus, Health
+from bridge.model.incident import Finding, Intent, Outcome, Repair
+from bridge.model.policy import VerifyPolicy
+
+STOPPED_BY_SIGNAL = (130, 137, 143)
+"""Exit codes of SIGINT, SIGKILL and SIGTERM: unless the kernel's OOM killer sent it, somebody stopped it."""
+
+SETTLE_GRACE_SECONDS = 2.0
+"""On top of the stop timeout: how long Docker may take to finish a restart whose caller died."""
+
+
+class AlertState(StrEnum):
+    """What is known of the incident's alerts. ``unwatched``: nobody was configured who could say."""
+
+    ENDED = "ended"
+    FIRING = "firing"
+    UNKNOWN = "unknown"
+    UNWATCHED = "unwatched"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """The final answer of a verification."""
+
+    outcome: Outcome
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookAgain:
+    """Not decided yet."""
+
+    finding: Finding
+
+
+def assess(
+    repair: Repair,
+    facts: ContainerFacts | None,
+    previous: Finding | None,
+    *,
+    policy: VerifyPolicy,
+    alert: AlertState,
+    now: datetime,
+) -> Verified | LookAgain:
+    """One look at a repaired container.
+
+    ``facts`` ``None`` means that the container does not exist. Healed means: it has been well without a pause for
+    ``stable_for``, and its alert has ended where somebody is there to say so.
+    """
+    if facts is None:
+        return Verified(outcome=Outcome.UNVERIFIED, reason="the container was removed after the repair")
+    if facts.id != repair.container_id:
+        return Verified(outcome=Outcome.UNVERIFIED, reason="the container was recreated after the repair")
+    if (
+        facts.status is ContainerStatus.EXITED
+        and facts.exit_code in STOPPED_BY_SIGNAL
+        and not facts.oom_killed
+    ):
+        return Verified(
+            outcome=Outcome.UNVERIFIED, reason=f"it was stopped (code {facts.exit_code}) after the repair"
+        )
+    if facts.status in (ContainerStatus.EXITED, ContainerStatus.DEAD):
+        code = "unknown" if facts.exit_code is None else facts.exit_code
+        return Verified(
+            outcome=Outcome.NOT_HEALED, reason=f"the container exited again (code {code}) after the repair"
+        )
+
+    trouble = _trouble(facts)
+    since = None if trouble else _well_since(facts, previous, now)
+    stable = since is not None and now - since >= timedelta(seconds=policy.stable_for_seconds)
+    if stable and alert in (AlertState.ENDED, AlertState.UNWATCHED):
+        seconds = policy.stable_for_seconds
+        told = " and its alert has ended" if alert is AlertState.ENDED else ""
+        return Verified(outcome=Outcome.HEALED, reason=f"well for {seconds:g} s{told}")
+    if now - repair.at < timedelta(seconds=policy.within_seconds):
+        text = trouble or ("well, but its alert still fires" if stable else "well, not yet for long enough")
+        return LookAgain(
+            finding=Finding(at=now, text=text, healthy_since=since, restart_count=facts.restart_count)
+        )
+    return _out_of_time(trouble, stable, alert, policy)
+
+
+def unseen(repair: Repair, why: str, *, policy: VerifyPolicy, now: datetime) -> Verified | LookAgain:
+    """A look that failed because nobody answered. It breaks the run of good looks: unknown is not well."""
+    if now - repair.at < timedelta(seconds=policy.within_seconds):
+        return LookAgain(finding=Finding(at=now, text=f"cannot look: {why}"))
+    return Verified(
+        outcome=Outcome.UNVERIFIED, reason=f"could not be looked at within {policy.within_seconds:g} s: {why}"
+    )
+
+
+def relapse(repair: Repair, facts: ContainerFacts | None) -> str | None:
+    """Why a healed container counts as relapsed, or ``None``. What a person or a deploy did to it is no relapse."""
+    if facts is None or facts.id != repair.container_id:
+        return None
+    if facts.status is ContainerStatus.EXITED and facts.exit_code not in (0, *STOPPED_BY_SIGNAL):
+        return f"exited again with code {facts.exit_code}"
+    if facts.status is ContainerStatus.EXITED and facts.oom_killed:
+        return "was OOM-killed again"
+    if facts.status is ContainerStatus.RESTARTING or facts.restart_count > 0:
+        return f"its restart policy restarted it {facts.restart_count} times since"
+    if facts.running and facts.health is Health.UNHEALTHY:
+        return "became unhealthy again"
+    return None
+
+
+def _trouble(facts: ContainerFacts) -> str | None:
+    if not facts.running:
+        return f"the container is {facts.status}"
+    if facts.health is Health.UNHEALTHY:
+        return "its health check fails"
+    if facts.health is Health.STARTING:
+        return "its health check has not passed yet"
+    return None
+
+
+def _well_since(facts: ContainerFacts, previous: Finding | None, now: datetime) -> datetime:
+    """Since when it has been well without a pause; a rise of the restart count is a pause nobody saw."""
+    if (
+        previous is None
+        or previous.healthy_since is None
+        or facts.restart_count > (previous.restart_count or 0)
+    ):
+        return now
+    return previous.healthy_since
+
+
+def _out_of_time(trouble: str | None, stable: bool, alert: AlertState, policy: VerifyPolicy) -> Verified:
+    within = f"within {policy.within_seconds:g} s"
+    if trouble:
+        return Verified(outcome=Outcome.NOT_HEALED, reason=f"{trouble}, not well {within}")
+    if not stable:
+        return Verified(
+            outcome=Outcome.NOT_HEALED, reason=f"not well for {policy.stable_for_seconds:g} s on end {within}"
+        )
+    if alert is AlertState.FIRING:
+        return Verified(
+            outcome=Outcome.NOT_HEALED, reason=f"the container is well, but its alert still fires {within}"
+        )
+    return Verified(
+        outcome=Outcome.UNVERIFIED, reason="the container is well, but whether its alert ended is unknown"
+    )
+
+
+class Settled(StrEnum):
+    """What became of an action in doubt (crash between intent and record). Source: Docker Engine API."""
+
+    HAPPENED = "happened"
+    HALF_DONE = "half_done"
+    MAYBE_STILL = "maybe_still"
+    NOT_DONE = "not_done"
+    TARGET_CHANGED = "target_changed"
+
+
+def settle(intent: Intent, facts: ContainerFacts | None, *, now: datetime) -> Settled:
+    """Compare an intent with what Docker says now.
+
+    ``StartedAt`` is the evidence: a start by anybody changes it. Before the stop timeout has passed, a restart asked
+    for by a dead process may still be stopping the container.
+    """
+    if facts is None or facts.id != intent.container_id:
+        return Settled.TARGET_CHANGED
+    if facts.started_at != intent.started_at:
+        return Settled.HAPPENED
+    if intent.was_running and facts.status is ContainerStatus.EXITED:
+        return Settled.HALF_DONE
+    if now - intent.at < timedelta(seconds=intent.stop_timeout_seconds + SETTLE_GRACE_SECONDS):
+        return Settled.MAYBE_STILL
+    return Settled.NOT_DONE
+
+
+def alert_state(
+    *,
+    all_resolved: bool,
+    views: Sequence[tuple[bool, datetime | None]] | None,
+    unreachable: bool,
+    acted_at: datetime,
+) -> AlertState:
+    """What is known of the alerts: the journal's resolved messages first, then Alertmanager's own view.
+
+    ``views``: per alert whether Alertmanager holds it active and when it last heard of it; ``None`` without a
+    configured Alertmanager. One that it last heard of before the action proves nothing yet.
+    """
+    if all_resolved:
+        return AlertState.ENDED
+    if unreachable:
+        return AlertState.UNKNOWN
+    if views is None:
+        return AlertState.UNWATCHED
+    active = [updated for is_active, updated in views if is_active]
+    if not active:
+        return AlertState.ENDED
+    return AlertState.FIRING if any(u is not None and u > acted_at for u in active) else AlertState.UNKNOWN

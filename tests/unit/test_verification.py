@@ -1,0 +1,189 @@
+"""Did it help, and did it happen: tables of facts and the answers they must give."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from bridge.model.evidence import ContainerFacts, ContainerStatus, Health
+from bridge.model.incident import Finding, Intent, Outcome, Repair
+from bridge.model.policy import VerifyPolicy
+from bridge.model.verdict import Action
+from bridge.verification import (
+    AlertState,
+    LookAgain,
+    Settled,
+    Verified,
+    alert_state,
+    assess,
+    relapse,
+    settle,
+    unseen,
+)
+from tests.unit.triage.builders import ID, exited, in_status, running, unhealthy
+
+NOW = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
+POLICY = VerifyPolicy(within_seconds=60, stable_for_seconds=10, relapse_watch_seconds=60)
+REPAIR = Repair(action=Action.RESTART, container_id=ID, at=NOW - timedelta(seconds=20))
+LONG_WELL = Finding(at=NOW, text="well", healthy_since=NOW - timedelta(seconds=10), restart_count=0)
+JUST_WELL = replace(LONG_WELL, healthy_since=NOW - timedelta(seconds=3))
+LATE = replace(REPAIR, at=NOW - timedelta(seconds=61))
+
+
+@pytest.mark.parametrize(
+    ("facts", "before", "alert", "repair", "outcome"),
+    [
+        pytest.param(running(), LONG_WELL, "unwatched", REPAIR, Outcome.HEALED, id="well for long enough"),
+        pytest.param(running(), LONG_WELL, "ended", REPAIR, Outcome.HEALED, id="well, alert ended"),
+        pytest.param(running(), LONG_WELL, "firing", REPAIR, None, id="well, alert still fires, time left"),
+        pytest.param(running(), LONG_WELL, "unknown", REPAIR, None, id="well, alert unknown, time left"),
+        pytest.param(running(), None, "ended", REPAIR, None, id="first look never heals"),
+        pytest.param(running(), JUST_WELL, "ended", REPAIR, None, id="not well for long enough"),
+        pytest.param(
+            running(restart_count=1), LONG_WELL, "ended", REPAIR, None, id="restarted between two looks"
+        ),
+        pytest.param(
+            running(health=Health.STARTING), LONG_WELL, "ended", REPAIR, None, id="starting is not well"
+        ),
+        pytest.param(unhealthy(), LONG_WELL, "ended", REPAIR, None, id="unhealthy again, time left"),
+        pytest.param(unhealthy(), None, "firing", LATE, Outcome.NOT_HEALED, id="unhealthy to the end"),
+        pytest.param(running(), None, "ended", LATE, Outcome.NOT_HEALED, id="never well on end"),
+        pytest.param(running(), LONG_WELL, "firing", LATE, Outcome.NOT_HEALED, id="alert fires to the end"),
+        pytest.param(running(), LONG_WELL, "unknown", LATE, Outcome.UNVERIFIED, id="nobody can say"),
+        pytest.param(exited(1), None, "firing", REPAIR, Outcome.NOT_HEALED, id="exited again"),
+        pytest.param(exited(143), None, "firing", REPAIR, Outcome.UNVERIFIED, id="stopped by somebody"),
+        pytest.param(
+            exited(137, oom_killed=True), None, "firing", REPAIR, Outcome.NOT_HEALED, id="OOM-killed again"
+        ),
+        pytest.param(
+            in_status(ContainerStatus.RESTARTING), None, "firing", REPAIR, None, id="restarting, time left"
+        ),
+        pytest.param(in_status(ContainerStatus.PAUSED), None, "ended", LATE, Outcome.NOT_HEALED, id="paused"),
+        pytest.param(None, LONG_WELL, "ended", REPAIR, Outcome.UNVERIFIED, id="removed"),
+        pytest.param(running(id="other"), LONG_WELL, "ended", REPAIR, Outcome.UNVERIFIED, id="recreated"),
+    ],
+)
+def test_one_look_at_a_repaired_container(
+    facts: ContainerFacts | None, before: Finding | None, alert: str, repair: Repair, outcome: Outcome | None
+) -> None:
+    """Healed needs an unbroken run of good looks and, where somebody watches, the end of the alert."""
+    answer = assess(repair, facts, before, policy=POLICY, alert=AlertState(alert), now=NOW)
+    assert (answer.outcome if isinstance(answer, Verified) else None) == outcome
+
+
+def test_a_bad_look_starts_the_run_anew() -> None:
+    """Stability is counted from the first good look after the last bad one."""
+    bad = assess(REPAIR, unhealthy(), LONG_WELL, policy=POLICY, alert=AlertState.ENDED, now=NOW)
+    assert isinstance(bad, LookAgain)
+    good = assess(REPAIR, running(), bad.finding, policy=POLICY, alert=AlertState.ENDED, now=NOW)
+    assert isinstance(good, LookAgain)
+    assert good.finding.healthy_since == NOW
+
+
+def test_a_look_that_nobody_answered_is_not_a_good_one() -> None:
+    """Unknown breaks the run, and ends as unverified, never as healed."""
+    soon = unseen(REPAIR, "docker: no answer", policy=POLICY, now=NOW)
+    assert isinstance(soon, LookAgain)
+    assert soon.finding.healthy_since is None
+    late = unseen(LATE, "docker: no answer", policy=POLICY, now=NOW)
+    assert isinstance(late, Verified)
+    assert late.outcome is Outcome.UNVERIFIED
+
+
+@pytest.mark.parametrize(
+    ("facts", "relapsed"),
+    [
+        pytest.param(running(), False, id="well"),
+        pytest.param(unhealthy(), True, id="unhealthy"),
+        pytest.param(exited(1), True, id="crashed"),
+        pytest.param(exited(0), False, id="finished"),
+        pytest.param(exited(143), False, id="stopped by somebody"),
+        pytest.param(exited(137), False, id="killed by somebody"),
+        pytest.param(exited(137, oom_killed=True), True, id="OOM-killed"),
+        pytest.param(running(restart_count=2), True, id="restarted by its policy"),
+        pytest.param(running(id="other"), False, id="recreated"),
+        pytest.param(None, False, id="removed"),
+    ],
+)
+def test_what_counts_as_a_relapse(facts: ContainerFacts | None, relapsed: bool) -> None:
+    """A sickness that returns; never what a person or a deploy did."""
+    assert (relapse(REPAIR, facts) is not None) == relapsed
+
+
+BEFORE = running(up=3600)
+
+
+def intent(**changes: Any) -> Intent:
+    """A restart intended a while ago on a container that ran."""
+    wanted = Intent(
+        action=Action.RESTART,
+        container_id=ID,
+        was_running=True,
+        started_at=BEFORE.started_at,
+        restart_count=0,
+        stop_timeout_seconds=10,
+        token=7,
+        at=NOW - timedelta(seconds=60),
+    )
+    return replace(wanted, **changes)
+
+
+STOPPED = replace(BEFORE, status=ContainerStatus.EXITED, exit_code=137)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "facts", "settled"),
+    [
+        pytest.param(intent(), running(up=5), Settled.HAPPENED, id="started since"),
+        pytest.param(intent(), STOPPED, Settled.HALF_DONE, id="stopped, never started"),
+        pytest.param(intent(at=NOW), STOPPED, Settled.HALF_DONE, id="stopped just now"),
+        pytest.param(
+            intent(at=NOW - timedelta(seconds=11)), BEFORE, Settled.MAYBE_STILL, id="may still be stopping"
+        ),
+        pytest.param(
+            intent(at=NOW - timedelta(seconds=13)), BEFORE, Settled.NOT_DONE, id="stop timeout has passed"
+        ),
+        pytest.param(
+            intent(was_running=False, stop_timeout_seconds=0),
+            STOPPED,
+            Settled.NOT_DONE,
+            id="a start that never was",
+        ),
+        pytest.param(intent(), None, Settled.TARGET_CHANGED, id="removed"),
+        pytest.param(intent(), running(id="other"), Settled.TARGET_CHANGED, id="recreated"),
+    ],
+)
+def test_an_action_in_doubt_is_settled_by_comparison(
+    wanted: Intent, facts: ContainerFacts | None, settled: Settled
+) -> None:
+    """StartedAt is the evidence; nothing is repeated before Docker had its time."""
+    assert settle(wanted, facts, now=NOW) is settled
+
+
+HEARD_BEFORE, HEARD_AFTER = REPAIR.at - timedelta(seconds=1), REPAIR.at + timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("resolved", "views", "unreachable", "state"),
+    [
+        pytest.param(True, None, False, AlertState.ENDED, id="a resolved came"),
+        pytest.param(False, None, False, AlertState.UNWATCHED, id="no Alertmanager configured"),
+        pytest.param(False, None, True, AlertState.UNKNOWN, id="Alertmanager away"),
+        pytest.param(False, [(False, None)], False, AlertState.ENDED, id="not active any more"),
+        pytest.param(
+            False, [(True, HEARD_AFTER)], False, AlertState.FIRING, id="told again since the action"
+        ),
+        pytest.param(
+            False, [(True, HEARD_BEFORE)], False, AlertState.UNKNOWN, id="not heard of since the action"
+        ),
+        pytest.param(False, [(False, None), (True, HEARD_AFTER)], False, AlertState.FIRING, id="one of two"),
+    ],
+)
+def test_what_is_known_of_the_alert(
+    resolved: bool, views: list[tuple[bool, datetime | None]] | None, unreachable: bool, state: AlertState
+) -> None:
+    """Old news of an active alert proves nothing; silence of an Alertmanager is not an end."""
+    assert (
+        alert_state(all_resolved=resolved, views=views, unreachable=unreachable, acted_at=REPAIR.at) is state
+    )
