@@ -1,0 +1,109 @@
+"""Webhooks made durable: every alert of a webhook is written by one script before anybody is told "accepted".
+
+Requests that arrive while a call is under way share the next one (group commit): the answer still comes only after
+the write, and a storm costs round trips by time, not by request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from bridge import errors
+from bridge.edges.store.connection import Store, milliseconds
+from bridge.edges.store.records import encode
+from bridge.model.alert import Alert, Subject
+from bridge.roles import Acceptance
+
+SEEN_GRANULARITY_MS = 60_000
+"""A re-send is noted at most this often: it is durable already, and each note costs a write to disk."""
+
+MAX_ALERTS_PER_CALL = 512
+"""Keeps one script under a few milliseconds; a single larger webhook still goes in one piece."""
+
+
+@dataclass(slots=True)
+class _Batch:
+    arguments: list[str | int]
+    alerts: int
+    done: asyncio.Future[list[str]] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+
+class Acceptor:
+    """The writing half of intake. ``backlog_limit`` is the number of open work items above which it refuses."""
+
+    def __init__(self, store: Store, *, backlog_limit: int) -> None:
+        self._store = store
+        self._backlog_limit = backlog_limit
+        self._waiting: list[_Batch] = []
+        self._writer: asyncio.Task[None] | None = None
+
+    async def accept(self, alerts: Sequence[tuple[Alert, Subject]]) -> Acceptance:
+        """Write all alerts of one webhook, or none.
+
+        Raises:
+            EdgeUnavailable: the store is away, cannot confirm durability, or the backlog is over its limit. Nothing
+                may be assumed; a repetition of the same webhook is harmless.
+        """
+        if not alerts:
+            return Acceptance(accepted=0, incidents=())
+        batch = _Batch(arguments=_arguments(alerts), alerts=len(alerts))
+        self._waiting.append(batch)
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._write(), name="accept-writer")
+        ids = await batch.done
+        return Acceptance(accepted=len(alerts), incidents=tuple(dict.fromkeys(i for i in ids if i)))
+
+    async def _write(self) -> None:
+        while self._waiting:
+            batches = [self._waiting.pop(0)]
+            total = batches[0].alerts
+            while self._waiting and total + self._waiting[0].alerts <= MAX_ALERTS_PER_CALL:
+                total += self._waiting[0].alerts
+                batches.append(self._waiting.pop(0))
+            arguments = [argument for batch in batches for argument in batch.arguments]
+            try:
+                ids = await self._store.script(
+                    "accept", self._backlog_limit, SEEN_GRANULARITY_MS, *arguments, durable=True
+                )
+                if ids == ["overloaded"]:
+                    raise errors.EdgeUnavailable(
+                        "redis", f"the backlog is over its limit of {self._backlog_limit}"
+                    )
+            except errors.EdgeError as error:
+                self._settle(batches, error)
+            except asyncio.CancelledError:
+                self._settle([*batches, *self._waiting], errors.EdgeUnavailable("redis", "shutting down"))
+                raise
+            else:
+                at = 0
+                for batch in batches:
+                    if not batch.done.done():
+                        batch.done.set_result(ids[at : at + batch.alerts])
+                    at += batch.alerts
+
+    @staticmethod
+    def _settle(batches: Sequence[_Batch], error: errors.EdgeError) -> None:
+        for batch in batches:
+            if not batch.done.done():  # the requester may have gone away meanwhile
+                batch.done.set_exception(error)
+
+
+def _arguments(alerts: Sequence[tuple[Alert, Subject]]) -> list[str | int]:
+    arguments: list[str | int] = []
+    for alert, subject in alerts:
+        arguments += (
+            alert.fingerprint,
+            alert.status.value,
+            milliseconds(alert.starts_at),
+            milliseconds(alert.ends_at) if alert.ends_at else 0,
+            encode(alert),
+            subject.key,
+            encode(subject),
+            secrets.token_hex(6),
+        )
+    return arguments

@@ -1,0 +1,202 @@
+"""Budgets in the store: cooldown, caps, breaker, single flight and the kill switch, all on Redis' clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from bridge import errors
+from bridge.edges.store.connection import Store, instant, key, milliseconds
+from bridge.edges.store.records import encode, encode_entry, encode_incident
+from bridge.model.evidence import ContainerFacts
+from bridge.model.incident import Entry, Incident, Target
+from bridge.model.policy import Limits, TargetPolicy
+from bridge.model.refusal import Reason, Refusal
+from bridge.roles import BudgetState, Grant, Held, Pause
+
+EVICTION_SAFE = "noeviction"
+
+
+class StoredBudgets:
+    """Implements ``roles.Budgets``. ``trust_empty``: an empty store is a fresh install, not a loss."""
+
+    def __init__(self, store: Store, *, lease_seconds: float, trust_empty: bool) -> None:
+        self._store = store
+        self._lease_ms = round(lease_seconds * 1000)
+        self._trust_empty = trust_empty
+
+    async def open(self) -> None:
+        """Note when this store began to count. Harmless to repeat; ``acquire`` does the same if nobody did."""
+        now = await self._store.command("TIME")
+        born = 0 if self._trust_empty else int(now[0]) * 1000
+        await self._store.command("SET", key("born"), born, "NX")
+
+    async def eviction_policy(self) -> str:
+        """``maxmemory-policy``; ``noeviction`` where the server does not tell (managed servers hide CONFIG)."""
+        return await self._store.config_value("maxmemory-policy") or EVICTION_SAFE
+
+    async def paused(self) -> Pause | None:
+        """The kill switch; a pause whose end has passed is none."""
+        fields = await self._store.command("HMGET", key("pause"), "by", "why", "since", "until")
+        by, why, since, until = fields
+        if since is None:
+            return None
+        now = await self._store.command("TIME")
+        if until and int(until) <= int(now[0]) * 1000:
+            return None
+        return Pause(
+            by=by or "", why=why or "", since=instant(since), until=instant(until) if until else None
+        )
+
+    async def pause(self, *, by: str, why: str, until: datetime | None) -> Pause:
+        """Pull the kill switch."""
+        now = await self._store.command("TIME")
+        since = int(now[0]) * 1000 + int(now[1]) // 1000
+        ends = milliseconds(until) if until else ""
+        await self._store.command("HSET", key("pause"), "by", by, "why", why, "since", since, "until", ends)
+        return Pause(by=by, why=why, since=instant(since), until=until)
+
+    async def resume(self) -> None:
+        """Release the kill switch."""
+        await self._store.command("DEL", key("pause"))
+
+    async def reset(self, target: Target) -> None:
+        """Forget a target's cooldown, caps and breaker; an operator's decision. A repair under way keeps its lock."""
+        await self._store.command("DEL", key(f"window:target:{target.key}"), key(f"breaker:{target.key}"))
+
+    async def acquire(
+        self,
+        held: Held,
+        *,
+        policy: TargetPolicy,
+        limits: Limits,
+        facts: ContainerFacts,
+        entry: Entry,
+    ) -> Grant | Refusal:
+        """Reserve, in one script; the incident's next state (``reserved``) is written in the same step."""
+        if unsafe := await self._unsafe():
+            return unsafe
+        incident = held.incident
+        answer = await self._store.script(
+            "acquire",
+            incident.id,
+            held.claim,
+            encode_incident(incident),
+            encode_entry(entry),
+            self._lease_ms,
+            self._limits(_target(incident), policy, limits, facts),
+            durable=True,
+        )
+        return _granted(answer, incident)
+
+    async def would_grant(
+        self, target: Target, *, policy: TargetPolicy, limits: Limits, facts: ContainerFacts | None
+    ) -> Refusal | None:
+        """Every check, no write."""
+        if unsafe := await self._unsafe():
+            return unsafe
+        answer = await self._store.script(
+            "acquire", "", "", "", "", self._lease_ms, self._limits(target, policy, limits, facts)
+        )
+        return None if answer[0] == "granted" else _refusal(answer)
+
+    async def begin(self, held: Held, entry: Entry) -> Refusal | None:
+        """Write the intent that ``held.incident`` carries, unless the kill switch was pulled meanwhile."""
+        incident = held.incident
+        if incident.intent is None:
+            raise ValueError(f"incident {incident.id} begins without an intent")
+        answer = await self._store.script(
+            "begin",
+            incident.id,
+            held.claim,
+            encode_incident(incident),
+            encode_entry(entry),
+            self._lease_ms,
+            _target(incident).key,
+            incident.intent.token,
+            durable=True,
+        )
+        if answer[0] == "lost":
+            raise errors.ClaimLost(f"incident {incident.id} was taken over")
+        return _refusal(answer) if answer[0] == "denied" else None
+
+    async def state(
+        self, target: Target, *, policy: TargetPolicy, limits: Limits, facts: ContainerFacts | None
+    ) -> BudgetState:
+        """What an operator asks of a target: may it be repaired now, and if not until when."""
+        refusal = await self.would_grant(target, policy=policy, limits=limits, facts=facts)
+        now = await self._store.command("TIME")
+        hour_ago = (int(now[0]) - 3600) * 1000
+        window = key(f"window:target:{target.key}")
+        count, last = await self._store.commands(
+            ("ZCOUNT", window, hour_ago, "+inf"), ("ZRANGE", window, -1, -1, "WITHSCORES")
+        )
+        return BudgetState(
+            target=target,
+            refusal=refusal,
+            actions_last_hour=int(count),
+            last_action_at=instant(_last_score(last)) if last else None,
+        )
+
+    async def _unsafe(self) -> Refusal | None:
+        policy = await self.eviction_policy()
+        if policy == EVICTION_SAFE:
+            return None
+        return Refusal(
+            reason=Reason.STORE_UNSAFE,
+            detail=f"maxmemory-policy is {policy}: it may evict a cooldown; set it to {EVICTION_SAFE}",
+        )
+
+    def _limits(
+        self, target: Target, policy: TargetPolicy, limits: Limits, facts: ContainerFacts | None
+    ) -> str:
+        uptime = facts.uptime_seconds if facts is not None else None
+        return encode(
+            {
+                "target": target.key,
+                "host": target.host,
+                "cooldown": round(policy.cooldown_seconds * 1000),
+                "caps": [{"max": cap.max, "per": round(cap.per_seconds * 1000)} for cap in policy.caps],
+                "host_cap": {"max": limits.host.max, "per": round(limits.host.per_seconds * 1000)},
+                "fleet_cap": {"max": limits.fleet.max, "per": round(limits.fleet.per_seconds * 1000)},
+                "age": round(uptime * 1000) if uptime is not None else -1,
+                "trust_empty": self._trust_empty,
+            }
+        )
+
+
+def _target(incident: Incident) -> Target:
+    if incident.target is None:
+        raise ValueError(f"incident {incident.id} has no target")
+    return incident.target
+
+
+def _granted(answer: Sequence[str], incident: Incident) -> Grant | Refusal:
+    if answer[0] == "lost":
+        raise errors.ClaimLost(f"incident {incident.id} was taken over")
+    return Grant(token=int(answer[1])) if answer[0] == "granted" else _refusal(answer)
+
+
+_WORDS = {
+    Reason.PAUSED: "HemoStat is paused",
+    Reason.TARGET_BUSY: "another incident is being repaired on this target",
+    Reason.BREAKER_OPEN: "the last repairs in a row did not heal it",
+    Reason.RECENTLY_STARTED: "the container started less than its cooldown ago and the store is new: it may be our own restart",
+    Reason.COOLDOWN: "repaired less than its cooldown ago",
+    Reason.TARGET_CAP: "as many repairs of this target as allowed",
+    Reason.HOST_CAP: "as many repairs on this host as allowed",
+    Reason.FLEET_CAP: "as many repairs in the whole fleet as allowed",
+    Reason.CLOCK_SKEW: "the clock of the store jumped back",
+}
+
+
+def _refusal(answer: Sequence[str]) -> Refusal:
+    reason = Reason(answer[1])
+    until = int(float(answer[2])) if len(answer) > 2 else 0
+    extra = f" ({answer[3]})" if len(answer) > 3 and answer[3] else ""
+    return Refusal(reason=reason, detail=_WORDS[reason] + extra, until=instant(until) if until else None)
+
+
+def _last_score(answer: Sequence[object]) -> float:
+    last = answer[-1]
+    return float(last[1]) if isinstance(last, list | tuple) else float(str(last))

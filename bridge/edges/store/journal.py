@@ -1,0 +1,279 @@
+"""Incidents in the store: claimed, read and written, each write one script fenced by the claim."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import msgspec
+
+from bridge import errors
+from bridge.edges.store.connection import Store, instant, key, milliseconds
+from bridge.edges.store.records import (
+    decode_alert,
+    decode_entry,
+    decode_incident,
+    encode,
+    encode_entry,
+    encode_incident,
+)
+from bridge.model.evidence import ContainerFacts, PastRepair
+from bridge.model.incident import Entry, Incident, Outcome, State, Target
+from bridge.model.policy import BreakerPolicy
+from bridge.roles import EpisodeView, Held, HeldElsewhere, Record
+
+
+class _Container(msgspec.Struct):
+    """What was known of a target's container when it was last looked at. ``replaced_ms`` 0: never seen replaced."""
+
+    id: str
+    image: str
+    seen_ms: int
+    replaced_ms: int = 0
+
+
+_container = msgspec.json.Decoder(_Container)
+
+
+class StoredJournal:
+    """Implements ``roles.Journal`` and ``roles.Claims``; ``lease_seconds`` is how long a claim lives without a heartbeat."""
+
+    def __init__(self, store: Store, *, lease_seconds: float) -> None:
+        self._store = store
+        self.lease_ms = round(lease_seconds * 1000)
+
+    async def now(self) -> datetime:
+        """Redis' clock, never below the highest time a grant was given at."""
+        (seconds, micros), highest = await self._store.commands(("TIME",), ("GET", key("clock")))
+        return instant(max(int(seconds) * 1000 + int(micros) / 1000, float(highest or 0)))
+
+    async def claim(self, incident_id: str, owner: str) -> Held | HeldElsewhere | None:
+        """Take an incident to work on it; ``None`` if there is no such incident any more."""
+        answer = await self._store.script("claim", incident_id, owner, self.lease_ms)
+        if answer[0] == "gone":
+            return None
+        if answer[0] == "busy":
+            return HeldElsewhere(seconds=max(0.0, (float(answer[1]) - float(answer[2])) / 1000))
+        record = await self._read(incident_id)
+        if record is None:
+            return None
+        return Held(incident=record.incident, episodes=record.episodes, claim=int(answer[1]))
+
+    async def beat(self, held: Sequence[Held]) -> set[str]:
+        """Renew the leases; gives the ids of incidents that are no longer ours."""
+        pairs = [part for one in held for part in (one.incident.id, str(one.claim))]
+        return set(await self._store.script("beat", self.lease_ms, *pairs)) if pairs else set()
+
+    async def load(self, held: Held) -> Held:
+        """The same incident with its alerts as they stand now."""
+        record = await self._read(held.incident.id)
+        if record is None:
+            raise errors.ClaimLost(f"incident {held.incident.id} is gone")
+        return replace(held, episodes=record.episodes)
+
+    async def save(self, held: Held, entry: Entry | None) -> Held:
+        """Write the incident and one line of its story."""
+        incident = held.incident
+        evidence = encode(incident.evidence) if incident.state is State.JUDGED and incident.evidence else ""
+        answer = await self._store.script(
+            "save",
+            incident.id,
+            held.claim,
+            encode_incident(incident),
+            evidence,
+            incident.state.value,
+            encode_entry(entry),
+            self.lease_ms,
+        )
+        _ours(answer, incident)
+        return held
+
+    async def close(
+        self,
+        held: Held,
+        entry: Entry,
+        *,
+        healed: bool | None,
+        breaker: BreakerPolicy,
+        refund: bool = False,
+    ) -> Held:
+        """Write the closed incident, free its target and feed the breaker.
+
+        ``healed`` ``None`` leaves the breaker alone; ``refund`` gives a grant back that was never begun.
+        """
+        incident = held.incident
+        if incident.outcome is None:
+            raise ValueError(f"incident {incident.id} closes without an outcome")
+        reconsider = incident.reconsider_at or incident.closed_at or incident.opened_at
+        answer = await self._store.script(
+            "close",
+            incident.id,
+            held.claim,
+            encode_incident(incident),
+            encode(incident.evidence) if incident.evidence else "",
+            encode_entry(entry),
+            self.lease_ms,
+            incident.outcome.value,
+            milliseconds(reconsider),
+            incident.target.key if incident.target else "",
+            {None: "", True: "healed", False: "sick"}[healed],
+            breaker.failures,
+            round(breaker.open_for_seconds * 1000),
+            "1" if incident.repair is not None else "0",
+            "1" if refund else "0",
+        )
+        _ours(answer, incident)
+        return held
+
+    async def saw_container(self, target: Target, facts: ContainerFacts) -> None:
+        """Remember which container bears the name. Not fenced: it only ever makes HemoStat more careful."""
+        replaced = await self.replaced_at(target, facts)
+        after = _Container(
+            id=facts.id,
+            image=facts.image,
+            seen_ms=milliseconds(await self.now()),
+            replaced_ms=milliseconds(replaced) if replaced else 0,
+        )
+        await self._store.command("HSET", key("targets"), target.key, encode(after))
+
+    async def replaced_at(self, target: Target, facts: ContainerFacts) -> datetime | None:
+        """When this container was first seen to bear a name that another one bore before."""
+        text = await self._store.command("HGET", key("targets"), target.key)
+        before = _container.decode(text) if text else None
+        if before is None:
+            return None
+        if before.id != facts.id:
+            return await self.now()
+        return instant(before.replaced_ms) if before.replaced_ms else None
+
+    async def known_targets(self) -> list[Target]:
+        """Every target that was ever looked at."""
+        names = await self._store.command("HKEYS", key("targets"))
+        return [
+            Target(host=host, name=name) for host, _, name in (text.partition("/") for text in sorted(names))
+        ]
+
+    async def past_repairs(self, target: Target) -> Sequence[PastRepair]:
+        """The last repairs of this target, newest first."""
+        ids = await self._store.command("LRANGE", key(f"repairs:{target.key}"), 0, 9)
+        rows = await self._store.commands(*(("HGETALL", key(f"incident:{i}")) for i in ids)) if ids else []
+        incidents = [decode_incident(i, _pairs(row)) for i, row in zip(ids, rows, strict=True) if row]
+        return [
+            PastRepair(
+                at=incident.repair.at,
+                action=incident.repair.action.value,
+                outcome=incident.outcome.value if incident.outcome else "",
+                container_id=incident.repair.container_id,
+            )
+            for incident in incidents
+            if incident.repair is not None
+        ]
+
+    async def read(self, incident_id: str) -> Record | None:
+        """One incident whole."""
+        record = await self._read(incident_id)
+        if record is None:
+            return None
+        lines = await self._store.command("LRANGE", key(f"incident:{incident_id}:timeline"), 0, -1)
+        return replace(record, timeline=tuple(decode_entry(line) for line in lines))
+
+    async def _read(self, incident_id: str) -> Record | None:
+        flat, alerts = await self._store.commands(
+            ("HGETALL", key(f"incident:{incident_id}")), ("HGETALL", key(f"incident:{incident_id}:alerts"))
+        )
+        fields = _pairs(flat)
+        if not fields:
+            return None
+        episodes = tuple(
+            EpisodeView(alert=decode_alert(text[1:]), firing=text.startswith("F"))
+            for text in _pairs(alerts).values()
+        )
+        return Record(incident=decode_incident(incident_id, fields), episodes=episodes)
+
+    async def newest(
+        self,
+        *,
+        state: State | None = None,
+        outcome: Outcome | None = None,
+        target: str | None = None,
+        since: datetime | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> tuple[list[Incident], str | None]:
+        """Incidents, newest first, and the cursor of the next page (``None`` at the end).
+
+        ``target`` is ``host/name`` or a bare name. ``cursor`` is opaque to callers.
+        """
+        found: list[Incident] = []
+        upper, skip = _cursor(cursor)
+        lower = milliseconds(since) if since else "-inf"
+        while True:
+            page = await self._store.command(
+                "ZREVRANGEBYSCORE", key("incidents"), upper, lower, "WITHSCORES", "LIMIT", skip, 200
+            )
+            ids = [(page[n], page[n + 1]) for n in range(0, len(page), 2)]
+            rows = (
+                await self._store.commands(*(("HGETALL", key(f"incident:{i}")) for i, _ in ids))
+                if ids
+                else []
+            )
+            for (incident_id, _), row in zip(ids, rows, strict=True):
+                skip += 1
+                if not row:
+                    continue
+                incident = decode_incident(incident_id, _pairs(row))
+                if _wanted(incident, state, outcome, target):
+                    found.append(incident)
+                if len(found) == limit:
+                    return found, f"{upper}:{skip}"
+            if len(ids) < 200:
+                return found, None
+
+    async def open_count(self) -> int:
+        """How many incidents are open."""
+        return int(await self._store.command("HLEN", key("open")))
+
+    async def prune(self, *, older_than: timedelta) -> int:
+        """Forget incidents closed longer ago than this; gives how many."""
+        before = milliseconds(await self.now() - older_than)
+        gone = 0
+        while (count := int(await self._store.script("prune", before, 100))) > 0:
+            gone += count
+            await asyncio.sleep(0)
+        return gone
+
+
+def _cursor(cursor: str | None) -> tuple[str, int]:
+    if cursor is None:
+        return "+inf", 0
+    upper, _, skip = cursor.partition(":")
+    if not skip.isdigit() or not (upper == "+inf" or upper.isdigit()):
+        raise ValueError("cursor is not one this server gave")
+    return upper, int(skip)
+
+
+def _wanted(incident: Incident, state: State | None, outcome: Outcome | None, target: str | None) -> bool:
+    if state is not None and incident.state is not state:
+        return False
+    if outcome is not None and incident.outcome is not outcome:
+        return False
+    if target is None:
+        return True
+    if incident.target is not None:
+        return target in (incident.target.key, incident.target.name)
+    return target in (incident.subject.name, f"{incident.subject.host}/{incident.subject.name}")
+
+
+def _pairs(flat: object) -> dict[str, str]:
+    """HGETALL as plain commands answer it: a flat list, or a dict where the client has already paired it."""
+    if isinstance(flat, dict):
+        return {str(name): str(value) for name, value in flat.items()}
+    items = list(flat) if isinstance(flat, list | tuple) else []
+    return {str(items[n]): str(items[n + 1]) for n in range(0, len(items), 2)}
+
+
+def _ours(answer: Sequence[object], incident: Incident) -> None:
+    if answer[0] == "lost":
+        raise errors.ClaimLost(f"incident {incident.id} was taken over")

@@ -1,0 +1,78 @@
+-- Cooldown, caps, breaker, single flight and the container's age: checked and reserved in one step.
+-- ARGV: 1 incident, 2 claim ('' for a dry run: every check, no write), 3 doc, 4 entry, 5 lease ms, 6 limits json:
+--   {target, host, cooldown, caps:[{max,per}], host_cap:{max,per}, fleet_cap:{max,per}, age (-1 unknown), trust_empty}
+-- all times in ms. Answers {'lost'}, {'granted', token, now} or {'denied', reason, until ms (0 unknown), detail}
+local id, dry = ARGV[1], ARGV[2] == ''
+local L = cjson.decode(ARGV[6])
+if not dry and not held(id, ARGV[2]) then return {'lost'} end
+local lock = P .. 'lock:' .. L.target
+
+local holder = redis.call('HMGET', lock, 'incident', 'token')
+if holder[1] == id and not dry then
+  -- The answer to an earlier call was lost: the same grant again (and a write, so that WAIT has something to wait for).
+  write(id, ARGV[3], '', 'reserved', ARGV[5])
+  return {'granted', holder[2], now}
+end
+
+if behind > CLOCK_LEAP_MS then return {'denied', 'clock_skew', now, 'the server clock is behind by ' .. behind .. ' ms'} end
+local p = redis.call('HMGET', P .. 'pause', 'since', 'until')
+if p[1] and (not p[2] or p[2] == '' or N(p[2]) > now) then return {'denied', 'paused', N(p[2] or '') or 0, ''} end
+if holder[1] and holder[1] ~= id then return {'denied', 'target_busy', 0, holder[1]} end
+
+local breaker = redis.call('HMGET', P .. 'breaker:' .. L.target, 'until', 'fails')
+if N(breaker[1] or '0') > now then return {'denied', 'breaker_open', N(breaker[1]), breaker[2] or ''} end
+
+-- The container itself is the second record: while this store may have lost grants, a container younger than its
+-- cooldown may be one that we restarted.
+local born = redis.call('GET', P .. 'born')
+if not born then
+  born = L.trust_empty and 0 or now
+  if not dry then redis.call('SET', P .. 'born', born) end
+end
+local trusted_at = N(born) + L.cooldown
+if N(born) > 0 and now < trusted_at and L.age < L.cooldown then
+  local free = trusted_at
+  if L.age >= 0 then free = math.min(free, now + L.cooldown - L.age) end
+  return {'denied', 'recently_started', free, tostring(math.floor(L.age / 1000))}
+end
+
+local mine, host, fleet = P .. 'window:target:' .. L.target, P .. 'window:host:' .. L.host, P .. 'window:fleet'
+local last = redis.call('ZRANGE', mine, -1, -1, 'WITHSCORES')
+if last[2] and N(last[2]) + L.cooldown > now then return {'denied', 'cooldown', N(last[2]) + L.cooldown, ''} end
+
+-- Free again when the oldest of the newest `max` grants leaves the window.
+local function full(window, cap)
+  local grants = redis.call('ZRANGEBYSCORE', window, '(' .. (now - cap.per), '+inf', 'WITHSCORES')
+  if #grants / 2 < cap.max then return nil end
+  if cap.max == 0 then return 0 end
+  return N(grants[#grants - 2 * cap.max + 2]) + cap.per
+end
+for _, cap in ipairs(L.caps) do
+  local free = full(mine, cap)
+  if free then return {'denied', 'target_cap', free, cap.max .. ' per ' .. math.floor(cap.per / 1000) .. 's'} end
+end
+local free = full(host, L.host_cap)
+if free then return {'denied', 'host_cap', free, L.host_cap.max .. ' per ' .. math.floor(L.host_cap.per / 1000) .. 's'} end
+free = full(fleet, L.fleet_cap)
+if free then return {'denied', 'fleet_cap', free, L.fleet_cap.max .. ' per ' .. math.floor(L.fleet_cap.per / 1000) .. 's'} end
+
+if dry then return {'granted', '0', now} end
+
+local token = redis.call('INCR', P .. 'fence')
+redis.call('SET', P .. 'clock', now)
+redis.call('HSET', lock, 'incident', id, 'token', token)
+local longest = L.cooldown
+for _, cap in ipairs(L.caps) do longest = math.max(longest, cap.per) end
+local function count(window, keep)
+  redis.call('ZREMRANGEBYSCORE', window, '-inf', now - 2 * keep)
+  redis.call('ZADD', window, now, token)
+  redis.call('PEXPIRE', window, 2 * keep + 60000)
+end
+-- The windows keep twice what the present limits need, so that a longer limit set by a reload still sees them.
+count(mine, math.max(longest, 86400000))
+count(host, math.max(L.host_cap.per, 86400000))
+count(fleet, math.max(L.fleet_cap.per, 86400000))
+redis.call('HSET', incident_key(id), 'token', token, 'target', L.target, 'host', L.host)
+write(id, ARGV[3], '', 'reserved', ARGV[5])
+tell(id, ARGV[4])
+return {'granted', tostring(token), now}

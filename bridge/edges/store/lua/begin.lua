@@ -1,0 +1,11 @@
+-- The last step before Docker is called: the intent is written, or nothing happens.
+-- ARGV: 1 incident, 2 claim, 3 doc, 4 entry, 5 lease ms, 6 target, 7 token
+-- Answers {'lost'}, {'ok', now} or {'denied', 'paused', until ms}
+if not held(ARGV[1], ARGV[2]) then return {'lost'} end
+local lock = redis.call('HMGET', P .. 'lock:' .. ARGV[6], 'incident', 'token')
+if lock[1] ~= ARGV[1] or lock[2] ~= ARGV[7] then return {'lost'} end
+local p = redis.call('HMGET', P .. 'pause', 'since', 'until')
+if p[1] and (not p[2] or p[2] == '' or N(p[2]) > now) then return {'denied', 'paused', N(p[2] or '') or 0} end
+write(ARGV[1], ARGV[3], '', 'acting', ARGV[5])
+tell(ARGV[1], ARGV[4])
+return {'ok', now}

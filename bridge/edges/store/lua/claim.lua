@@ -1,0 +1,13 @@
+-- ARGV: 1 incident, 2 owner (unique per call, so a retried call is recognised), 3 lease ms
+-- Answers {'gone'}, {'busy', lease until ms, now} or {'ok', claim, now}
+local key = incident_key(ARGV[1])
+local c = redis.call('HMGET', key, 'state', 'owner', 'lease', 'claim')
+if not c[1] then return {'gone'} end
+if N(c[3] or '0') > now then
+  if c[2] == ARGV[2] then return {'ok', c[4], now} end
+  return {'busy', c[3], now}
+end
+-- A lease that ran out is taken over under a higher number: whatever the old holder still sends is refused.
+local claim = redis.call('INCR', P .. 'fence')
+redis.call('HSET', key, 'claim', claim, 'owner', ARGV[2], 'lease', now + N(ARGV[3]))
+return {'ok', tostring(claim), now}

@@ -1,0 +1,41 @@
+-- The end of an incident: record, target freed, breaker fed, grant refunded if nothing was begun.
+-- ARGV: 1 incident, 2 claim, 3 doc, 4 evidence or '', 5 entry, 6 lease ms, 7 outcome, 8 reconsider ms, 9 target or '',
+--   10 'healed'|'sick'|'' (breaker), 11 breaker failures, 12 breaker open ms, 13 '1' if something was done, 14 '1' to refund
+local id, target = ARGV[1], ARGV[9]
+if not held(id, ARGV[2]) then return {'lost'} end
+local key = incident_key(id)
+local was = redis.call('HMGET', key, 'state', 'outcome', 'subject_key', 'token', 'host', 'fed')
+write(id, ARGV[3], ARGV[4], 'closed', ARGV[6])
+redis.call('HSET', key, 'outcome', ARGV[7], 'reconsider', ARGV[8])
+if was[1] ~= 'closed' then
+  redis.call('HSET', key, 'closed', now)
+  redis.call('ZADD', P .. 'closed', now, id)
+end
+if was[3] and redis.call('HGET', P .. 'open', was[3]) == id then redis.call('HDEL', P .. 'open', was[3]) end
+if target ~= '' then
+  if redis.call('HGET', P .. 'lock:' .. target, 'incident') == id then redis.call('DEL', P .. 'lock:' .. target) end
+  if ARGV[14] == '1' and was[4] then
+    redis.call('ZREM', P .. 'window:target:' .. target, was[4])
+    redis.call('ZREM', P .. 'window:host:' .. (was[5] or ''), was[4])
+    redis.call('ZREM', P .. 'window:fleet', was[4])
+  end
+  if ARGV[13] == '1' and was[1] ~= 'closed' then
+    redis.call('LPUSH', P .. 'repairs:' .. target, id)
+    redis.call('LTRIM', P .. 'repairs:' .. target, 0, 49)
+  end
+  -- Each outcome feeds the breaker once, however often a call whose answer was lost is repeated.
+  local breaker, fed = P .. 'breaker:' .. target, ARGV[7] .. ARGV[10]
+  if ARGV[10] ~= '' and was[6] ~= fed then
+    redis.call('HSET', key, 'fed', fed)
+    if ARGV[10] == 'healed' then redis.call('DEL', breaker)
+    else
+      local fails = redis.call('HINCRBY', breaker, 'fails', 1)
+      if fails >= N(ARGV[11]) then
+        local trip = redis.call('HINCRBY', breaker, 'trips', 1)
+        redis.call('HSET', breaker, 'until', now + N(ARGV[12]) * math.min(16, 2 ^ (trip - 1)), 'fails', N(ARGV[11]) - 1)
+      end
+    end
+  end
+end
+tell(id, ARGV[5])
+return {'ok', now}

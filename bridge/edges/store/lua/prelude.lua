@@ -1,0 +1,41 @@
+-- Shared by every script. KEYS[1] is the namespace with its hash tag ("{hemostat}"), so that all keys built from
+-- it live in one Redis Cluster slot and one script can be one transition.
+local P = KEYS[1] .. ':'
+local N = tonumber
+local CLOCK_LEAP_MS = 600000
+local EPISODE_KEPT_MS = 2592000000
+
+-- Redis' own time, never below the highest time a grant was given at: after a failover to a server whose clock is
+-- behind, cooldowns get longer, never shorter.
+local function clock()
+  local t = redis.call('TIME')
+  local now = t[1] * 1000 + math.floor(t[2] / 1000)
+  local highest = N(redis.call('GET', P .. 'clock') or '0')
+  if now < highest then return highest, highest - now end
+  return now, 0
+end
+
+local now, behind = clock()
+
+local function incident_key(id) return P .. 'incident:' .. id end
+
+-- Every transition leaves a line in the incident's own story and in the stream of all transitions, in the same
+-- script that makes it: an audit written afterwards is an audit that a crash can lose.
+local function tell(id, entry)
+  if entry == '' then return end
+  local line = string.format('{"at_ms":%d,', now) .. string.sub(entry, 2)
+  redis.call('RPUSH', incident_key(id) .. ':timeline', line)
+  redis.call('XADD', P .. 'events', 'MAXLEN', '~', 100000, '*', 'incident', id, 'entry', line)
+end
+
+-- Only the holder of a live claim may write. 'lost' tells the worker to drop everything it holds of it.
+local function held(id, claim)
+  local c = redis.call('HMGET', incident_key(id), 'claim', 'lease')
+  return c[1] == claim and N(c[2] or '0') > now
+end
+
+local function write(id, doc, evidence, state, lease)
+  local key = incident_key(id)
+  redis.call('HSET', key, 'doc', doc, 'state', state, 'lease', now + N(lease))
+  if evidence ~= '' then redis.call('HSET', key, 'evidence', evidence) end
+end

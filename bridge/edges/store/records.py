@@ -1,0 +1,73 @@
+"""How incidents, alerts and timelines are written in the store: JSON of the model's own values, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import msgspec
+
+from bridge.edges.store.connection import instant
+from bridge.model.alert import Alert, Subject
+from bridge.model.evidence import Evidence
+from bridge.model.incident import Entry, Incident, State, TimelineEntry
+
+_encoder = msgspec.json.Encoder()
+_alert = msgspec.json.Decoder(Alert)
+_subject = msgspec.json.Decoder(Subject)
+_evidence = msgspec.json.Decoder(Evidence)
+_incident = msgspec.json.Decoder(Incident)
+
+
+class _Entry(msgspec.Struct):
+    at_ms: int
+    event: str
+    fields: dict[str, str]
+
+
+_entry = msgspec.json.Decoder(_Entry)
+
+
+def encode(value: object) -> str:
+    """Any value of the model as JSON."""
+    return _encoder.encode(value).decode()
+
+
+def encode_incident(incident: Incident) -> str:
+    """The incident without its evidence, which is large, written once, and kept beside it."""
+    return encode(replace(incident, evidence=None))
+
+
+def encode_entry(entry: Entry | None) -> str:
+    """A line of the story; the script that writes it adds the time. ``""`` for none."""
+    return "" if entry is None else encode(entry)
+
+
+def decode_alert(text: str) -> Alert:
+    """The alert that ``encode`` wrote."""
+    return _alert.decode(text)
+
+
+def decode_entry(text: str) -> TimelineEntry:
+    """A line of the timeline as the scripts wrote it."""
+    entry = _entry.decode(text)
+    return TimelineEntry(at=instant(entry.at_ms), event=entry.event, fields=entry.fields)
+
+
+def decode_incident(incident_id: str, fields: Mapping[str, str]) -> Incident:
+    """An incident from the fields of its hash. One that no worker has written yet is made from what intake knew."""
+    suspect = fields.get("suspect") == "1"
+    if "doc" not in fields:
+        return Incident(
+            id=incident_id,
+            subject=_subject.decode(fields["subject"]),
+            opened_at=instant(fields["opened"]),
+            state=State.OPEN,
+            suspect=suspect,
+        )
+    evidence = _evidence.decode(fields["evidence"]) if fields.get("evidence") else None
+    incident = replace(_incident.decode(fields["doc"]), evidence=evidence, suspect=suspect)
+    if fields["state"] == State.RESERVED and incident.state is State.JUDGED:
+        # The script that grants is the one that knows the token: it keeps it beside the document.
+        return incident.reserved(int(fields["token"]), now=incident.updated_at or incident.opened_at)
+    return incident

@@ -1,0 +1,285 @@
+"""Budgets on a real Redis: each limit refuses, says until when, and holds under a race."""
+
+import asyncio
+import time
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from bridge import errors
+from bridge.edges.store.budgets import StoredBudgets
+from bridge.edges.store.connection import Store, milliseconds
+from bridge.model.incident import Entry, Intent, Outcome, Target
+from bridge.model.policy import BreakerPolicy, Cap, Limits, TargetPolicy
+from bridge.model.refusal import Reason, Refusal
+from bridge.model.verdict import Action
+from bridge.roles import Grant, Held
+from tests.integration.store.conftest import FREE, LEASE_SECONDS, OPEN_LIMITS, Desk, as_judged
+from tests.unit.triage.builders import running
+
+HOUR = 3600.0
+END = Entry(event="closed", fields={})
+
+
+async def finish(
+    desk: Desk,
+    held: Held,
+    outcome: Outcome = Outcome.HEALED,
+    *,
+    healed: bool | None = True,
+    failures: int = 3,
+) -> None:
+    """Close an incident, so that its target is free."""
+    now = await desk.journal.now()
+    closed = held.incident.closing(outcome, "for the test", now=now, reconsider_at=now)
+    breaker = BreakerPolicy(failures=failures, open_for_seconds=HOUR)
+    await desk.journal.close(replace(held, incident=closed), END, healed=healed, breaker=breaker)
+
+
+async def grant(desk: Desk, name: str = "web", fingerprint: str = "", **asked: object) -> Grant | Refusal:
+    """One incident from alert to grant to end; what the budget said."""
+    held = await desk.judged(name, fingerprint=fingerprint or f"{name}-{time.monotonic_ns()}")
+    answer = await desk.acquire(held, **asked)  # type: ignore[arg-type]
+    await finish(desk, held)
+    return answer
+
+
+def refused(answer: Grant | Refusal) -> Reason | None:
+    """The reason of a refusal."""
+    return answer.reason if isinstance(answer, Refusal) else None
+
+
+async def test_within_the_cooldown_a_second_action_is_refused_until_its_end(desk: Desk) -> None:
+    """The time until which is exact."""
+    policy = replace(FREE, cooldown_seconds=HOUR)
+    assert isinstance(await grant(desk, policy=policy), Grant)
+    granted_at = await desk.store.command("ZRANGE", "{hemostat}:window:target:local/web", 0, 0, "WITHSCORES")
+    answer = await grant(desk, policy=policy)
+    assert isinstance(answer, Refusal)
+    assert answer.reason is Reason.COOLDOWN
+    assert answer.until is not None
+    assert (
+        milliseconds(answer.until)
+        == int(granted_at[-1][-1] if isinstance(granted_at[-1], list) else granted_at[-1]) + 3_600_000
+    )
+
+
+async def test_after_the_cooldown_the_next_action_is_granted(desk: Desk) -> None:
+    """Waits on the store's own clock, not on ours."""
+    policy = replace(FREE, cooldown_seconds=0.3)
+    assert isinstance(await grant(desk, policy=policy), Grant)
+    deadline = time.monotonic() + 5
+    while isinstance(answer := await grant(desk, policy=policy), Refusal) and time.monotonic() < deadline:
+        assert answer.reason is Reason.COOLDOWN
+    assert isinstance(answer, Grant)
+
+
+async def test_the_fourth_action_in_an_hour_is_refused(desk: Desk) -> None:
+    """The cap counts actions, healed ones too, and frees when the oldest leaves the window."""
+    policy = replace(FREE, caps=(Cap(max=3, per_seconds=HOUR),))
+    answers = [await grant(desk, policy=policy) for _ in range(4)]
+    assert [refused(answer) for answer in answers] == [None, None, None, Reason.TARGET_CAP]
+    last = answers[-1]
+    assert isinstance(last, Refusal)
+    assert last.until is not None
+    left = last.until - await desk.journal.now()
+    assert timedelta(minutes=59) < left <= timedelta(hours=1)
+
+
+async def test_the_narrowest_of_several_windows_decides(desk: Desk) -> None:
+    """Two a day refuses although five an hour would allow."""
+    policy = replace(FREE, caps=(Cap(max=5, per_seconds=HOUR), Cap(max=2, per_seconds=24 * HOUR)))
+    answers = [await grant(desk, policy=policy) for _ in range(3)]
+    assert [refused(answer) for answer in answers] == [None, None, Reason.TARGET_CAP]
+
+
+async def test_a_cap_of_none_refuses_always(desk: Desk) -> None:
+    """``max: 0`` is a way to say never."""
+    assert (
+        refused(await grant(desk, policy=replace(FREE, caps=(Cap(max=0, per_seconds=HOUR),))))
+        is Reason.TARGET_CAP
+    )
+
+
+async def test_the_host_and_the_fleet_have_caps_of_their_own(desk: Desk) -> None:
+    """Different targets share them."""
+    host = replace(OPEN_LIMITS, host=Cap(max=1, per_seconds=HOUR))
+    fleet = replace(OPEN_LIMITS, fleet=Cap(max=2, per_seconds=HOUR))
+    assert refused(await grant(desk, "one", limits=host)) is None
+    assert refused(await grant(desk, "two", limits=host)) is Reason.HOST_CAP
+    assert refused(await grant(desk, "two", limits=fleet)) is None
+    assert refused(await grant(desk, "three", limits=fleet)) is Reason.FLEET_CAP
+
+
+async def test_one_repair_at_a_time_on_a_target(desk: Desk) -> None:
+    """Two incidents about one container (by name, by id): the second waits."""
+    one = await desk.judged("web", fingerprint="1")
+    assert isinstance(await desk.acquire(one), Grant)
+    other = as_judged(await desk.judged("alias", fingerprint="2"), "web")
+    assert refused(await desk.acquire(other)) is Reason.TARGET_BUSY
+    await finish(desk, one)
+    assert isinstance(await desk.acquire(other), Grant)
+
+
+async def test_the_breaker_opens_after_repairs_that_did_not_heal_and_one_success_closes_it(
+    desk: Desk,
+) -> None:
+    """Failures in a row count; then nothing is granted for a while."""
+    for n in range(2):
+        held = await desk.judged(fingerprint=f"f{n}")
+        assert isinstance(await desk.acquire(held), Grant)
+        await finish(desk, held, Outcome.NOT_HEALED, healed=False, failures=2)
+    answer = await grant(desk)
+    assert isinstance(answer, Refusal)
+    assert (answer.reason, answer.until is not None) == (Reason.BREAKER_OPEN, True)
+    await desk.budgets.reset(Target(host="local", name="web"))
+    assert isinstance(await grant(desk), Grant)
+
+
+async def test_an_outcome_feeds_the_breaker_once_however_often_it_is_told(desk: Desk) -> None:
+    """A close whose answer was lost is repeated by the client."""
+    held = await desk.judged()
+    await desk.acquire(held)
+    for _ in range(3):
+        await finish(desk, held, Outcome.NOT_HEALED, healed=False, failures=2)
+    assert await desk.store.command("HGET", "{hemostat}:breaker:local/web", "fails") == "1"
+
+
+async def test_a_grant_asked_for_twice_is_one_grant(desk: Desk) -> None:
+    """The same token again, and one place in the window."""
+    held = await desk.judged()
+    policy = replace(FREE, cooldown_seconds=HOUR, caps=(Cap(max=1, per_seconds=HOUR),))
+    first, second = await desk.acquire(held, policy=policy), await desk.acquire(held, policy=policy)
+    assert first == second
+    assert await desk.store.command("ZCARD", "{hemostat}:window:fleet") == 1
+
+
+async def test_a_new_store_leaves_young_containers_alone_for_one_cooldown(store: Store, desk: Desk) -> None:
+    """A total loss of the store cannot cause a second restart: the container's own age is the second record."""
+    desk.budgets = StoredBudgets(store, lease_seconds=LEASE_SECONDS, trust_empty=False)
+    policy = replace(FREE, cooldown_seconds=HOUR)
+    assert refused(await grant(desk, "young", policy=policy, up=60.0)) is Reason.RECENTLY_STARTED
+    assert refused(await grant(desk, "unknown", policy=policy, up=None)) is Reason.RECENTLY_STARTED
+    assert refused(await grant(desk, "old", policy=policy, up=2 * HOUR)) is None
+
+
+async def test_an_old_store_repairs_young_containers(store: Store, desk: Desk) -> None:
+    """In normal running a container that falls sick after a deploy is repairable."""
+    now = await desk.journal.now()
+    await store.command("SET", "{hemostat}:born", milliseconds(now - timedelta(hours=2)))
+    desk.budgets = StoredBudgets(store, lease_seconds=LEASE_SECONDS, trust_empty=False)
+    assert refused(await grant(desk, policy=replace(FREE, cooldown_seconds=HOUR), up=60.0)) is None
+
+
+async def test_a_pause_refuses_until_it_ends(desk: Desk) -> None:
+    """The kill switch stands before every grant and every beginning."""
+    held = await desk.judged()
+    await desk.budgets.pause(by="ann", why="deploy", until=None)
+    assert refused(await desk.acquire(held)) is Reason.PAUSED
+    await desk.budgets.resume()
+    granted = await desk.acquire(held)
+    assert isinstance(granted, Grant)
+    await desk.budgets.pause(by="ann", why="deploy", until=await desk.journal.now() + timedelta(hours=1))
+    begun = await desk.budgets.begin(acting(held, granted), Entry(event="acting", fields={}))
+    assert refused_at(begun) is Reason.PAUSED
+
+
+async def test_a_pause_that_has_ended_is_none(desk: Desk) -> None:
+    """Nobody has to resume it."""
+    await desk.budgets.pause(by="ann", why="", until=await desk.journal.now() - timedelta(seconds=1))
+    assert await desk.budgets.paused() is None
+    assert isinstance(await grant(desk), Grant)
+
+
+async def test_a_store_that_may_evict_grants_nothing(desk: Desk) -> None:
+    """Any maxmemory-policy but noeviction may forget a cooldown."""
+    await desk.store.command("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    try:
+        assert refused(await grant(desk)) is Reason.STORE_UNSAFE
+    finally:
+        await desk.store.command("CONFIG", "SET", "maxmemory-policy", "noeviction")
+
+
+async def test_a_clock_that_jumped_back_grants_nothing(desk: Desk) -> None:
+    """A new master an hour behind must not shorten a cooldown."""
+    ahead = await desk.journal.now() + timedelta(hours=1)
+    await desk.store.command("SET", "{hemostat}:clock", milliseconds(ahead))
+    assert refused(await grant(desk)) is Reason.CLOCK_SKEW
+
+
+async def test_a_dry_run_checks_everything_and_writes_nothing(desk: Desk) -> None:
+    """``simulate`` and mode ``observe`` ask without reserving."""
+    before = await desk.store.command("DBSIZE"), await desk.store.command("KEYS", "*")
+    target = Target(host="local", name="web")
+    asked = {"policy": FREE, "limits": OPEN_LIMITS, "facts": running()}
+    assert await desk.budgets.would_grant(target, **asked) is None  # type: ignore[arg-type]
+    assert (await desk.store.command("DBSIZE"), await desk.store.command("KEYS", "*")) == before
+    await grant(desk, policy=replace(FREE, cooldown_seconds=HOUR))
+    asked["policy"] = replace(FREE, cooldown_seconds=HOUR)
+    answer = await desk.budgets.would_grant(target, **asked)  # type: ignore[arg-type]
+    assert answer is not None
+    assert answer.reason is Reason.COOLDOWN
+
+
+async def test_a_grant_that_was_not_begun_is_given_back(desk: Desk) -> None:
+    """The alert ended in between: nothing was done, so nothing is used up."""
+    held = await desk.judged()
+    policy = replace(FREE, cooldown_seconds=HOUR)
+    await desk.acquire(held, policy=policy)
+    now = await desk.journal.now()
+    closed = held.incident.closing(Outcome.RESOLVED, "over", now=now, reconsider_at=now)
+    await desk.journal.close(
+        replace(held, incident=closed), END, healed=None, breaker=BreakerPolicy(), refund=True
+    )
+    assert isinstance(await grant(desk, policy=policy), Grant)
+
+
+async def test_whoever_lost_the_claim_gets_no_grant_and_cannot_begin(desk: Desk) -> None:
+    """A worker that was away too long is told so by the script itself."""
+    held = await desk.judged()
+    granted = await desk.acquire(held)
+    assert isinstance(granted, Grant)
+    await desk.store.command("HSET", f"{{hemostat}}:incident:{held.incident.id}", "lease", 0)
+    await desk.claim(held.incident.id)
+    with pytest.raises(errors.ClaimLost):
+        await desk.acquire(held)
+    with pytest.raises(errors.ClaimLost):
+        await desk.budgets.begin(acting(held, granted), Entry(event="acting", fields={}))
+
+
+async def test_fifty_racing_workers_break_no_limit(desk: Desk) -> None:
+    """Checked and reserved in one step: whatever the order, exactly as many grants as the caps allow."""
+    policy = replace(FREE, caps=(Cap(max=1, per_seconds=HOUR),))
+    limits = Limits(fleet=Cap(max=7, per_seconds=HOUR), host=Cap(max=100, per_seconds=HOUR))
+    held = await asyncio.gather(*(desk.judged(f"c{n % 25}", fingerprint=f"r{n}") for n in range(25)))
+    twice = [*held, *(as_judged(h, f"c{n % 5}") for n, h in enumerate(held))]
+    answers = await asyncio.gather(*(desk.acquire(h, policy=policy, limits=limits) for h in twice))
+    assert len({a.token for a in answers if isinstance(a, Grant)}) == 7
+
+
+def acting(held: Held, granted: Grant) -> Held:
+    """The same incident with its intent."""
+    facts = running()
+    now = held.incident.opened_at
+    intent = Intent(
+        action=Action.RESTART,
+        container_id=facts.id,
+        was_running=True,
+        started_at=facts.started_at,
+        restart_count=0,
+        stop_timeout_seconds=10,
+        token=granted.token,
+        at=now,
+    )
+    return replace(held, incident=held.incident.reserved(granted.token, now=now).acting(intent, now=now))
+
+
+def refused_at(answer: Refusal | None) -> Reason | None:
+    """The reason, if there is one."""
+    return answer.reason if answer else None
+
+
+def policy_of(**changes: object) -> TargetPolicy:
+    """A policy with these changes."""
+    return replace(FREE, **changes)  # type: ignore[arg-type]

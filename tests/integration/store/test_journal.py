@@ -1,0 +1,192 @@
+"""Claims, writes and reads of incidents on a real Redis."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from bridge import errors
+from bridge.edges.store.journal import StoredJournal
+from bridge.edges.store.queue import StoredQueue
+from bridge.model.incident import Entry, Outcome, Repair, State, Target
+from bridge.model.policy import BreakerPolicy
+from bridge.model.verdict import Action
+from bridge.roles import HeldElsewhere
+from tests.integration.store.conftest import Desk, alert
+from tests.unit.triage.builders import ID, running
+
+NOTE = Entry(event="noted", fields={"why": "a test"})
+
+
+async def test_an_incident_has_one_holder(desk: Desk) -> None:
+    """A second worker is told when the lease ends."""
+    incident_id = await desk.incident_for(alert())
+    await desk.claim(incident_id)
+    answer = await desk.journal.claim(incident_id, "somebody else")
+    assert isinstance(answer, HeldElsewhere)
+    assert 0 < answer.seconds <= 1.0
+
+
+async def test_a_claim_whose_answer_was_lost_is_the_same_claim(desk: Desk) -> None:
+    """The owner is unique per call: the repetition is recognised."""
+    incident_id = await desk.incident_for(alert())
+    one, two = [await desk.journal.claim(incident_id, "me/1") for _ in range(2)]
+    assert one == two
+
+
+async def test_after_a_takeover_the_old_holder_can_write_nothing(desk: Desk) -> None:
+    """The claim's number fences every write, whatever the old holder still believes."""
+    old = await desk.judged()
+    await desk.store.command("HSET", f"{{hemostat}}:incident:{old.incident.id}", "lease", 0)
+    new = await desk.claim(old.incident.id)
+    assert new.claim > old.claim
+    with pytest.raises(errors.ClaimLost):
+        await desk.journal.save(old, NOTE)
+    assert await desk.journal.beat([old, new]) == {old.incident.id}
+
+
+async def test_what_was_saved_is_what_is_read(desk: Desk) -> None:
+    """The whole value survives, evidence and decision included, and the story has a line more."""
+    held = await desk.judged()
+    await desk.journal.save(held, NOTE)
+    record = await desk.journal.read(held.incident.id)
+    assert record is not None
+    assert record.incident == held.incident
+    assert [(entry.event, entry.fields) for entry in record.timeline][-1] == ("noted", {"why": "a test"})
+
+
+async def test_a_grant_is_read_back_as_reserved(desk: Desk) -> None:
+    """Grant and state are one write: a worker that dies right after it leaves the token to its successor."""
+    held = await desk.judged()
+    await desk.journal.save(held, NOTE)
+    granted = await desk.acquire(held)
+    record = await desk.journal.read(held.incident.id)
+    assert record is not None
+    assert (record.incident.state, record.incident.token) == (State.RESERVED, granted.token)  # type: ignore[union-attr]
+
+
+async def closed(desk: Desk, name: str, outcome: Outcome = Outcome.HEALED) -> str:
+    """A closed incident about this container."""
+    held = await desk.judged(name)
+    now = await desk.journal.now()
+    repair = Repair(action=Action.RESTART, container_id=ID, at=now)
+    incident = replace(held.incident, repair=repair).closing(outcome, "done", now=now, reconsider_at=now)
+    end = Entry(event="closed", fields={})
+    await desk.journal.close(replace(held, incident=incident), end, healed=None, breaker=BreakerPolicy())
+    return held.incident.id
+
+
+async def test_incidents_are_listed_newest_first_page_by_page(desk: Desk) -> None:
+    """Every incident once, whatever the page size."""
+    opened = [await desk.incident_for(alert(f"c{n}", fingerprint=f"p{n}")) for n in range(7)]
+    seen: list[str] = []
+    cursor = None
+    while True:
+        page, cursor = await desk.journal.newest(limit=3, cursor=cursor)
+        seen += [incident.id for incident in page]
+        if cursor is None:
+            break
+    assert sorted(seen) == sorted(opened)
+
+
+async def test_incidents_are_found_by_state_outcome_and_target(desk: Desk) -> None:
+    """By name or by host and name."""
+    healed = await closed(desk, "web")
+    failed = await closed(desk, "db", Outcome.FAILED)
+    waiting = await desk.incident_for(alert("new", fingerprint="n"))
+    ids = {
+        key: [incident.id for incident in (await desk.journal.newest(**query))[0]]  # type: ignore[arg-type]
+        for key, query in {
+            "healed": {"outcome": Outcome.HEALED},
+            "open": {"state": State.OPEN},
+            "name": {"target": "db"},
+            "host": {"target": "local/web"},
+            "subject": {"target": "new"},
+        }.items()
+    }
+    assert ids == {
+        "healed": [healed],
+        "open": [waiting],
+        "name": [failed],
+        "host": [healed],
+        "subject": [waiting],
+    }
+
+
+async def test_a_cursor_that_is_not_ours_is_refused(desk: Desk) -> None:
+    """It comes from outside."""
+    with pytest.raises(ValueError, match="cursor"):
+        await desk.journal.newest(cursor="* *")
+
+
+async def test_past_repairs_tell_the_present_outcome(desk: Desk) -> None:
+    """A repair that relapsed later is remembered as relapsed: the incident is the only record."""
+    incident_id = await closed(desk, "web")
+    await desk.store.command("HSET", f"{{hemostat}}:incident:{incident_id}", "lease", 0)
+    held = await desk.claim(incident_id)
+    relapsed = replace(held, incident=held.incident.relapsed("again", now=await desk.journal.now()))
+    entry = Entry(event="relapsed", fields={})
+    await desk.journal.close(relapsed, entry, healed=False, breaker=BreakerPolicy())
+    (past,) = await desk.journal.past_repairs(Target(host="local", name="web"))
+    assert (past.outcome, past.action) == ("relapsed", "restart")
+
+
+async def test_a_container_that_took_over_a_name_is_known_as_new(desk: Desk) -> None:
+    """A deploy is seen by the change of the container behind the name."""
+    target = Target(host="local", name="web")
+    assert await desk.journal.replaced_at(target, running()) is None
+    await desk.journal.saw_container(target, running())
+    assert await desk.journal.replaced_at(target, running()) is None
+    assert await desk.journal.replaced_at(target, running(id="new")) is not None
+    await desk.journal.saw_container(target, running(id="new"))
+    assert await desk.journal.replaced_at(target, running(id="new")) is not None
+
+
+async def test_old_closed_incidents_are_forgotten_and_open_ones_never(desk: Desk) -> None:
+    """Retention counts from the end."""
+    old = await closed(desk, "old")
+    kept = await desk.incident_for(alert("kept", fingerprint="k"))
+    await asyncio.sleep(0.01)
+    assert await desk.journal.prune(older_than=timedelta(0)) == 1
+    assert await desk.journal.read(old) is None
+    assert await desk.journal.read(kept) is not None
+
+
+async def test_a_turn_given_back_with_a_delay_comes_again_and_frees_the_claim(desk: Desk) -> None:
+    """One step: whoever takes it next finds the incident free."""
+    incident_id = await desk.incident_for(alert())
+    queue = StoredQueue(desk.store, consumer="one", lease_seconds=1)
+    await queue.open()
+    (turn,) = await queue.read(5)
+    held = await desk.claim(incident_id)
+    await queue.later(turn, claim=held.claim, seconds=0)
+    assert await queue.due() is None
+    (again,) = await queue.read(5)
+    assert again.incident_id == incident_id
+    await desk.claim(incident_id)
+    assert await queue.depth() == {"work": 1, "later": 0}
+
+
+async def test_a_silent_workers_turn_is_taken_over_and_a_beating_ones_is_not(desk: Desk) -> None:
+    """The lease decides, and only as many are taken as there are free slots."""
+    await desk.take(*(alert(f"c{n}", fingerprint=f"s{n}") for n in range(3)))
+    dead = StoredQueue(desk.store, consumer="dead", lease_seconds=0.2)
+    await dead.open()
+    turns = await dead.read(3)
+    heir = StoredQueue(desk.store, consumer="heir", lease_seconds=0.2)
+    assert await heir.sweep(5) == []
+    taken = []
+    async with asyncio.timeout(5):
+        while len(taken) < 2:
+            await dead.beat(turns[:1])
+            taken += await heir.sweep(1)
+    assert {turn.id for turn in taken} == {turn.id for turn in turns[1:]}
+
+
+async def test_a_journal_with_nothing_in_it_answers(journal: StoredJournal) -> None:
+    """An empty store is a normal state."""
+    assert await journal.newest() == ([], None)
+    assert await journal.read("nothing") is None
+    assert await journal.open_count() == 0
+    assert await journal.known_targets() == []
