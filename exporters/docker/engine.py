@@ -1,0 +1,247 @@
+"""The Docker Engine's HTTP API, as far as the exporter needs it: list, inspect, ping, events.
+
+The only file that talks to the Engine. It reads and never writes: no request here changes anything, so a
+read-only socket proxy will do. No container semantics and no retries beyond one on an idle connection.
+
+Requests carry no API version: Docker 29 refuses those below 1.44, Docker 20.10 those above 1.41.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from exporters.docker.errors import EngineAway, EngineNonsense, EngineRefused, EngineSlow, UsageError
+
+WATCHED_ACTIONS = (
+    "create",
+    "start",
+    "die",
+    "oom",
+    "pause",
+    "unpause",
+    "rename",
+    "update",
+    "destroy",
+    "health_status",
+)
+"""Named one by one to leave out the `exec_*` events, three for each run of each health check."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnixAddress:
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class TcpAddress:
+    host: str
+    port: int
+
+
+Address = UnixAddress | TcpAddress
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    action: str
+    """One of `WATCHED_ACTIONS`, without the details Docker appends after a colon."""
+    container_id: str
+
+
+def parse_address(text: str) -> Address:
+    """The address in `text`, in the form of DOCKER_HOST.
+
+    Raises:
+        UsageError: neither `unix://PATH` nor `tcp://HOST:PORT`.
+    """
+    with suppress(ValueError):
+        parts = urlsplit(text)
+        if parts.scheme == "unix" and (path := parts.netloc + parts.path):
+            return UnixAddress(path)
+        if parts.scheme == "tcp" and parts.hostname and parts.port and parts.path in ("", "/"):
+            return TcpAddress(parts.hostname, parts.port)
+    raise UsageError(f"{text!r} is not an Engine address: use unix:///PATH or tcp://HOST:PORT")
+
+
+class Engine:
+    """Requests over one kept connection. For one thread; the event stream has a connection of its own.
+
+    `timeout` (seconds) bounds connecting and each wait for an answer.
+    """
+
+    def __init__(self, address: Address, *, timeout: float) -> None:
+        self._address = address
+        self._timeout = timeout
+        self._connection = _connection(address, timeout)
+
+    def ping(self) -> None:
+        self._answer("/_ping")
+
+    def container_ids(self) -> list[str]:
+        """The ids of all containers, stopped ones too."""
+        entries = self._json("/containers/json?all=1")
+        try:
+            return [str(entry["Id"]) for entry in entries]
+        except (KeyError, TypeError) as error:
+            raise EngineNonsense(f"list: cannot read the answer: {error!r}") from error
+
+    def inspect(self, container_id: str) -> dict[str, Any] | None:
+        """All the Engine says of one container; `None`: there is no such container (any more)."""
+        path = f"/containers/{quote(container_id, safe='')}/json"
+        try:
+            details = self._json(path)
+        except _NotFound:
+            return None
+        if not isinstance(details, dict):
+            raise EngineNonsense(f"GET {path}: expected an object")
+        return details
+
+    def events(self) -> EventStream:
+        """Events of containers from now on. Once this returns, the Engine is recording for us."""
+        filters = json.dumps({"type": ["container"], "event": list(WATCHED_ACTIONS)}, separators=(",", ":"))
+        path = f"/events?filters={quote(filters)}"
+        connection = _connection(self._address, self._timeout)
+        with _translated("events"):
+            try:
+                return EventStream(*_open_stream(connection, path))
+            except BaseException:
+                connection.close()
+                raise
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _json(self, path: str) -> Any:
+        body = self._answer(path)
+        try:
+            return json.loads(body)
+        except ValueError as error:
+            raise EngineNonsense(f"GET {path}: not JSON: {error}") from error
+
+    def _answer(self, path: str) -> bytes:
+        with _translated(f"GET {path}"):
+            kept = self._connection.sock is not None
+            try:
+                status, body = self._ask(path)
+            except ConnectionError:
+                if not kept:
+                    raise
+                # A kept connection may have been closed by the Engine while idle; that says nothing about it.
+                status, body = self._ask(path)
+        _expect_ok(status, f"GET {path}", body)
+        return body
+
+    def _ask(self, path: str) -> tuple[int, bytes]:
+        try:
+            self._connection.request("GET", path)
+            response = self._connection.getresponse()
+            return response.status, response.read()
+        except BaseException:
+            self._connection.close()
+            raise
+
+
+class EventStream:
+    """An open stream of events. Iterate in one thread; `close` may be called from another and ends it."""
+
+    def __init__(self, sock: socket.socket, response: http.client.HTTPResponse) -> None:
+        self._sock = sock
+        self._response = response
+
+    def __iter__(self) -> Iterator[Event]:
+        """Events as they come, until the Engine ends the stream.
+
+        Raises:
+            EngineError: the stream broke or became unreadable.
+        """
+        try:
+            while True:
+                with _translated("events"):
+                    line = self._response.readline()
+                if not line:
+                    return
+                if line.strip():
+                    yield _event(line)
+        finally:
+            self._response.close()
+            self._sock.close()
+
+    def close(self) -> None:
+        # Shutting down wakes a reader blocked in recv; closing the descriptor alone would not.
+        with suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str, *, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.settimeout(self.timeout)
+        try:
+            sock.connect(self._path)
+        except BaseException:
+            sock.close()
+            raise
+        self.sock = sock
+
+
+class _NotFound(EngineRefused):
+    pass
+
+
+def _connection(address: Address, timeout: float) -> http.client.HTTPConnection:
+    if isinstance(address, UnixAddress):
+        return _UnixConnection(address.path, timeout=timeout)
+    return http.client.HTTPConnection(address.host, address.port, timeout=timeout)
+
+
+def _open_stream(
+    connection: http.client.HTTPConnection, path: str
+) -> tuple[socket.socket, http.client.HTTPResponse]:
+    connection.request("GET", path)
+    # Kept from here: http.client forgets its socket when the answer says "Connection: close".
+    sock = connection.sock
+    response = connection.getresponse()
+    if response.status != http.client.OK:
+        _expect_ok(response.status, f"GET {path}", response.read())
+    # From now on silence is normal; whoever reads the stream must ping to tell quiet from dead.
+    sock.settimeout(None)
+    return sock, response
+
+
+def _expect_ok(status: int, what: str, body: bytes) -> None:
+    if status == http.client.OK:
+        return
+    said = body[:256].decode("utf-8", "replace").strip()
+    kind = _NotFound if status == http.client.NOT_FOUND else EngineRefused
+    raise kind(f"{what}: HTTP {status}: {said}")
+
+
+@contextmanager
+def _translated(what: str) -> Iterator[None]:
+    """The one place where errors of sockets and of http.client become the exporter's own."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise EngineSlow(f"{what}: no answer in time") from error
+    except (OSError, http.client.HTTPException) as error:
+        raise EngineAway(f"{what}: {error!r}") from error
+
+
+def _event(line: bytes) -> Event:
+    try:
+        record = json.loads(line)
+        action = str(record["Action"]).partition(":")[0]
+        return Event(action, str(record["Actor"]["ID"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise EngineNonsense(f"events: cannot read {line[:256]!r}") from error

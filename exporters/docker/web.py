@@ -1,0 +1,166 @@
+"""The HTTP face: metrics, two health checks and a landing page. What is on the pages comes from the caller.
+
+HTTP/1.1 with kept connections, one thread for each. No routes that change anything, no authentication: it
+listens on loopback unless told otherwise.
+"""
+
+from __future__ import annotations
+
+import html
+import http
+import http.server
+import logging
+import socket
+import socketserver
+import sys
+import threading
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from exporters.docker.errors import UsageError
+
+IDLE_SECONDS = 300.0
+"""A kept connection is dropped after this much silence; longer than any sensible scrape interval."""
+
+HEALTHY_PATH = "/-/healthy"
+READY_PATH = "/-/ready"
+TEXT = "text/plain; charset=utf-8"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    body: bytes
+    content_type: str = TEXT
+    status: http.HTTPStatus = http.HTTPStatus.OK
+
+
+Routes = Mapping[str, Callable[[], Reply]]
+
+
+def parse_listen_address(text: str) -> tuple[str, int]:
+    """Host and port out of `host:port`, `[v6]:port` or `:port` (every address of the machine).
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    host, colon, port = text.rpartition(":")
+    bare = host.removeprefix("[").removesuffix("]")
+    unbracketed_v6 = ":" in bare and bare == host
+    if not colon or unbracketed_v6 or not (port.isascii() and port.isdigit()) or int(port) > 65535:
+        raise UsageError(f"{text!r} is not a listen address: use HOST:PORT or :PORT")
+    return bare, int(port)
+
+
+def landing_page(telemetry_path: str, version: str) -> Reply:
+    path = html.escape(telemetry_path, quote=True)
+    text = (
+        "<!doctype html><html lang=en><meta charset=utf-8><title>HemoStat Docker exporter</title>"
+        f"<h1>HemoStat Docker exporter</h1><p>Version {html.escape(version)}</p>"
+        f'<p><a href="{path}">Metrics</a> · <a href="{HEALTHY_PATH}">Healthy</a> · '
+        f'<a href="{READY_PATH}">Ready</a></p></html>\n'
+    )
+    return Reply(text.encode(), "text/html; charset=utf-8")
+
+
+class Web:
+    """Listens from construction on; serves from `start` to `stop`.
+
+    Raises:
+        OSError: the address cannot be listened on.
+    """
+
+    def __init__(self, address: tuple[str, int], routes: Routes) -> None:
+        self._server = _server(address, routes)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, name="web", daemon=True
+        )
+
+    @property
+    def address(self) -> str:
+        """The real one: a port of 0 has become what the system chose."""
+        host, port = self._server.server_address[:2]
+        name = host if isinstance(host, str) else host.decode()
+        return f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop listening. Replies under way are not waited for; they end with the process."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
+    # Not http.server's own: that one asks the DNS for this machine's name before it listens.
+    allow_reuse_address = True
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 64
+    routes: Routes
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        error = sys.exception()
+        gone = isinstance(error, OSError)
+        log.log(logging.DEBUG if gone else logging.ERROR, "request_broke", exc_info=error)
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    timeout = IDLE_SECONDS
+    # Head and body leave in one piece; in two, a kept connection would wait for the peer's delayed ACK.
+    wbufsize = -1
+    disable_nagle_algorithm = True
+
+    def do_GET(self) -> None:
+        self._send(self._reply(), with_body=True)
+
+    def do_HEAD(self) -> None:
+        self._send(self._reply(), with_body=False)
+
+    def _reply(self) -> Reply:
+        route = self.server.routes.get(self.path.partition("?")[0])
+        return route() if route else Reply(b"Not found.\n", status=http.HTTPStatus.NOT_FOUND)
+
+    def _send(self, reply: Reply, *, with_body: bool) -> None:
+        body = reply.body
+        self.send_response(reply.status)
+        self.send_header("Content-Type", reply.content_type)
+        self.send_header("Vary", "Accept-Encoding")
+        if wants_gzip(self.headers.get("Accept-Encoding", "")):
+            # Level 1: the higher ones cost more than everything else in a scrape, for little.
+            body = zlib.compress(body, level=1, wbits=31)
+            self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if with_body:
+            self.wfile.write(body)
+
+    def version_string(self) -> str:
+        return "hemostat-docker-exporter"
+
+    def log_message(self, format: str, *args: Any) -> None:
+        log.debug("http_request", extra={"client": self.client_address[0], "request": format % args})
+
+
+def wants_gzip(accept_encoding: str) -> bool:
+    """Whether an Accept-Encoding header names gzip and does not give it quality 0."""
+    for choice in accept_encoding.lower().split(","):
+        coding, *parameters = (part.strip().replace(" ", "") for part in choice.split(";"))
+        if coding == "gzip":
+            return not any(p.startswith("q=") and not p[2:].strip("0.") for p in parameters)
+    return False
+
+
+def _server(address: tuple[str, int], routes: Routes) -> _Server:
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    # A class of its own per server, because socketserver takes the family from the class.
+    server = type("_Server", (_Server,), {"address_family": family})(address, _Handler)
+    assert isinstance(server, _Server)  # noqa: S101  (for the type checker: `type` returns Any)
+    server.routes = routes
+    return server

@@ -1,0 +1,148 @@
+"""An Engine on a script, an inventory in its thread, and the exporter as a process."""
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from bridge.demo import parts
+from exporters.docker.container import Container
+from exporters.docker.engine import Engine, parse_address
+from exporters.docker.inventory import Inventory
+from tests.integration.exporters.scripted_engine import ScriptedEngine
+
+ROOT = Path(__file__).parents[3]
+NEVER = 3600.0
+DEADLINE_SECONDS = 10.0
+
+
+def until(fact: Callable[[], object], *, seconds: float = DEADLINE_SECONDS) -> None:
+    """Returns once `fact` is true; a fact that never becomes true fails the test."""
+    assert parts.wait_until(fact, seconds=seconds, every=0.01), "did not come true in time"
+
+
+@pytest.fixture
+def scripted(tmp_path: Path) -> Iterator[ScriptedEngine]:
+    engine = ScriptedEngine(tmp_path)
+    yield engine
+    engine.stop()
+
+
+@dataclass
+class Watch:
+    """An inventory at work."""
+
+    inventory: Inventory
+    thread: threading.Thread
+
+    @property
+    def up(self) -> bool:
+        return self.inventory.snapshot.up
+
+    @property
+    def names(self) -> list[str]:
+        return [container.name for container in self.inventory.snapshot.containers]
+
+    def container(self, name: str) -> Container:
+        return next(c for c in self.inventory.snapshot.containers if c.name == name)
+
+    def stop(self) -> None:
+        self.inventory.stop()
+        self.thread.join(5)
+        assert not self.thread.is_alive()
+
+
+@pytest.fixture
+def watch() -> Iterator[Callable[..., Watch]]:
+    """`watch(url)` gives an inventory that has been loaded; only events change it unless `resync` says more.
+
+    `timeout` (seconds) is also the silence after which it pings. Long, so that a busy machine is not taken for a
+    hung Engine; tests of hanging and of silence pass a short one.
+    """
+    running: list[Watch] = []
+
+    def start(url: str, *, resync: float = NEVER, timeout: float = 3.0, loaded: bool = True) -> Watch:
+        engine = Engine(parse_address(url), timeout=timeout)
+        inventory = Inventory(engine, resync_interval=resync, quiet=timeout)
+        running.append(Watch(inventory, threading.Thread(target=inventory.run, name="inventory")))
+        running[-1].thread.start()
+        if loaded:
+            until(lambda: inventory.snapshot.loaded)
+        return running[-1]
+
+    yield start
+    for each in running:
+        each.stop()
+
+
+class Exporter(parts.Process):
+    """`python -m exporters.docker` on a port of its own; up once it serves, whether or not its Engine does."""
+
+    def __init__(self, docker_host: str, *flags: str) -> None:
+        port = parts.free_port()
+        super().__init__(
+            [
+                sys.executable,
+                "-m",
+                "exporters.docker",
+                f"--web.listen-address=127.0.0.1:{port}",
+                f"--docker.host={docker_host}",
+                "--docker.timeout=300ms",
+                *flags,
+            ],
+            name="docker-exporter",
+            url=f"http://127.0.0.1:{port}",
+            ready_path="/-/healthy",
+            cwd=ROOT,
+        )
+
+    def page(self) -> str:
+        status, body = parts.http_request("GET", f"{self.url}/metrics", seconds=1)
+        assert status == 200
+        return body.decode()
+
+    def value(self, metric: str, /, **labels: str) -> float | None:
+        """The one sample of `metric` that has these labels; `None`: there is none."""
+        found = [
+            sample.value
+            for family in text_string_to_metric_families(self.page())
+            for sample in family.samples
+            if sample.name == metric and labels.items() <= sample.labels.items()
+        ]
+        assert len(found) <= 1, f"{metric} {labels}: {len(found)} samples"
+        return found[0] if found else None
+
+    def shows(self, metric: str, value: float | None, /, **labels: str) -> None:
+        """Returns once the sample has this value; raises AssertionError with the last one seen."""
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while (seen := self.value(metric, **labels)) != value:
+            assert time.monotonic() < deadline, f"{metric} {labels} is {seen}, not {value}"
+            time.sleep(0.02)
+
+
+@pytest.fixture
+def start_exporter() -> Iterator[Callable[..., Exporter]]:
+    """Takes the Engine's address and further flags."""
+    running: list[Exporter] = []
+
+    def start(docker_host: str, *flags: str) -> Exporter:
+        running.append(Exporter(docker_host, *flags))
+        running[-1].start()
+        return running[-1]
+
+    yield start
+    for each in running:
+        each.stop()
+
+
+@pytest.fixture
+def exporter(engine: parts.DockerEngine, start_exporter: Callable[..., Exporter]) -> Exporter:
+    """The exporter on the shared real Engine, its inventory taken; from here on only events tell it anything."""
+    started = start_exporter(engine.url, "--docker.resync-interval=1h", "--docker.host-name=local")
+    started.shows("docker_up", 1)
+    return started

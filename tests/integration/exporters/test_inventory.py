@@ -1,0 +1,196 @@
+"""The inventory stays current and stays up, whatever the Engine does."""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from tests.integration.exporters.conftest import Watch, until
+from tests.integration.exporters.scripted_engine import ScriptedEngine
+
+StartWatch = Callable[..., Watch]
+
+
+def has_seen_more_events(watched: Watch, before: int) -> bool:
+    return watched.inventory.snapshot.events > before
+
+
+def test_an_event_costs_one_inspect_and_no_list(scripted: ScriptedEngine, watch: StartWatch) -> None:
+    scripted.add("a1", "web")
+    scripted.add("b2", "db")
+    watched = watch(scripted.url)
+    scripted.add("a1", "web", Status="exited", ExitCode=3)
+    scripted.emit("die", "a1")
+
+    until(lambda: watched.container("web").exit_code == 3)
+    assert scripted.requests["inspect a1"] == 2
+    assert scripted.requests["inspect b2"] == 1
+    assert scripted.requests["list"] == 1
+    assert watched.inventory.snapshot.events == 1
+
+
+def test_a_container_gone_before_it_is_inspected_is_left_out(
+    scripted: ScriptedEngine, watch: StartWatch
+) -> None:
+    scripted.add("a1", "web")
+    scripted.listed.append("gone")
+    watched = watch(scripted.url)
+    assert (watched.names, watched.up) == (["web"], True)
+    assert watched.inventory.snapshot.engine_errors == 0
+
+    del scripted.inspected["a1"]
+    scripted.emit("die", "a1")
+    until(lambda: watched.names == [])
+    assert watched.up
+
+
+def test_a_destroyed_container_is_dropped_without_asking(scripted: ScriptedEngine, watch: StartWatch) -> None:
+    scripted.add("a1", "web")
+    watched = watch(scripted.url)
+    scripted.emit("destroy", "a1")
+    until(lambda: watched.names == [])
+    assert scripted.requests["inspect a1"] == 1
+
+
+def test_an_engine_that_hangs_is_noticed_in_silence_and_found_again(
+    scripted: ScriptedEngine, watch: StartWatch
+) -> None:
+    scripted.add("a1", "web")
+    watched = watch(scripted.url, timeout=0.15)
+    scripted.hanging |= {"ping", "list", "events"}
+
+    until(lambda: not watched.up)
+    assert watched.names == ["web"]
+    age = time.monotonic() - watched.inventory.snapshot.confirmed_at
+    assert age > 0.15
+
+    scripted.hanging.clear()
+    until(lambda: watched.up)
+    assert watched.inventory.snapshot.reconnects == 1
+    assert watched.inventory.snapshot.engine_errors >= 1
+
+
+def test_an_engine_that_refuses_is_counted_and_tried_again(
+    scripted: ScriptedEngine, watch: StartWatch
+) -> None:
+    scripted.refusing.add("list")
+    watched = watch(scripted.url, loaded=False)
+    until(lambda: watched.inventory.snapshot.engine_errors >= 2)
+    assert not watched.up
+
+    scripted.add("a1", "web")
+    scripted.refusing.clear()
+    until(lambda: watched.up and watched.names == ["web"])
+
+
+def test_an_engine_that_talks_nonsense_is_an_engine_that_is_away(
+    scripted: ScriptedEngine, watch: StartWatch
+) -> None:
+    scripted.babbling.add("list")
+    watched = watch(scripted.url, loaded=False)
+    until(lambda: watched.inventory.snapshot.engine_errors >= 1)
+    assert not watched.up
+
+
+def test_an_engine_that_is_not_there_yet_is_found_when_it_comes(tmp_path: Path, watch: StartWatch) -> None:
+    watched = watch(f"unix://{tmp_path}/engine.sock", loaded=False)
+    until(lambda: watched.inventory.snapshot.engine_errors >= 1)
+    engine = ScriptedEngine(tmp_path)
+    until(lambda: watched.up)
+    engine.stop()
+    until(lambda: not watched.up)
+
+
+def test_what_happened_while_the_stream_was_cut_is_seen_after_it(
+    scripted: ScriptedEngine, watch: StartWatch
+) -> None:
+    scripted.add("a1", "web")
+    scripted.add("b2", "old")
+    watched = watch(scripted.url)
+    scripted.add("a1", "web", Status="exited")
+    scripted.remove("b2")
+    scripted.add("c3", "new")
+    scripted.cut()
+
+    until(lambda: watched.names == ["new", "web"] and watched.up)
+    assert watched.container("web").state == "exited"
+    assert watched.inventory.snapshot.reconnects == 1
+
+
+def test_an_unreadable_event_costs_the_stream_and_not_the_inventory(
+    scripted: ScriptedEngine, watch: StartWatch
+) -> None:
+    scripted.add("a1", "web")
+    watched = watch(scripted.url)
+    scripted.emit_line(b'{"Action": ')
+    until(lambda: watched.inventory.snapshot.reconnects == 1)
+    assert watched.names == ["web"]
+
+
+def test_a_resync_catches_what_no_event_told(scripted: ScriptedEngine, watch: StartWatch) -> None:
+    scripted.add("a1", "web")
+    watched = watch(scripted.url, resync=0.1)
+    scripted.add("a1", "web", Status="paused")
+    scripted.add("b2", "silent")
+    until(lambda: watched.names == ["silent", "web"] and watched.container("web").state == "paused")
+
+
+def test_one_container_that_hangs_does_not_hold_up_the_others(
+    scripted: ScriptedEngine, watch: StartWatch
+) -> None:
+    scripted.add("a1", "stuck")
+    scripted.add("b2", "web")
+    watched = watch(scripted.url, timeout=0.3)
+    scripted.hanging.add("inspect a1")
+    scripted.emit("die", "a1")
+    scripted.add("b2", "web", Status="paused")
+    scripted.emit("pause", "b2")
+
+    until(lambda: watched.container("web").state == "paused")
+    assert watched.up
+    assert watched.container("stuck").state == "running"
+    assert watched.inventory.snapshot.engine_errors == 1
+
+
+def test_an_inspect_that_fails_is_tried_again_when_it_is_quiet(
+    scripted: ScriptedEngine, watch: StartWatch
+) -> None:
+    scripted.refusing.add("inspect a1")
+    scripted.add("a1", "web")
+    watched = watch(scripted.url, timeout=0.3)
+    assert (watched.names, watched.up) == ([], True)
+    scripted.refusing.clear()
+    until(lambda: watched.names == ["web"])
+
+
+def test_restarts_go_on_where_the_engine_set_its_count_back(
+    scripted: ScriptedEngine, watch: StartWatch
+) -> None:
+    scripted.add("a1", "web", RestartCount=4)
+    watched = watch(scripted.url)
+    for count, restarts in ((0, 4), (1, 5), (2, 6)):
+        seen = watched.inventory.snapshot.events
+        scripted.add("a1", "web", RestartCount=count)
+        scripted.emit("start", "a1")
+        until(partial(has_seen_more_events, watched, seen))
+        assert watched.container("web").tally.restarts == restarts
+
+
+def test_oom_events_are_counted_each_even_for_a_container_not_known_yet(
+    scripted: ScriptedEngine, watch: StartWatch
+) -> None:
+    watched = watch(scripted.url)
+    scripted.add("a1", "web")
+    for _ in range(3):
+        scripted.emit("oom", "a1")
+    until(lambda: watched.names == ["web"] and watched.container("web").tally.oom_events == 3)
+
+
+def test_the_same_containers_are_the_same_object_from_look_to_look(
+    scripted: ScriptedEngine, watch: StartWatch
+) -> None:
+    scripted.add("a1", "web")
+    watched = watch(scripted.url, timeout=0.3)
+    before = watched.inventory.snapshot
+    until(lambda: watched.inventory.snapshot.confirmed_at > before.confirmed_at)
+    assert watched.inventory.snapshot.containers is before.containers
