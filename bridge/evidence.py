@@ -1,0 +1,119 @@
+"""Find the target that an alert's labels name, and collect what is known about it, through roles.
+
+Each source has its own deadline; a source that gives nothing becomes a gap that rules and people see. Nothing is
+judged here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from bridge import errors
+from bridge.intake import TARGET_LABELS
+from bridge.model.alert import Subject, SubjectKind
+from bridge.model.evidence import ContainerFacts, Evidence, Gap
+from bridge.model.incident import Target
+from bridge.roles import Containers, Journal
+
+SOURCE_DEADLINE_SECONDS = 1.0
+LOG_LINES = 60
+EVENTS_SECONDS = 1800.0
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The target and the container that bears its name now."""
+
+    target: Target
+    facts: ContainerFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """No target: ``why`` says which labels were looked at and what was found instead."""
+
+    why: str
+
+
+async def locate(containers: Containers, subject: Subject) -> Found | Missing:
+    """Ask Docker for what the labels name.
+
+    Raises:
+        EdgeUnavailable: Docker did not answer; whether the target exists is unknown.
+    """
+    hosts = containers.hosts()
+    if subject.kind is SubjectKind.UNKNOWN:
+        return Missing(why=f"no label names a target (looked at: {', '.join(TARGET_LABELS)})")
+    if not subject.host:
+        return Missing(why=f"the label docker_host is missing and {len(hosts)} hosts are configured")
+    if subject.host not in hosts:
+        return Missing(
+            why=f"the label docker_host names {subject.host!r}, which is not configured ({', '.join(hosts)})"
+        )
+    if subject.kind is SubjectKind.SERVICE:
+        return await _service(containers, subject)
+    for ref in (subject.container_id, subject.name):
+        facts = await containers.inspect(subject.host, ref) if ref else None
+        if facts is not None:
+            return Found(target=Target(host=subject.host, name=facts.name), facts=facts)
+    wanted = subject.name or subject.container_id
+    return Missing(why=f"there is no container {wanted!r} on host {subject.host!r} (any more)")
+
+
+async def _service(containers: Containers, subject: Subject) -> Found | Missing:
+    """A service is a target only while one container stands for it here: which of several is sick nobody said."""
+    ids = await containers.find_service(subject.host, subject.name)
+    facts = await containers.inspect(subject.host, ids[0]) if len(ids) == 1 else None
+    if facts is None:
+        return Missing(
+            why=f"service {subject.name!r} has {len(ids)} containers on host {subject.host!r}, not one"
+        )
+    return Found(target=Target(host=subject.host, name=subject.name), facts=facts)
+
+
+async def collect(
+    containers: Containers, journal: Journal, found: Found, *, alert_active: bool | None, now: datetime
+) -> Evidence:
+    """Everything there is to know, from all sources at once."""
+    host, container = found.facts.host, found.facts
+    gaps: list[Gap] = []
+    health_log, log_lines, events, past, replaced_at = await asyncio.gather(
+        _source("health_log", containers.health_log(host, container.id), (), gaps),
+        _source("logs", containers.log_tail(host, container.id, lines=LOG_LINES), (), gaps),
+        _source("events", containers.events(host, container.id, seconds=EVENTS_SECONDS), (), gaps),
+        _source("history", journal.past_repairs(found.target), (), gaps),
+        _source("replaced", journal.replaced_at(found.target, container), None, gaps),
+    )
+    return Evidence(
+        collected_at=now,
+        container=container,
+        health_log=tuple(health_log),
+        log_lines=tuple(log_lines),
+        events=tuple(events),
+        past_repairs=tuple(past),
+        replaced_at=replaced_at,
+        alert_active=alert_active,
+        gaps=tuple(gaps),
+    )
+
+
+async def _source(name: str, asked: Awaitable[T], nothing: T, gaps: list[Gap]) -> T:
+    try:
+        async with asyncio.timeout(SOURCE_DEADLINE_SECONDS):
+            return await asked
+    except TimeoutError:
+        gaps.append(Gap(source=name, reason=f"no answer within {SOURCE_DEADLINE_SECONDS:g} s"))
+    except errors.EdgeError as error:
+        gaps.append(Gap(source=name, reason=str(error)))
+    return nothing
+
+
+def gap_sources(gaps: Sequence[Gap]) -> str:
+    """The names of what is missing, for people."""
+    return ", ".join(gap.source for gap in gaps) or "none"

@@ -1,0 +1,122 @@
+"""Every metric HemoStat exports, in one place, in a registry that is passed in.
+
+Base units; labels come from closed lists only, never a container or a message; every series is there at zero from
+the start, so that a rate works from the first event.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from bridge.model.alert import AlertStatus
+from bridge.model.incident import Outcome
+from bridge.model.refusal import Reason
+from bridge.model.verdict import Action, VerdictKind
+
+WEBHOOK_CODES = ("202", "400", "401", "403", "413", "415", "503")
+REPAIR_RESULTS = ("done", "failed", "in_doubt", "settled")
+STAGES = ("intake", "queued", "evidence", "triage", "reserve", "act", "verify")
+QUEUES = ("work", "later")
+SOURCES = ("rules",)
+EDGES = ("redis", "docker", "alertmanager", "prometheus")
+
+_STAGE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180, 600)
+_MINUTES = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 45, 60, 120, 180, 300, 600, 1800)
+
+
+class Metrics:
+    """The metrics of one process."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or CollectorRegistry()
+        r = self.registry
+        self.webhook_requests = Counter(
+            "hemostat_webhook_requests", "Webhook requests by the HTTP status they got.", ["code"], registry=r
+        )
+        self.alerts_received = Counter(
+            "hemostat_alerts_received", "Alerts accepted, by their status.", ["status"], registry=r
+        )
+        self.incidents_open = Gauge(
+            "hemostat_incidents_open", "Incidents that have no outcome yet.", registry=r
+        )
+        self.incidents_closed = Counter(
+            "hemostat_incidents_closed", "Incidents closed, by outcome.", ["outcome"], registry=r
+        )
+        self.refusals = Counter(
+            "hemostat_refusals", "Repairs that were refused, by the first reason.", ["reason"], registry=r
+        )
+        self.repairs = Counter(
+            "hemostat_repairs", "Actions carried out, by result.", ["action", "result"], registry=r
+        )
+        self.stage_duration = Histogram(
+            "hemostat_stage_duration_seconds",
+            "Time spent in a stage.",
+            ["stage"],
+            buckets=_STAGE_BUCKETS,
+            registry=r,
+        )
+        self.time_to_repair = Histogram(
+            "hemostat_time_to_repair_seconds",
+            "From the webhook to the action's end.",
+            buckets=_MINUTES,
+            registry=r,
+        )
+        self.time_to_heal = Histogram(
+            "hemostat_time_to_heal_seconds",
+            "From the webhook to a verified healing.",
+            buckets=_MINUTES,
+            registry=r,
+        )
+        self.triage = Counter(
+            "hemostat_triage", "Verdicts, by who decided and what.", ["source", "verdict"], registry=r
+        )
+        self.backlog = Gauge("hemostat_backlog", "Entries in a queue.", ["queue"], registry=r)
+        self.paused = Gauge("hemostat_paused", "1 while the kill switch is pulled.", registry=r)
+        self.store_up = Gauge("hemostat_store_up", "1 if the store answered at this scrape.", registry=r)
+        self.edge_errors = Counter(
+            "hemostat_edge_errors",
+            "Failed requests to a neighbour, as seen by the walk.",
+            ["edge"],
+            registry=r,
+        )
+        self.walk_crashes = Counter(
+            "hemostat_walk_crashes",
+            "Walks that ended in an unexpected error (a bug; see the log).",
+            registry=r,
+        )
+        self.reload_successful = Gauge(
+            "hemostat_config_last_reload_successful", "1 if the last configuration load worked.", registry=r
+        )
+        self.reload_timestamp = Gauge(
+            "hemostat_config_last_reload_success_timestamp_seconds", "When a load last worked.", registry=r
+        )
+        self.build_info = Gauge(
+            "hemostat_build_info", "Always 1; the version is the label.", ["version"], registry=r
+        )
+        self._zero()
+
+    def _zero(self) -> None:
+        for code in WEBHOOK_CODES:
+            self.webhook_requests.labels(code)
+        for status in AlertStatus:
+            self.alerts_received.labels(status.value)
+        for outcome in Outcome:
+            self.incidents_closed.labels(outcome.value)
+        for reason in Reason:
+            self.refusals.labels(reason.value)
+        for action in Action:
+            for result in REPAIR_RESULTS:
+                self.repairs.labels(action.value, result)
+        for stage in STAGES:
+            self.stage_duration.labels(stage)
+        for source in SOURCES:
+            for verdict in VerdictKind:
+                self.triage.labels(source, verdict.value)
+        for queue in QUEUES:
+            self.backlog.labels(queue)
+        for edge in EDGES:
+            self.edge_errors.labels(edge)
+
+    def page(self) -> bytes:
+        """The text exposition, version 0.0.4."""
+        return generate_latest(self.registry)

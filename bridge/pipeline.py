@@ -1,0 +1,593 @@
+"""The walk of one incident, step after step, resumable at every one. Knows roles, never a vendor.
+
+    open ─> judged ─> reserved ─> acting ─> verifying ─> closed
+      └─> waiting (look again)         └─ settled by comparison after a crash
+
+``STEPS`` is the whole order: a worker takes an incident at whatever state it finds and goes on from there. Each step
+writes what it did before the next begins; a refusal is a value, an outcome comes from a closed list, and whatever
+stays undecided is told to a human.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from bridge import errors, evidence, guards, verification
+from bridge.actions import ACTIONS
+from bridge.metrics import Metrics
+from bridge.model.alert import Alert, Subject
+from bridge.model.evidence import ContainerFacts, Evidence
+from bridge.model.incident import Decision, Entry, Incident, Intent, Outcome, Repair, State
+from bridge.model.policy import Policy, TargetPolicy, narrowed
+from bridge.model.refusal import Reason, Refusal
+from bridge.model.verdict import Action, VerdictKind
+from bridge.roles import ActiveAlerts, Budgets, Containers, Deadman, Held, Journal
+from bridge.triage import rules
+from bridge.verification import AlertState, Settled
+
+log = logging.getLogger("hemostat.walk")
+
+LOOK_SECONDS = 1.0
+"""Between two looks of a verification, and of an action in doubt."""
+
+EDGE_AWAY_SECONDS = 2.0
+"""Until a neighbour that did not answer is asked again."""
+
+DEADMAN_SHARE = 0.8
+"""Of the lease: the timer must end the process before anybody else may take the incident over."""
+
+MAX_FAILURES = 3
+"""Calls that Docker may answer with an error before the action counts as failed. A crash of ours is not counted."""
+
+BUSY_SECONDS = 5.0
+WATCH_SECONDS = 10.0
+
+SUSPECT_HOLD_SECONDS = 330.0
+"""Without Alertmanager's API: its peer timeout (15 s) plus its default group_interval (5 m), after which a stale
+firing would have been followed by its resolved. Source: research on Alertmanager pairs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruleset:
+    """What a reload replaces whole: the policy and the thresholds of triage."""
+
+    policy: Policy = field(default_factory=Policy)
+    thresholds: rules.Thresholds = field(default_factory=rules.Thresholds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Considered:
+    """A decision, what it rests on, and the policy it was made under."""
+
+    evidence: Evidence
+    decision: Decision
+    policy: TargetPolicy
+
+
+class Pipeline:
+    """Everything the walk needs. ``ruleset`` may be replaced at any time; a step uses the one it began with."""
+
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        budgets: Budgets,
+        containers: Containers,
+        alerts: ActiveAlerts | None,
+        metrics: Metrics,
+        ruleset: Ruleset,
+        deadman: Deadman,
+        lease_seconds: float,
+    ) -> None:
+        self.journal = journal
+        self.budgets = budgets
+        self.containers = containers
+        self.alerts = alerts
+        self.metrics = metrics
+        self.ruleset = ruleset
+        self._deadman = deadman
+        self._lease_seconds = lease_seconds
+
+    async def walk(self, held: Held) -> float | None:
+        """One incident from where it stands to its end (``None``), or to the next look (in seconds).
+
+        Raises:
+            ClaimLost: somebody else has it now; nothing more may be written.
+            EdgeUnavailable: the store is away; the incident stays as it was last written.
+        """
+        while True:
+            held = await STEPS[held.incident.state](self, held)
+            incident = held.incident
+            if incident.look_again_at is not None:
+                return max(0.0, (incident.look_again_at - await self.journal.now()).total_seconds())
+            if incident.closed:
+                return None
+
+    # ---- decide ----------------------------------------------------------------------------------------------
+
+    async def decide(self, held: Held) -> Held:
+        """Find the target, collect evidence, judge, ask the guards, reserve the budget."""
+        if held.resolved:
+            return await self._close(held, Outcome.RESOLVED, "every alert ended before anything was done")
+        now = await self.journal.now()
+        if held.incident.suspect and (waits := await self._suspect(held, now)) is not None:
+            return waits
+        try:
+            found = await evidence.locate(self.containers, held.incident.subject)
+        except errors.EdgeUnavailable as error:
+            return await self._undecided(held, f"cannot ask Docker: {error}", EDGE_AWAY_SECONDS)
+        if isinstance(found, evidence.Missing):
+            return await self._close(held, Outcome.ESCALATED, found.why)
+        held = replace(held, incident=held.incident.found(found.target))
+
+        held, decision, policy = await self._judge(held, found)
+        verdict = decision.verdict
+        if not decision.allowed:
+            if verdict.kind is VerdictKind.WAIT and not _not_ours(decision):
+                if verdict.recheck_seconds is None:
+                    return await self._close(held, Outcome.NO_ACTION, verdict.reason)
+                return await self._undecided(held, verdict.reason, verdict.recheck_seconds)
+            return await self._close(held, *ending(decision))
+        return await self._reserve(held, found.facts, policy)
+
+    async def _judge(self, held: Held, found: evidence.Found) -> tuple[Held, Decision, TargetPolicy]:
+        firing = [episode.alert for episode in held.episodes if episode.firing]
+        considered = await self.consider(held.incident.subject, firing, found)
+        decision, collected = considered.decision, considered.evidence
+        verdict = decision.verdict
+        self.metrics.triage.labels(verdict.source, verdict.kind.value).inc()
+        await self.journal.saw_container(found.target, found.facts)
+        now = await self.journal.now()
+        held = replace(held, incident=held.incident.judged(collected.without_text(), decision, now=now))
+        entry = _entry(
+            "judged",
+            verdict=verdict.kind.value,
+            action=verdict.action.value if verdict.action else "",
+            rule=verdict.rule,
+            reason=verdict.reason,
+            refused_by=", ".join(refusal.reason.value for refusal in decision.refusals),
+            gaps=evidence.gap_sources(collected.gaps),
+        )
+        return await self._save(held, entry), decision, considered.policy
+
+    async def consider(self, subject: Subject, firing: Sequence[Alert], found: evidence.Found) -> Considered:
+        """What should and may happen to a target now. Writes nothing, reserves nothing: ``simulate`` asks the same."""
+        ruleset, now = self.ruleset, await self.journal.now()
+        policy = narrowed(ruleset.policy.for_alerts(firing), found.facts.labels)
+        with self.metrics.stage_duration.labels("evidence").time():
+            active = True if firing else None
+            collected = await evidence.collect(
+                self.containers, self.journal, found, alert_active=active, now=now
+            )
+            pause = await self.budgets.paused()
+        with self.metrics.stage_duration.labels("triage").time():
+            names = [alert.name for alert in firing]
+            verdict = rules.judge(
+                collected, policy=policy, alert_names=names, thresholds=ruleset.thresholds, now=now
+            )
+            situation = guards.Situation(
+                subject=subject,
+                alerts=tuple(firing),
+                facts=found.facts,
+                verdict=verdict,
+                target_policy=policy,
+                policy=ruleset.policy,
+                paused=pause is not None,
+                paused_until=pause.until if pause else None,
+                paused_by=f"{pause.by}: {pause.why}" if pause else "",
+                now=now,
+            )
+            decision = guards.decide(verdict, guards.ask_all(situation))
+        if _not_ours(decision):
+            # The container never agreed to HemoStat at all: then its troubles are not ours to tell either.
+            refusals = tuple(answer.refusal for answer in decision.guards if answer.refusal is not None)
+            decision = replace(decision, refusals=refusals)
+        elif decision.would is not None:
+            refusal = await self.budgets.would_grant(
+                found.target, policy=policy, limits=ruleset.policy.limits, facts=found.facts
+            )
+            if refusal is not None:
+                decision = replace(decision, refusals=(*decision.refusals, refusal), would=None)
+        return Considered(evidence=collected, decision=decision, policy=policy)
+
+    async def _reserve(self, held: Held, facts: ContainerFacts, policy: TargetPolicy) -> Held:
+        incident = held.incident
+        with self.metrics.stage_duration.labels("reserve").time():
+            answer = await self.budgets.acquire(
+                held,
+                policy=policy,
+                limits=self.ruleset.policy.limits,
+                facts=facts,
+                entry=_entry("reserved", action=_action(incident).value),
+            )
+        if isinstance(answer, Refusal):
+            if answer.reason is Reason.TARGET_BUSY:
+                return await self._undecided(held, answer.detail, BUSY_SECONDS)
+            decision = incident.decision
+            if decision is not None:
+                refused = replace(decision, refusals=(*decision.refusals, answer), would=_action(incident))
+                held = replace(held, incident=replace(incident, decision=refused))
+            return await self._close(held, Outcome.REFUSED, _until(answer))
+        now = await self.journal.now()
+        log.info("reserved", extra={"token": answer.token, "target": incident.target and incident.target.key})
+        return replace(held, incident=incident.reserved(answer.token, now=now))
+
+    async def _suspect(self, held: Held, now: datetime) -> Held | None:
+        """A firing that began before the last resolved ended: stale or true. ``None``: it is true, go on."""
+        incident = held.incident
+        hold = (incident.opened_at + timedelta(seconds=SUSPECT_HOLD_SECONDS) - now).total_seconds()
+        views, unreachable = await self._views(held)
+        if views is not None and not unreachable:
+            if any(active for active, _ in views):
+                return None
+            return await self._close(
+                held, Outcome.RESOLVED, "a stale firing: Alertmanager says that the alert has ended"
+            )
+        if hold <= 0:
+            return None
+        why = "it fires with a start before its last end, and nobody can say whether that is true"
+        return await self._save(
+            replace(held, incident=incident.waiting(why, now=now, seconds=min(hold, EDGE_AWAY_SECONDS * 15))),
+            _entry("waiting", reason=why) if incident.state is State.OPEN else None,
+        )
+
+    # ---- act -------------------------------------------------------------------------------------------------
+
+    async def begin(self, held: Held) -> Held:
+        """The budget is granted: look once more, write the intent, act."""
+        incident = held.incident
+        held = await self.journal.load(held)
+        now = await self.journal.now()
+        if held.resolved:
+            return await self._close(held, Outcome.RESOLVED, "every alert ended before the action began")
+        judged = _judged_container(incident)
+        try:
+            facts = await self.containers.inspect(_target_host(incident), judged.id if judged else "")
+        except errors.EdgeUnavailable as error:
+            return await self._undecided(held, f"cannot ask Docker: {error}", EDGE_AWAY_SECONDS)
+        if (
+            facts is None
+            or judged is None
+            or facts.started_at != judged.started_at
+            or facts.status != judged.status
+        ):
+            what = "was removed" if facts is None else "changed"
+            refusal = Refusal(
+                reason=Reason.TARGET_CHANGED, detail=f"the container {what} after it was judged"
+            )
+            return await self._close(_refused(held, refusal), Outcome.REFUSED, refusal.detail)
+        return await self._act(held, facts, now)
+
+    async def _act(self, held: Held, facts: ContainerFacts, now: datetime) -> Held:
+        incident = held.incident
+        action = _action(incident)
+        intent = Intent(
+            action=action,
+            container_id=facts.id,
+            was_running=facts.running,
+            started_at=facts.started_at,
+            restart_count=facts.restart_count,
+            stop_timeout_seconds=facts.stop_timeout_seconds if facts.running else 0.0,
+            token=incident.token or 0,
+            at=now,
+            failures=incident.intent.failures if incident.intent else 0,
+        )
+        held = replace(held, incident=incident.acting(intent, now=now))
+        refusal = await self.budgets.begin(
+            held, _entry("acting", action=action.value, container=facts.id[:12])
+        )
+        if refusal is not None:
+            return await self._close(
+                _refused(replace(held, incident=incident), refusal), Outcome.REFUSED, _until(refusal)
+            )
+        log.info("acting", extra={"action": action.value, "target": incident.target and incident.target.key})
+        try:
+            with self.metrics.stage_duration.labels("act").time():
+                # The last thing before the call: a process that was paused here dies before it could act late.
+                self._deadman.arm(str(held.claim), DEADMAN_SHARE * self._lease_seconds)
+                await ACTIONS[action](self.containers, facts.host, facts.id)
+        except errors.EdgeRejected as error:
+            self.metrics.repairs.labels(action.value, "failed").inc()
+            return await self._close(held, Outcome.FAILED, f"{action.value} failed: {error}")
+        except errors.EdgeUnavailable as error:
+            # It may have happened. The container's own StartedAt will tell; repeating blindly would act twice.
+            self.metrics.repairs.labels(action.value, "in_doubt").inc()
+            later = held.incident.in_doubt(now=await self.journal.now(), seconds=LOOK_SECONDS, failed=True)
+            return await self._save(replace(held, incident=later), _entry("in_doubt", reason=str(error)))
+        finally:
+            self._deadman.disarm(str(held.claim))
+        self.metrics.repairs.labels(action.value, "done").inc()
+        return await self._acted(held, settled=False)
+
+    async def _acted(self, held: Held, *, settled: bool) -> Held:
+        now = await self.journal.now()
+        intent = held.incident.intent
+        if intent is None:
+            raise ValueError(f"incident {held.incident.id} acted without an intent")
+        self.metrics.time_to_repair.observe((now - held.incident.opened_at).total_seconds())
+        repair = Repair(action=intent.action, container_id=intent.container_id, at=now, settled=settled)
+        entry = _entry("acted", action=intent.action.value, settled="yes" if settled else "no")
+        return await self._save(replace(held, incident=held.incident.verifying(repair, now=now)), entry)
+
+    async def settle(self, held: Held) -> Held:
+        """An intent whose action nobody reported: compare it with what Docker says, then go on from there."""
+        incident, intent = held.incident, held.incident.intent
+        if intent is None:
+            raise ValueError(f"incident {incident.id} is acting without an intent")
+        held = await self.journal.load(held)
+        now = await self.journal.now()
+        policy = self._policy(held)
+        try:
+            facts = await self.containers.inspect(_target_host(incident), intent.container_id)
+            verdict = verification.settle(intent, facts, now=now)
+            if verdict is Settled.HALF_DONE:
+                # Stopped and never started: the missing half is not a second restart, and a no-op if it runs.
+                await self.containers.start(_target_host(incident), intent.container_id)
+        except errors.EdgeUnavailable as error:
+            if now - intent.at > timedelta(
+                seconds=policy.verify.within_seconds + intent.stop_timeout_seconds
+            ):
+                why = f"whether the {intent.action.value} happened could not be found out: {error}"
+                return await self._close(held, Outcome.UNVERIFIED, why)
+            return await self._save(
+                replace(held, incident=incident.in_doubt(now=now, seconds=EDGE_AWAY_SECONDS)), None
+            )
+        except errors.EdgeRejected as error:
+            return await self._close(held, Outcome.FAILED, f"the missing start failed: {error}")
+        match verdict:
+            case Settled.HAPPENED | Settled.HALF_DONE:
+                self.metrics.repairs.labels(intent.action.value, "settled").inc()
+                return await self._acted(held, settled=True)
+            case Settled.MAYBE_STILL:
+                return await self._save(
+                    replace(held, incident=incident.in_doubt(now=now, seconds=LOOK_SECONDS)), None
+                )
+            case Settled.TARGET_CHANGED:
+                return await self._close(
+                    held, Outcome.FAILED, "the container was removed or recreated during the action"
+                )
+            case Settled.NOT_DONE:
+                if held.resolved:
+                    return await self._close(
+                        held, Outcome.RESOLVED, "every alert ended before the action happened"
+                    )
+                if facts is None:
+                    raise AssertionError("a container that is gone is TARGET_CHANGED")
+                if intent.failures >= MAX_FAILURES:
+                    why = f"Docker answered {intent.failures} times with an error and did not {intent.action.value} it"
+                    return await self._close(held, Outcome.FAILED, why)
+                return await self._act(held, facts, now)
+
+    # ---- verify ----------------------------------------------------------------------------------------------
+
+    async def verify(self, held: Held) -> Held:
+        """One look at the repaired container."""
+        held = await self.journal.load(held)
+        incident, repair = held.incident, held.incident.repair
+        if repair is None:
+            raise ValueError(f"incident {incident.id} is verifying without a repair")
+        policy = self._policy(held).verify
+        now = await self.journal.now()
+        try:
+            facts = await self.containers.inspect(_target_host(incident), repair.container_id)
+        except errors.EdgeUnavailable as error:
+            answer = verification.unseen(repair, str(error), policy=policy, now=now)
+        else:
+            alert = await self._alert_state(held, repair)
+            answer = verification.assess(repair, facts, incident.finding, policy=policy, alert=alert, now=now)
+        if isinstance(answer, verification.LookAgain):
+            news = incident.finding is None or incident.finding.text != answer.finding.text
+            entry = _entry("looked", finding=answer.finding.text) if news else None
+            return await self._save(
+                replace(held, incident=incident.looked(answer.finding, now=now, seconds=LOOK_SECONDS)), entry
+            )
+        return await self._close(held, answer.outcome, answer.reason)
+
+    async def watch(self, held: Held) -> Held:
+        """A healed target is looked at for a while longer: a repair that does not last did not help."""
+        incident, repair = held.incident, held.incident.repair
+        now = await self.journal.now()
+        if incident.watch_until is None or repair is None:
+            return held
+        try:
+            facts = await self.containers.inspect(_target_host(incident), repair.container_id)
+            why = verification.relapse(repair, facts)
+        except errors.EdgeUnavailable:
+            why = None
+        if why is not None:
+            self.metrics.incidents_closed.labels(Outcome.RELAPSED.value).inc()
+            log.warning("relapsed", extra={"reason": why})
+            relapsed = replace(held, incident=incident.relapsed(f"healed, then {why}", now=now))
+            return await self.journal.close(
+                relapsed,
+                _entry("relapsed", reason=why),
+                healed=False,
+                breaker=self._policy(held).breaker,
+            )
+        if now >= incident.watch_until:
+            return await self.journal.close(
+                replace(held, incident=incident.settled_down(now=now)),
+                _entry("watch_ended"),
+                healed=True,
+                breaker=self._policy(held).breaker,
+            )
+        seconds = min(WATCH_SECONDS, max(0.5, (incident.watch_until - now).total_seconds()))
+        return await self._save(
+            replace(held, incident=incident.watched(now=now, seconds=seconds, until=incident.watch_until)),
+            None,
+        )
+
+    async def _alert_state(self, held: Held, repair: Repair) -> AlertState:
+        views, unreachable = (None, False) if held.resolved else await self._views(held)
+        return verification.alert_state(
+            all_resolved=held.resolved, views=views, unreachable=unreachable, acted_at=repair.at
+        )
+
+    async def _views(self, held: Held) -> tuple[list[tuple[bool, datetime | None]] | None, bool]:
+        """Alertmanager's view of each alert that fires, and whether it could not be asked."""
+        if self.alerts is None:
+            return None, False
+        firing = [episode.alert.fingerprint for episode in held.episodes if episode.firing]
+        try:
+            views = [await self.alerts.active(fingerprint) for fingerprint in firing]
+        except errors.EdgeError:
+            self.metrics.edge_errors.labels("alertmanager").inc()
+            return None, True
+        return [(view.active, view.updated_at) for view in views], False
+
+    # ---- write -----------------------------------------------------------------------------------------------
+
+    def _policy(self, held: Held) -> TargetPolicy:
+        alerts = [episode.alert for episode in held.episodes]
+        container = _judged_container(held.incident)
+        return narrowed(self.ruleset.policy.for_alerts(alerts), container.labels if container else {})
+
+    async def _undecided(self, held: Held, reason: str, seconds: float) -> Held:
+        """Look again later; after ``wait_for`` a human is told instead."""
+        now = await self.journal.now()
+        policy = self._policy(held)
+        waited = (now - held.incident.opened_at).total_seconds()
+        if waited > policy.wait_for_seconds:
+            return await self._close(held, Outcome.ESCALATED, f"undecided for {waited:.0f} s: {reason}")
+        if held.incident.state is State.RESERVED:
+            return await self._save(
+                replace(held, incident=held.incident.held_back(now=now, seconds=seconds)), None
+            )
+        news = held.incident.state is not State.WAITING or held.incident.reason != reason
+        entry = _entry("waiting", reason=reason) if news else None
+        return await self._save(
+            replace(held, incident=held.incident.waiting(reason, now=now, seconds=seconds)), entry
+        )
+
+    async def _save(self, held: Held, entry: Entry | None) -> Held:
+        held = await self.journal.save(held, entry)
+        if entry is not None:
+            log.info(entry.event, extra=dict(entry.fields))
+        return held
+
+    async def _close(self, held: Held, outcome: Outcome, reason: str) -> Held:
+        incident, now, policy = held.incident, await self.journal.now(), self._policy(held)
+        until = [
+            refusal.until
+            for refusal in (incident.decision.refusals if incident.decision else ())
+            if refusal.until
+        ]
+        reconsider = max(until, default=now + timedelta(seconds=policy.cooldown_seconds))
+        closed = incident.closing(outcome, reason, now=now, reconsider_at=reconsider)
+        if outcome is Outcome.HEALED and policy.verify.relapse_watch_seconds > 0:
+            end = now + timedelta(seconds=policy.verify.relapse_watch_seconds)
+            closed = closed.watched(
+                now=now, seconds=min(WATCH_SECONDS, policy.verify.relapse_watch_seconds), until=end
+            )
+        held = await self.journal.close(
+            replace(held, incident=closed),
+            _entry("closed", outcome=outcome.value, reason=reason),
+            healed=_breaker_effect(closed),
+            breaker=policy.breaker,
+            refund=incident.token is not None and incident.intent is None,
+        )
+        self._count(closed, now)
+        level = logging.WARNING if outcome in NEEDS_A_HUMAN else logging.INFO
+        log.log(
+            level,
+            "closed",
+            extra={"outcome": outcome.value, "reason": reason, "target": closed.target and closed.target.key},
+        )
+        return held
+
+    def _count(self, closed: Incident, now: datetime) -> None:
+        if closed.outcome is None:
+            return
+        self.metrics.incidents_closed.labels(closed.outcome.value).inc()
+        if closed.outcome is Outcome.REFUSED and closed.decision and closed.decision.refusals:
+            self.metrics.refusals.labels(closed.decision.refusals[0].reason.value).inc()
+        if closed.outcome is Outcome.HEALED:
+            self.metrics.time_to_heal.observe((now - closed.opened_at).total_seconds())
+        if closed.repair is not None:
+            self.metrics.stage_duration.labels("verify").observe((now - closed.repair.at).total_seconds())
+
+
+STEPS: Mapping[State, Callable[[Pipeline, Held], Awaitable[Held]]] = {
+    State.OPEN: Pipeline.decide,
+    State.WAITING: Pipeline.decide,
+    State.JUDGED: Pipeline.decide,  # a crash in between: facts have aged, so they are collected anew
+    State.RESERVED: Pipeline.begin,
+    State.ACTING: Pipeline.settle,
+    State.VERIFYING: Pipeline.verify,
+    State.CLOSED: Pipeline.watch,
+}
+
+NEEDS_A_HUMAN = frozenset(
+    {
+        Outcome.ESCALATED,
+        Outcome.NOT_HEALED,
+        Outcome.RELAPSED,
+        Outcome.UNVERIFIED,
+        Outcome.FAILED,
+        Outcome.REFUSED,
+    }
+)
+"""Outcomes after which the target may still be sick and nobody but a human will do anything about it."""
+
+
+def _not_ours(decision: Decision) -> bool:
+    return any(a.refusal is not None and a.refusal.reason is Reason.NOT_OPTED_IN for a in decision.guards)
+
+
+def ending(decision: Decision) -> tuple[Outcome, str]:
+    """How an incident ends that is decided without a repair."""
+    verdict, refusals = decision.verdict, decision.refusals
+    if not _not_ours(decision) and verdict.kind is not VerdictKind.REPAIR:
+        return (
+            Outcome.ESCALATED if verdict.kind is VerdictKind.ESCALATE else Outcome.NO_ACTION
+        ), verdict.reason
+    why = "; ".join(_until(refusal) for refusal in refusals)
+    if all(refusal.reason is Reason.APPROVAL_REQUIRED for refusal in refusals):
+        return Outcome.ESCALATED, f"{why}; proposed: {verdict.action}"
+    return Outcome.REFUSED, f"{why}; would have done: {decision.would}" if decision.would else why
+
+
+def _breaker_effect(closed: Incident) -> bool | None:
+    """A healing counts once its watch is over, else a target that always relapses would never trip the breaker."""
+    if closed.intent is None or closed.outcome is None or closed.watch_until is not None:
+        return None
+    return {Outcome.HEALED: True, Outcome.NOT_HEALED: False, Outcome.FAILED: False}.get(closed.outcome)
+
+
+def _refused(held: Held, refusal: Refusal) -> Held:
+    decision = held.incident.decision
+    if decision is None:
+        return held
+    return replace(
+        held,
+        incident=replace(held.incident, decision=replace(decision, refusals=(*decision.refusals, refusal))),
+    )
+
+
+def _until(refusal: Refusal) -> str:
+    if refusal.until is None:
+        return f"{refusal.reason.value}: {refusal.detail}"
+    return f"{refusal.reason.value}: {refusal.detail}; until {refusal.until.isoformat(timespec='seconds')}"
+
+
+def _action(incident: Incident) -> Action:
+    if incident.decision is None or incident.decision.verdict.action is None:
+        raise ValueError(f"incident {incident.id} has no action to carry out")
+    return incident.decision.verdict.action
+
+
+def _judged_container(incident: Incident) -> ContainerFacts | None:
+    return incident.evidence.container if incident.evidence is not None else None
+
+
+def _target_host(incident: Incident) -> str:
+    if incident.target is None:
+        raise ValueError(f"incident {incident.id} has no target")
+    return incident.target.host
+
+
+def _entry(event: str, **fields: str) -> Entry:
+    return Entry(event=event, fields={name: value for name, value in fields.items() if value})

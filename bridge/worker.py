@@ -1,0 +1,229 @@
+"""The loop that carries the work: messages into free slots, a heartbeat on what is held, a takeover of what went silent.
+
+At-least-once by the stream, one at a time by the claim. Everything is crash-only: a worker that dies leaves its
+messages pending and its claims to run out, and another one goes on. It knows no vendor and no rule.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from bridge import errors, logs
+from bridge.metrics import Metrics
+from bridge.pipeline import DEADMAN_SHARE
+from bridge.roles import Claims, Deadman, Held, HeldElsewhere, Turn, WorkQueue
+
+log = logging.getLogger("hemostat.worker")
+
+SWEEP_SECONDS = 0.5
+"""How often silent workers are looked for, and the longest wait for work that is due."""
+
+STORE_AWAY_SECONDS = 0.5
+"""Until a store that did not answer is asked again."""
+
+CRASH_PAUSE_SECONDS = 10.0
+"""Until an incident whose walk ended in a bug is walked again."""
+
+Walk = Callable[[Held], Awaitable[float | None]]
+
+
+@dataclass(slots=True)
+class _Job:
+    turn: Turn
+    task: asyncio.Task[None] | None = None
+    held: Held | None = None
+    lease_ends: float = 0.0
+    """On the monotonic clock; the walk is cancelled when it passes without a renewal."""
+
+
+class Worker:
+    """``concurrency`` incidents at once; ``lease_seconds`` as the queue and the claims have it."""
+
+    def __init__(
+        self,
+        *,
+        queue: WorkQueue,
+        claims: Claims,
+        walk: Walk,
+        deadman: Deadman,
+        metrics: Metrics,
+        concurrency: int,
+        lease_seconds: float,
+    ) -> None:
+        self._queue = queue
+        self._claims = claims
+        self._walk = walk
+        self._deadman = deadman
+        self._metrics = metrics
+        self._concurrency = concurrency
+        self._lease_seconds = lease_seconds
+        self._jobs: dict[str, _Job] = {}
+        self._freed = asyncio.Event()
+        self._stopping = False
+        self.alive_at = 0.0
+        """When the reading loop last got an answer from the store, on the monotonic clock; 0 before the first."""
+
+    def alive(self, *, within_seconds: float = 5.0) -> bool:
+        """Whether the reading loop is turning and the store answers it."""
+        return time.monotonic() - self.alive_at < within_seconds
+
+    async def run(self) -> None:
+        """Work until cancelled; then give back what is held."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._read(), name="worker-read")
+                group.create_task(self._beat(), name="worker-beat")
+                group.create_task(self._sweep(), name="worker-sweep")
+        finally:
+            await self._drain()
+
+    # ---- loops -----------------------------------------------------------------------------------------------
+
+    async def _read(self) -> None:
+        ready = False
+        while True:
+            try:
+                if not ready:
+                    await self._queue.open()
+                    ready = True
+                if (free := self._free()) == 0:
+                    self.alive_at = time.monotonic()
+                    await self._slot_freed()
+                    continue
+                turns = await self._queue.read(free)
+                self.alive_at = time.monotonic()
+                self._take(turns)
+            except errors.EdgeError as error:
+                ready = False  # a store that came back empty has no group either
+                log.warning("store_away", extra={"error": str(error)})
+                await asyncio.sleep(STORE_AWAY_SECONDS)
+
+    async def _sweep(self) -> None:
+        while True:
+            try:
+                next_due = await self._queue.due()
+                if (free := self._free()) > 0:
+                    self._take(await self._queue.sweep(free))
+            except errors.EdgeError:
+                next_due = None  # the reading loop says so in the log
+            await asyncio.sleep(
+                SWEEP_SECONDS if next_due is None else min(SWEEP_SECONDS, max(0.02, next_due))
+            )
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._lease_seconds / 3)
+            jobs = list(self._jobs.values())
+            asked = time.monotonic()
+            try:
+                await self._queue.beat([job.turn for job in jobs])
+                held = [job.held for job in jobs if job.held is not None]
+                lost = await self._claims.beat(held)
+            except errors.EdgeError as error:
+                log.warning("heartbeat_failed", extra={"error": str(error)})
+                self._cancel_expired()
+                continue
+            for job in jobs:
+                if job.held is None:
+                    continue
+                if job.held.incident.id in lost:
+                    self._cancel(job, "claim_lost")
+                else:
+                    job.lease_ends = asked + self._lease_seconds
+                    self._deadman.renew(str(job.held.claim), DEADMAN_SHARE * self._lease_seconds)
+
+    def _cancel_expired(self) -> None:
+        now = time.monotonic()
+        for job in list(self._jobs.values()):
+            if job.held is not None and job.lease_ends <= now:
+                self._cancel(job, "lease_ran_out")
+
+    def _cancel(self, job: _Job, why: str) -> None:
+        log.warning(why, extra={"incident": job.turn.incident_id})
+        if job.task is not None:
+            job.task.cancel()
+
+    # ---- one turn --------------------------------------------------------------------------------------------
+
+    def _free(self) -> int:
+        return 0 if self._stopping else self._concurrency - len(self._jobs)
+
+    async def _slot_freed(self) -> None:
+        self._freed.clear()
+        try:
+            async with asyncio.timeout(1.0):
+                await self._freed.wait()
+        except TimeoutError:
+            return
+
+    def _take(self, turns: Sequence[Turn]) -> None:
+        for turn in turns:
+            if turn.id in self._jobs:
+                continue
+            job = self._jobs[turn.id] = _Job(turn=turn)
+            job.task = asyncio.create_task(self._one(job), name=f"walk-{turn.incident_id}")
+
+    async def _one(self, job: _Job) -> None:
+        turn = job.turn
+        logs.incident_id.set(turn.incident_id)
+        try:
+            # Unique per call: a call that the client repeats is recognised, another turn of ours is not.
+            owner = f"{self._queue.consumer}/{secrets.token_hex(4)}"
+            started = time.monotonic()
+            claimed = await self._claims.claim(turn.incident_id, owner)
+            if claimed is None:
+                await self._queue.done(turn, claim=None)
+                return
+            if isinstance(claimed, HeldElsewhere):
+                await self._queue.later(turn, claim=None, seconds=claimed.seconds)
+                return
+            job.held, job.lease_ends = claimed, started + self._lease_seconds
+            await self._give_back(job, await self._walked(claimed))
+        except errors.ClaimLost as error:
+            # The new holder has the incident; the message may still be ours, and done is safe only for the holder.
+            log.warning("claim_lost", extra={"error": str(error)})
+        except errors.EdgeError as error:
+            # The store is away: the message stays pending and is taken over once its lease has run out.
+            log.warning("walk_interrupted", extra={"error": str(error)})
+        finally:
+            self._jobs.pop(turn.id, None)
+            self._freed.set()
+
+    async def _walked(self, held: Held) -> float | None:
+        try:
+            return await self._walk(held)
+        except (errors.EdgeError, errors.ClaimLost, asyncio.CancelledError):
+            raise
+        except (
+            Exception
+        ):  # the one place that must survive a bug in the walk: the incident is kept and tried again
+            self._metrics.walk_crashes.inc()
+            log.exception("walk_crashed")
+            return CRASH_PAUSE_SECONDS
+
+    async def _give_back(self, job: _Job, seconds: float | None) -> None:
+        claim = job.held.claim if job.held is not None else None
+        if seconds is None:
+            await self._queue.done(job.turn, claim=claim)
+        else:
+            await self._queue.later(job.turn, claim=claim, seconds=seconds)
+
+    async def _drain(self) -> None:
+        """Stop walking and give everything back at once: each incident stands where it was last written."""
+        self._stopping = True
+        jobs = list(self._jobs.values())
+        for job in jobs:
+            if job.task is not None:
+                job.task.cancel()
+        await asyncio.gather(*(job.task for job in jobs if job.task is not None), return_exceptions=True)
+        try:
+            async with asyncio.timeout(3.0):
+                for job in jobs:
+                    await self._give_back(job, 0.0)
+        except (TimeoutError, errors.EdgeError):
+            log.warning("left_pending", extra={"turns": len(jobs)})
