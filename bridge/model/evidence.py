@@ -76,7 +76,7 @@ class ContainerFacts:
         """Seconds since its last start by the Docker host's clock; ``None`` if either time is unknown."""
         if self.started_at is None or self.host_now is None:
             return None
-        return (self.host_now - self.started_at).total_seconds()
+        return max(0.0, (self.host_now - self.started_at).total_seconds())  # a clock may be set back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,482 @@
+"""The walk on a real Redis: resumed at every step, never acting twice, never calling unknown a success."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bridge import errors, evidence
+from bridge.edges.store.acceptance import Acceptor
+from bridge.edges.store.budgets import StoredBudgets
+from bridge.edges.store.connection import Store
+from bridge.edges.store.journal import StoredJournal
+from bridge.intake import subject_of
+from bridge.metrics import Metrics
+from bridge.model.alert import Alert, AlertStatus
+from bridge.model.evidence import ContainerStatus, Health
+from bridge.model.incident import Incident, Intent, Outcome, Repair, State, Target
+from bridge.model.policy import Cap, Mode, Policy, TargetPolicy, VerifyPolicy
+from bridge.model.refusal import Reason
+from bridge.model.verdict import Action
+from bridge.pipeline import MAX_FAILURES, Pipeline, Ruleset
+from bridge.roles import AlertView, Held
+from tests.in_memory_containers import BOOT, InMemoryContainers
+
+AT_ONCE = TargetPolicy(
+    cooldown_seconds=3600,
+    verify=VerifyPolicy(within_seconds=2, stable_for_seconds=0, relapse_watch_seconds=0),
+    actions=(Action.START, Action.RESTART),
+)
+LABELS = {"alertname": "ContainerUnhealthy", "name": "web"}
+
+
+class NoDeadman:
+    """Nobody pauses these walks."""
+
+    def arm(self, key: str, seconds: float) -> None:
+        """Nothing."""
+
+    def renew(self, key: str, seconds: float) -> None:
+        """Nothing."""
+
+    def disarm(self, key: str) -> None:
+        """Nothing."""
+
+
+class ToldAlerts:
+    """Alertmanager's view as a test says it is; ``None``: it does not answer."""
+
+    def __init__(self) -> None:
+        self.view: AlertView | None = AlertView(
+            active=True, updated_at=datetime.now(UTC) + timedelta(hours=1)
+        )
+
+    async def active(self, fingerprint: str) -> AlertView:
+        """The same for every alert."""
+        if self.view is None:
+            raise errors.EdgeUnavailable("alertmanager", "no answer")
+        return self.view
+
+
+@dataclass
+class Walk:
+    """One bridge, and the words to speak about it."""
+
+    store: Store
+    journal: StoredJournal
+    pipeline: Pipeline
+    docker: InMemoryContainers
+    alerts: ToldAlerts
+    workers: int = 0
+
+    async def alert(self, *, fingerprint: str = "aa", at: float = 0, ended: float | None = None) -> str:
+        """One webhook; the id of its incident."""
+        alert = Alert(
+            fingerprint=fingerprint,
+            status=AlertStatus.FIRING if ended is None else AlertStatus.RESOLVED,
+            labels=LABELS,
+            annotations={},
+            starts_at=BOOT + timedelta(seconds=at),
+            ends_at=None if ended is None else BOOT + timedelta(seconds=ended),
+        )
+        acceptor = Acceptor(self.store, backlog_limit=1000)
+        ids = (await acceptor.accept([(alert, subject_of(LABELS, hosts=["local"]))])).incidents
+        return ids[0] if ids else ""
+
+    async def claim(self, incident_id: str) -> Held:
+        """By a new worker, after the old one's death."""
+        self.workers += 1
+        await self.store.command("HSET", f"{{hemostat}}:incident:{incident_id}", "lease", 0)
+        held = await self.journal.claim(incident_id, f"worker-{self.workers}")
+        assert isinstance(held, Held)
+        return held
+
+    async def turn(self, incident_id: str) -> Incident:
+        """One turn of work; the incident as it was written."""
+        await self.pipeline.walk(await self.claim(incident_id))
+        return await self.written(incident_id)
+
+    async def until_closed(self, incident_id: str) -> Incident:
+        """Turn after turn; the delays between them are another test's."""
+        for _ in range(3000):
+            incident = await self.turn(incident_id)
+            if incident.closed:
+                return incident
+        raise AssertionError(f"not closed: {incident.state} {incident.reason}")
+
+    async def much_later(self, incident_id: str) -> None:
+        """Every stop timeout has passed since the intent."""
+        held = await self.claim(incident_id)
+        if held.incident.intent is not None:
+            intent = replace(held.incident.intent, at=held.incident.intent.at - timedelta(seconds=60))
+            await self.journal.save(replace(held, incident=replace(held.incident, intent=intent)), None)
+
+    async def written(self, incident_id: str) -> Incident:
+        """What the journal holds."""
+        record = await self.journal.read(incident_id)
+        assert record is not None
+        return record.incident
+
+    async def events(self, incident_id: str) -> list[str]:
+        """Its story in words."""
+        record = await self.journal.read(incident_id)
+        assert record is not None
+        return [entry.event for entry in record.timeline]
+
+    def policy(self, **changes: object) -> None:
+        """A reload."""
+        root = replace(self.pipeline.ruleset.policy.root, **changes)  # type: ignore[arg-type]
+        self.pipeline.ruleset = Ruleset(policy=Policy(root=root))
+
+    async def dies_while(self, state: State, incident_id: str) -> Incident:
+        """An incident that was left in this state by a worker that died."""
+        held = await self.claim(incident_id)
+        found = await self.docker.inspect("local", "web")
+        assert found is not None
+        if state in (State.JUDGED, State.RESERVED, State.ACTING, State.VERIFYING):
+            self.docker.away, away = False, self.docker.away
+            held = await self._judged(held)
+            self.docker.away = away
+        now = await self.journal.now()
+        if state is State.RESERVED:
+            return await self.written(incident_id)
+        intent = Intent(
+            action=Action.RESTART,
+            container_id=found.id,
+            was_running=found.running,
+            started_at=found.started_at,
+            restart_count=0,
+            stop_timeout_seconds=0.0,
+            token=held.incident.token or 0,
+            at=now - timedelta(seconds=60),
+        )
+        held = replace(held, incident=held.incident.acting(intent, now=now))
+        await self.journal.save(held, None)
+        if state is State.VERIFYING:
+            repair = Repair(action=Action.RESTART, container_id=found.id, at=now)
+            await self.journal.save(replace(held, incident=held.incident.verifying(repair, now=now)), None)
+        return await self.written(incident_id)
+
+    async def _judged(self, held: Held) -> Held:
+        """Evidence, verdict, guards and the grant; then the worker dies."""
+        after = await self.pipeline.decide(held)
+        assert after.incident.state is State.RESERVED, after.incident.reason
+        return after
+
+
+@pytest.fixture
+async def walk(redis_url: str) -> AsyncIterator[Walk]:
+    """An unhealthy container ``web``, a policy that wants to restart it at once."""
+    store = Store(redis_url)
+    journal = StoredJournal(store, lease_seconds=30)
+    docker, alerts = InMemoryContainers(), ToldAlerts()
+    docker.run("web")
+    pipeline = Pipeline(
+        journal=journal,
+        budgets=StoredBudgets(store, lease_seconds=30, trust_empty=True),
+        containers=docker,
+        alerts=None,
+        metrics=Metrics(),
+        ruleset=Ruleset(policy=Policy(root=AT_ONCE)),
+        deadman=NoDeadman(),
+        lease_seconds=30,
+    )
+    yield Walk(store, journal, pipeline, docker, alerts)
+    await store.close()
+
+
+async def test_a_sick_container_is_restarted_once_and_found_healed(walk: Walk) -> None:
+    """The whole walk, each step written before the next."""
+    incident_id = await walk.alert()
+    incident = await walk.until_closed(incident_id)
+    assert incident.outcome is Outcome.HEALED
+    assert [verb for verb, _ in walk.docker.actions] == ["restart"]
+    story = await walk.events(incident_id)
+    assert [event for event in story if event != "looked"] == [
+        "opened",
+        "judged",
+        "reserved",
+        "acting",
+        "acted",
+        "closed",
+    ]
+
+
+async def test_a_crashed_container_is_started(walk: Walk) -> None:
+    """Start is preferred where policy allows it and nothing runs."""
+    walk.docker.change(status=ContainerStatus.EXITED, health=Health.NONE, exit_code=1, finished_at=BOOT)
+    incident = await walk.until_closed(await walk.alert())
+    assert (incident.outcome, [verb for verb, _ in walk.docker.actions]) == (Outcome.HEALED, ["start"])
+
+
+async def test_a_repair_that_does_not_help_is_not_healed(walk: Walk) -> None:
+    """Facts bad at the deadline."""
+    walk.docker.heals = False
+    walk.policy(verify=VerifyPolicy(within_seconds=0.2, stable_for_seconds=0, relapse_watch_seconds=0))
+    assert (await walk.until_closed(await walk.alert())).outcome is Outcome.NOT_HEALED
+
+
+@pytest.mark.parametrize("state", [State.JUDGED, State.RESERVED, State.ACTING, State.VERIFYING])
+async def test_a_worker_that_dies_leaves_an_incident_that_another_finishes(walk: Walk, state: State) -> None:
+    """Whatever the state, the action happens exactly once in the end."""
+    incident_id = await walk.alert()
+    if state is State.JUDGED:
+        held = await walk.claim(incident_id)
+        found = await walk.docker.inspect("local", "web")
+        assert found is not None
+        where = evidence.Found(target=Target(host="local", name="web"), facts=found)
+        await walk.pipeline._judge(replace(held, incident=held.incident.found(where.target)), where)
+        assert (await walk.written(incident_id)).state is State.JUDGED
+    else:
+        left = await walk.dies_while(state, incident_id)
+        assert left.state is state
+    if state is State.VERIFYING:
+        walk.docker.started()
+    incident = await walk.until_closed(incident_id)
+    assert incident.outcome is Outcome.HEALED
+    assert len(walk.docker.actions) == (0 if state is State.VERIFYING else 1)
+    assert await walk.store.command("ZCARD", "{hemostat}:window:fleet") == 1
+
+
+async def test_an_action_that_happened_before_the_crash_is_not_repeated(walk: Walk) -> None:
+    """StartedAt differs from the intent: it happened."""
+    incident_id = await walk.alert()
+    await walk.dies_while(State.ACTING, incident_id)
+    walk.docker.started()
+    incident = await walk.until_closed(incident_id)
+    assert (incident.outcome, walk.docker.actions) == (Outcome.HEALED, [])
+    assert incident.repair is not None
+    assert incident.repair.settled
+
+
+async def test_a_half_done_restart_gets_its_missing_start(walk: Walk) -> None:
+    """Stopped and never started, as some Engines leave it when their client dies: no second restart."""
+    incident_id = await walk.alert()
+    await walk.dies_while(State.ACTING, incident_id)
+    walk.docker.change(status=ContainerStatus.EXITED, health=Health.NONE, exit_code=137)
+    incident = await walk.until_closed(incident_id)
+    assert (incident.outcome, [verb for verb, _ in walk.docker.actions]) == (Outcome.HEALED, ["start"])
+
+
+@pytest.mark.parametrize("gone", [True, False], ids=["removed", "recreated"])
+async def test_a_container_that_changed_during_the_action_is_left_alone(walk: Walk, gone: bool) -> None:
+    """The intent was about another container."""
+    incident_id = await walk.alert()
+    await walk.dies_while(State.ACTING, incident_id)
+    if gone:
+        walk.docker.containers.clear()
+    else:
+        walk.docker.change(id="f" * 64)
+    incident = await walk.until_closed(incident_id)
+    assert (incident.outcome, walk.docker.actions) == (Outcome.FAILED, [])
+
+
+async def test_an_answer_that_never_came_is_settled_by_the_facts(walk: Walk) -> None:
+    """Docker restarted it, and the answer was lost: one restart, no second call."""
+    walk.docker.break_action = [errors.EdgeUnavailable("docker", "cut")]
+    incident_id = await walk.alert()
+    assert (await walk.turn(incident_id)).state is State.ACTING
+    walk.docker.started()
+    incident = await walk.until_closed(incident_id)
+    assert (incident.outcome, len(walk.docker.actions)) == (Outcome.HEALED, 1)
+
+
+async def test_an_engine_that_only_answers_with_errors_ends_as_failed(walk: Walk) -> None:
+    """Bounded: a call that fails is settled and tried again a few times, never for ever."""
+    walk.docker.break_action = [errors.EdgeUnavailable("docker", "500")] * 50
+    incident_id = await walk.alert()
+    while not (incident := await walk.turn(incident_id)).closed:
+        await walk.much_later(incident_id)
+    assert (incident.outcome, len(walk.docker.actions)) == (Outcome.FAILED, MAX_FAILURES)
+
+
+async def test_an_engine_that_refuses_ends_as_failed(walk: Walk) -> None:
+    """A clear no is final."""
+    walk.docker.break_action = [errors.EdgeRejected("docker", "409 conflict", 409)]
+    incident = await walk.until_closed(await walk.alert())
+    assert (incident.outcome, len(walk.docker.actions)) == (Outcome.FAILED, 1)
+
+
+async def test_an_alert_that_ended_before_the_walk_is_resolved_without_an_action(walk: Walk) -> None:
+    """A resolved cancels work that has not begun."""
+    incident_id = await walk.alert()
+    await walk.alert(ended=30)
+    incident = await walk.until_closed(incident_id)
+    assert (incident.outcome, walk.docker.actions) == (Outcome.RESOLVED, [])
+
+
+async def test_an_alert_that_ended_before_the_action_gives_the_budget_back(walk: Walk) -> None:
+    """Granted, not begun: refunded."""
+    incident_id = await walk.alert()
+    await walk.dies_while(State.RESERVED, incident_id)
+    await walk.alert(ended=30)
+    incident = await walk.until_closed(incident_id)
+    assert (incident.outcome, walk.docker.actions) == (Outcome.RESOLVED, [])
+    assert await walk.store.command("ZCARD", "{hemostat}:window:fleet") == 0
+
+
+async def test_a_container_that_somebody_restarted_after_the_judgement_is_not_restarted_again(
+    walk: Walk,
+) -> None:
+    """Looked at once more right before the intent."""
+    incident_id = await walk.alert()
+    await walk.dies_while(State.RESERVED, incident_id)
+    walk.docker.started()
+    incident = await walk.until_closed(incident_id)
+    assert (incident.outcome, walk.docker.actions) == (Outcome.REFUSED, [])
+    assert incident.decision is not None
+    assert incident.decision.refusals[-1].reason is Reason.TARGET_CHANGED
+
+
+async def test_docker_away_waits_and_then_tells_a_human(walk: Walk) -> None:
+    """Unknown is neither repaired nor forgotten."""
+    walk.docker.away = True
+    incident_id = await walk.alert()
+    incident = await walk.turn(incident_id)
+    assert incident.state is State.WAITING
+    walk.policy(wait_for_seconds=-1)
+    assert (await walk.turn(incident_id)).outcome is Outcome.ESCALATED
+
+
+async def test_docker_back_is_repaired_after_all(walk: Walk) -> None:
+    """The wait ends as soon as there is something to see."""
+    walk.docker.away = True
+    incident_id = await walk.alert()
+    await walk.turn(incident_id)
+    walk.docker.away = False
+    assert (await walk.until_closed(incident_id)).outcome is Outcome.HEALED
+
+
+async def test_docker_away_during_verification_is_unverified_never_healed(walk: Walk) -> None:
+    """Nobody could look."""
+    walk.policy(verify=VerifyPolicy(within_seconds=0.2, stable_for_seconds=5, relapse_watch_seconds=0))
+    incident_id = await walk.alert()
+    await walk.turn(incident_id)
+    walk.docker.away = True
+    assert (await walk.until_closed(incident_id)).outcome is Outcome.UNVERIFIED
+
+
+@pytest.mark.parametrize(
+    ("view", "outcome"),
+    [
+        pytest.param(AlertView(active=False), Outcome.HEALED, id="ended"),
+        pytest.param(
+            AlertView(active=True, updated_at=datetime(2100, 1, 1, tzinfo=UTC)),
+            Outcome.NOT_HEALED,
+            id="fires",
+        ),
+        pytest.param(AlertView(active=True, updated_at=BOOT), Outcome.UNVERIFIED, id="old news"),
+        pytest.param(None, Outcome.UNVERIFIED, id="away"),
+    ],
+)
+async def test_alertmanager_has_a_say_in_the_outcome(
+    walk: Walk, view: AlertView | None, outcome: Outcome
+) -> None:
+    """A healthy container whose alert fires on is not healed; a silent Alertmanager leaves it unverified."""
+    walk.policy(verify=VerifyPolicy(within_seconds=0.2, stable_for_seconds=0, relapse_watch_seconds=0))
+    walk.alerts.view, walk.pipeline.alerts = view, walk.alerts
+    assert (await walk.until_closed(await walk.alert())).outcome is outcome
+
+
+async def after_a_resolved(walk: Walk) -> str:
+    """An incident opened by a firing that began before the last end."""
+    await walk.until_closed(await walk.alert())
+    await walk.alert(ended=30)
+    await walk.store.command("DEL", "{hemostat}:window:target:local/web")
+    walk.docker.actions.clear()
+    walk.docker.change(health=Health.UNHEALTHY)
+    return await walk.alert()
+
+
+async def test_a_stale_firing_is_not_acted_on(walk: Walk) -> None:
+    """Alertmanager says that it has ended."""
+    incident_id = await after_a_resolved(walk)
+    walk.alerts.view, walk.pipeline.alerts = AlertView(active=False), walk.alerts
+    incident = await walk.until_closed(incident_id)
+    assert (incident.outcome, walk.docker.actions) == (Outcome.RESOLVED, [])
+
+
+async def test_its_true_twin_is_acted_on(walk: Walk) -> None:
+    """Byte for byte the same, and Alertmanager says that it fires."""
+    incident_id = await after_a_resolved(walk)
+    walk.pipeline.alerts = walk.alerts
+    walk.policy(verify=VerifyPolicy(within_seconds=0.1, stable_for_seconds=0, relapse_watch_seconds=0))
+    await walk.until_closed(incident_id)
+    assert [verb for verb, _ in walk.docker.actions] == ["restart"]
+
+
+async def test_a_suspect_firing_that_nobody_can_check_waits(walk: Walk) -> None:
+    """Neither dropped nor trusted."""
+    incident_id = await after_a_resolved(walk)
+    incident = await walk.turn(incident_id)
+    assert (incident.state, walk.docker.actions) == (State.WAITING, [])
+
+
+async def test_a_healed_container_that_falls_sick_within_the_watch_has_relapsed(walk: Walk) -> None:
+    """The outcome changes and the breaker counts it; a healing counts only when the watch is over."""
+    walk.policy(verify=VerifyPolicy(within_seconds=5, stable_for_seconds=0, relapse_watch_seconds=600))
+    incident_id = await walk.alert()
+    assert (await walk.until_closed(incident_id)).outcome is Outcome.HEALED
+    walk.docker.change(health=Health.UNHEALTHY)
+    incident = await walk.turn(incident_id)
+    assert (incident.outcome, incident.watch_until) == (Outcome.RELAPSED, None)
+    assert await walk.store.command("HGET", "{hemostat}:breaker:local/web", "fails") == "1"
+
+
+async def test_a_watch_that_ends_well_changes_nothing(walk: Walk) -> None:
+    """Healed stays healed, and nobody looks any more."""
+    walk.policy(verify=VerifyPolicy(within_seconds=5, stable_for_seconds=0, relapse_watch_seconds=0.01))
+    incident_id = await walk.alert()
+    await walk.until_closed(incident_id)
+    incident = await walk.turn(incident_id)
+    while incident.watch_until is not None:
+        incident = await walk.turn(incident_id)
+    assert incident.outcome is Outcome.HEALED
+
+
+async def test_observe_mode_acts_on_nothing_and_says_what_it_would_have_done(walk: Walk) -> None:
+    """The same decision, not carried out, nothing reserved."""
+    walk.policy(mode=Mode.OBSERVE)
+    incident = await walk.until_closed(await walk.alert())
+    assert (incident.outcome, walk.docker.actions) == (Outcome.REFUSED, [])
+    assert incident.decision is not None
+    assert incident.decision.would is Action.RESTART
+    assert "would have done: restart" in incident.reason
+    assert await walk.store.command("ZCARD", "{hemostat}:window:fleet") == 0
+
+
+async def test_observe_mode_tells_that_a_budget_would_have_refused(walk: Walk) -> None:
+    """What would have been done is nothing."""
+    walk.policy(mode=Mode.OBSERVE, caps=(Cap(max=0, per_seconds=60),))
+    incident = await walk.until_closed(await walk.alert())
+    assert incident.decision is not None
+    assert incident.decision.would is None
+    assert incident.decision.refusals[-1].reason is Reason.TARGET_CAP
+
+
+async def test_approve_mode_escalates_with_the_proposal(walk: Walk) -> None:
+    """A human is asked; nothing is done."""
+    walk.policy(mode=Mode.APPROVE)
+    incident = await walk.until_closed(await walk.alert())
+    assert (incident.outcome, walk.docker.actions) == (Outcome.ESCALATED, [])
+    assert "proposed: restart" in incident.reason
+
+
+async def test_the_troubles_of_a_container_that_never_opted_in_are_not_told(walk: Walk) -> None:
+    """Refused whatever the verdict is, so that nobody is paged for it."""
+    walk.docker.change(labels={}, status=ContainerStatus.EXITED, exit_code=127)
+    incident = await walk.until_closed(await walk.alert())
+    assert incident.outcome is Outcome.REFUSED
+    assert incident.decision is not None
+    assert incident.decision.refusals[0].reason is Reason.NOT_OPTED_IN
+
+
+async def test_no_text_of_a_container_is_kept(walk: Walk) -> None:
+    """Labels that are not ours may hold secrets; log lines are judged and forgotten."""
+    walk.docker.change(labels={"hemostat.enable": "true", "traefik.auth": "admin:s3cret"})
+    incident_id = await walk.alert()
+    await walk.until_closed(incident_id)
+    assert "s3cret" not in str(await walk.store.command("HGETALL", f"{{hemostat}}:incident:{incident_id}"))
