@@ -37,6 +37,10 @@ class _Container(msgspec.Struct):
 _container = msgspec.json.Decoder(_Container)
 
 
+PAGE = 200
+"""Incidents read at once while a page of matching ones is filled."""
+
+
 class StoredJournal:
     """Implements ``roles.Journal`` and ``roles.Claims``; ``lease_seconds`` is how long a claim lives without a heartbeat."""
 
@@ -207,28 +211,29 @@ class StoredJournal:
         ``target`` is ``host/name`` or a bare name. ``cursor`` is opaque to callers.
         """
         found: list[Incident] = []
-        upper, skip = _cursor(cursor)
+        upper, skip = _place(cursor)
         lower = milliseconds(since) if since else "-inf"
         while True:
             page = await self._store.command(
-                "ZREVRANGEBYSCORE", key("incidents"), upper, lower, "WITHSCORES", "LIMIT", skip, 200
+                "ZREVRANGEBYSCORE", key("incidents"), upper, lower, "WITHSCORES", "LIMIT", skip, PAGE
             )
-            ids = [(page[n], page[n + 1]) for n in range(0, len(page), 2)]
+            opened = [(str(page[n]), str(page[n + 1])) for n in range(0, len(page), 2)]
             rows = (
-                await self._store.commands(*(("HGETALL", key(f"incident:{i}")) for i, _ in ids))
-                if ids
+                await self._store.commands(*(("HGETALL", key(f"incident:{i}")) for i, _ in opened))
+                if opened
                 else []
             )
-            for (incident_id, _), row in zip(ids, rows, strict=True):
-                skip += 1
+            for (incident_id, score), row in zip(opened, rows, strict=True):
+                # The place is "after so many of this millisecond": incidents that open meanwhile do not move it.
+                upper, skip = score, skip + 1 if score == upper else 1
                 if not row:
                     continue
                 incident = decode_incident(incident_id, _pairs(row))
                 if _wanted(incident, state, outcome, target):
                     found.append(incident)
                 if len(found) == limit:
-                    return found, f"{upper}:{skip}"
-            if len(ids) < 200:
+                    return found, f"{upper}-{skip}"
+            if len(opened) < PAGE:
                 return found, None
 
     async def open_count(self) -> int:
@@ -245,11 +250,12 @@ class StoredJournal:
         return gone
 
 
-def _cursor(cursor: str | None) -> tuple[str, int]:
+def _place(cursor: str | None) -> tuple[str, int]:
+    """Where a page begins: the highest time in milliseconds, and how many of that time were given already."""
     if cursor is None:
         return "+inf", 0
-    upper, _, skip = cursor.partition(":")
-    if not skip.isdigit() or not (upper == "+inf" or upper.isdigit()):
+    upper, _, skip = cursor.partition("-")
+    if not (upper.isascii() and upper.isdigit() and skip.isascii() and skip.isdigit()) or len(cursor) > 40:
         raise ValueError("cursor is not one this server gave")
     return upper, int(skip)
 

@@ -1,0 +1,462 @@
+"""Wiring, told in order: settings become edges, edges fill the roles of the walk, the walk is driven by the worker.
+
+Start: store, then work, then the door. Stop: the door first, then the work, the store last. Nothing is decided here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import logging
+import os
+import signal
+import socket
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from aiohttp import web as http
+
+from bridge import errors, settings, web
+from bridge.edges.alertmanager import AlertmanagerApi
+from bridge.edges.deadman import Deadman
+from bridge.edges.docker_engine import DockerEngine, DockerHost, DockerTLS
+from bridge.edges.store.acceptance import Acceptor
+from bridge.edges.store.budgets import StoredBudgets
+from bridge.edges.store.connection import Store
+from bridge.edges.store.embedded import EmbeddedStore
+from bridge.edges.store.journal import StoredJournal
+from bridge.edges.store.queue import StoredQueue
+from bridge.metrics import Metrics
+from bridge.model.alert import Alert, Subject
+from bridge.model.incident import Incident, Outcome, State, Target
+from bridge.model.policy import narrowed
+from bridge.pipeline import Pipeline, Ruleset
+from bridge.roles import Acceptance, BudgetState, Pause, Record
+from bridge.triage import phrases
+from bridge.triage.case import DEFAULTS, Thresholds
+from bridge.worker import Worker
+
+log = logging.getLogger("hemostat.app")
+
+PRUNE_SECONDS = 3600.0
+READINESS_SECONDS = 2.0
+"""How long one look at the neighbours serves everybody who asks ``/-/ready``."""
+
+STORE_RETRY_SECONDS = 1.0
+
+
+def ruleset_of(config: settings.Settings) -> Ruleset:
+    """The part of the settings that decides, and that a reload replaces whole."""
+    own: dict[str, list[str]] = {}
+    for phrase in config.triage.phrases:
+        own.setdefault(phrase.kind, []).append(phrase.pattern)
+    thresholds = Thresholds(
+        crash_loop_restarts=config.triage.crash_loop_restarts,
+        crash_exit_codes=config.triage.crash_exit_codes,
+        phrases=phrases.extended(DEFAULTS.phrases, own),
+    )
+    return Ruleset(policy=config.policy, thresholds=thresholds)
+
+
+def docker_of(config: settings.Settings) -> DockerEngine:
+    """The edge to the configured Docker hosts."""
+    return DockerEngine(
+        [
+            DockerHost(
+                name=host.name,
+                url=host.url,
+                timeout_seconds=host.timeout_seconds,
+                tls=None
+                if host.tls is None
+                else DockerTLS(
+                    ca_file=str(host.tls.ca_file) if host.tls.ca_file else None,
+                    cert_file=str(host.tls.cert_file) if host.tls.cert_file else None,
+                    key_file=str(host.tls.key_file) if host.tls.key_file else None,
+                ),
+            )
+            for host in config.docker.hosts
+        ]
+    )
+
+
+def authorization_of(upstream: settings.Upstream) -> str:
+    """The ``Authorization`` header for a neighbour, ``""`` for none."""
+    if upstream.authorization is not None:
+        return f"{upstream.authorization.type} {upstream.authorization.token.reveal()}"
+    if upstream.basic_auth is not None:
+        pair = f"{upstream.basic_auth.username}:{upstream.basic_auth.password.reveal()}"
+        return f"Basic {base64.b64encode(pair.encode()).decode()}"
+    return ""
+
+
+def alertmanager_of(config: settings.Settings) -> AlertmanagerApi | None:
+    """The edge to Alertmanager, if one is configured."""
+    if config.alertmanager is None:
+        return None
+    upstream = config.alertmanager
+    return AlertmanagerApi(
+        upstream.url, authorization=authorization_of(upstream), timeout_seconds=upstream.timeout_seconds
+    )
+
+
+def store_of(config: settings.Settings, embedded_url: str) -> Store:
+    """The connection to the configured store; ``embedded_url`` where none is."""
+    replicas = 1 if config.store.durability is settings.Durability.REPLICATED else 0
+    if config.redis is None:
+        return Store(embedded_url, replicas=replicas)
+    return Store(
+        config.redis.url,
+        database=config.redis.db,
+        username=config.redis.username,
+        password=config.redis.password.reveal() if config.redis.password else None,
+        connect_seconds=config.redis.connect_timeout_seconds,
+        timeout_seconds=config.redis.timeout_seconds,
+        replicas=replicas,
+    )
+
+
+@dataclass(slots=True)
+class Parts:
+    """Everything a running bridge, a doctor or a simulation is made of."""
+
+    config: settings.Settings
+    metrics: Metrics
+    store: Store
+    docker: DockerEngine
+    alertmanager: AlertmanagerApi | None
+    journal: StoredJournal
+    budgets: StoredBudgets
+    pipeline: Pipeline
+    deadman: Deadman
+
+
+@contextlib.asynccontextmanager
+async def parts_of(config: settings.Settings, *, embedded_url: str | None = None) -> AsyncIterator[Parts]:
+    """Build the parts, the embedded store's server included if it is needed, and take them down in reverse.
+
+    ``embedded_url``: a server of that directory that runs already. Raises ``StoreBusy``, ``EdgeUnavailable``.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        url = embedded_url or ""
+        if config.redis is None and embedded_url is None:
+            server = EmbeddedStore(config.store.path)
+            url = await server.start()
+            stack.push_async_callback(server.stop)
+        store = store_of(config, url)
+        stack.push_async_callback(store.close)
+        docker = docker_of(config)
+        stack.push_async_callback(docker.close)
+        alertmanager = alertmanager_of(config)
+        if alertmanager is not None:
+            stack.push_async_callback(alertmanager.close)
+        metrics, deadman = Metrics(), Deadman()
+        journal = StoredJournal(store, lease_seconds=config.worker.lease_seconds)
+        budgets = StoredBudgets(
+            store, lease_seconds=config.worker.lease_seconds, trust_empty=config.store.trust_empty
+        )
+        pipeline = Pipeline(
+            journal=journal,
+            budgets=budgets,
+            containers=docker,
+            alerts=alertmanager,
+            metrics=metrics,
+            ruleset=ruleset_of(config),
+            deadman=deadman,
+            lease_seconds=config.worker.lease_seconds,
+        )
+        yield Parts(
+            config=config,
+            metrics=metrics,
+            store=store,
+            docker=docker,
+            alertmanager=alertmanager,
+            journal=journal,
+            budgets=budgets,
+            pipeline=pipeline,
+            deadman=deadman,
+        )
+
+
+class HemoStat:
+    """The running bridge, as ``web.Bridge`` sees it. ``load`` reads the configuration anew for a reload."""
+
+    def __init__(self, parts: Parts, *, load: Callable[[], settings.Settings]) -> None:
+        self.metrics = parts.metrics
+        self._parts = parts
+        self._load = load
+        self._config = parts.config
+        self._acceptor = Acceptor(parts.store, backlog_limit=parts.config.store.backlog_limit)
+        consumer = f"{socket.gethostname()}-{os.getpid()}-{os.urandom(3).hex()}"
+        lease = parts.config.worker.lease_seconds
+        self._queue = StoredQueue(parts.store, consumer=consumer, lease_seconds=lease)
+        self.worker = Worker(
+            queue=self._queue,
+            claims=parts.journal,
+            walk=parts.pipeline.walk,
+            deadman=parts.deadman,
+            metrics=parts.metrics,
+            concurrency=parts.config.worker.concurrency,
+            lease_seconds=lease,
+        )
+        self._readiness: web.Readiness | None = None
+        self._readiness_until = 0.0
+        self._loaded_well(True)
+
+    # ---- as web.Bridge -------------------------------------------------------------------------------------------
+
+    def hosts(self) -> Sequence[str]:
+        """Names of the configured Docker hosts."""
+        return self._parts.docker.hosts()
+
+    def tokens(self) -> Sequence[web.Token]:
+        """Who may come in, as configured now."""
+        return [
+            web.Token(name=token.name, access=web.Access(token.role.value), secret=token.token)
+            for token in self._config.web.tokens
+        ]
+
+    async def accept(self, alerts: Sequence[tuple[Alert, Subject]]) -> Acceptance:
+        """Make a webhook's alerts durable."""
+        return await self._acceptor.accept(alerts)
+
+    async def incidents(
+        self,
+        *,
+        state: State | None,
+        outcome: Outcome | None,
+        target: str | None,
+        since: datetime | None,
+        limit: int,
+        cursor: str | None,
+    ) -> tuple[list[Incident], str | None]:
+        """A page of incidents, newest first."""
+        return await self._parts.journal.newest(
+            state=state, outcome=outcome, target=target, since=since, limit=limit, cursor=cursor
+        )
+
+    async def incident(self, incident_id: str) -> Record | None:
+        """One incident whole."""
+        return await self._parts.journal.read(incident_id)
+
+    async def targets(self) -> Sequence[BudgetState]:
+        """Every target that was ever looked at, with its budget."""
+        return [await self._budget(target) for target in await self._parts.journal.known_targets()]
+
+    async def target(self, target: Target) -> BudgetState | None:
+        """One target, known to the journal or to Docker."""
+        known = target in await self._parts.journal.known_targets()
+        if not known and target.host in self.hosts():
+            with contextlib.suppress(errors.EdgeUnavailable):
+                known = await self._parts.docker.inspect(target.host, target.name) is not None
+        return await self._budget(target) if known else None
+
+    async def _budget(self, target: Target) -> BudgetState:
+        """Under the policy that a container-level alert would get, narrowed by the container's labels if it answers."""
+        facts = None
+        if target.host in self.hosts():
+            with contextlib.suppress(errors.EdgeUnavailable):
+                facts = await self._parts.docker.inspect(target.host, target.name)
+        policy = self._parts.pipeline.ruleset.policy
+        return await self._parts.budgets.state(
+            target,
+            policy=narrowed(policy.root, facts.labels if facts else {}),
+            limits=policy.limits,
+            facts=facts,
+        )
+
+    async def reset(self, target: Target, *, by: str) -> None:
+        """Forget a target's cooldown, caps and breaker."""
+        await self._parts.budgets.reset(target)
+        log.warning("target_reset", extra={"target": target.key, "by": by})
+
+    async def paused(self) -> Pause | None:
+        """The kill switch."""
+        return await self._parts.budgets.paused()
+
+    async def pause(self, *, by: str, why: str, until: datetime | None) -> Pause:
+        """Pull the kill switch."""
+        paused = await self._parts.budgets.pause(by=by, why=why, until=until)
+        log.warning("paused", extra={"by": by, "why": why, "until": until})
+        return paused
+
+    async def resume(self, *, by: str) -> None:
+        """Release the kill switch."""
+        await self._parts.budgets.resume()
+        log.warning("resumed", extra={"by": by})
+
+    async def readiness(self) -> web.Readiness:
+        """Store, worker loop and every Docker host, looked at no more often than each READINESS_SECONDS."""
+        if self._readiness is None or time.monotonic() > self._readiness_until:
+            hosts = self.hosts()
+            troubles = await asyncio.gather(
+                self._trouble(self._parts.store.command("PING")),
+                *(self._trouble(self._parts.docker.ping(h)) for h in hosts),
+            )
+            parts: dict[str, str | None] = {"store": troubles[0]}
+            parts["worker"] = None if self.worker.alive() else "the worker loop gets no answer from the store"
+            parts |= {f"docker/{host}": trouble for host, trouble in zip(hosts, troubles[1:], strict=True)}
+            self._readiness = web.Readiness(parts=parts)
+            self._readiness_until = time.monotonic() + READINESS_SECONDS
+        return self._readiness
+
+    @staticmethod
+    async def _trouble(asked: object) -> str | None:
+        try:
+            async with asyncio.timeout(READINESS_SECONDS):
+                await asked  # type: ignore[misc]  # either neighbour's awaitable; only its failure matters
+        except TimeoutError:
+            return f"no answer within {READINESS_SECONDS:g} s"
+        except errors.EdgeError as error:
+            return str(error)
+        return None
+
+    async def gauges(self) -> None:
+        """Bring the gauges up to date; a store that does not answer leaves them as they were and says so."""
+        try:
+            async with asyncio.timeout(READINESS_SECONDS):
+                depth = await self._queue.depth()
+                self.metrics.incidents_open.set(await self._parts.journal.open_count())
+                self.metrics.paused.set(0 if await self._parts.budgets.paused() is None else 1)
+        except (TimeoutError, errors.EdgeError):
+            self.metrics.store_up.set(0)
+            return
+        self.metrics.store_up.set(1)
+        for queue, entries in depth.items():
+            self.metrics.backlog.labels(queue).set(entries)
+
+    async def reload(self) -> Sequence[errors.Problem]:
+        """Everything fallible first; the old configuration stays alive if the new one cannot be used whole."""
+        try:
+            config = await asyncio.to_thread(self._load)  # reading and checking a large file takes a second
+            ruleset = ruleset_of(config)
+        except errors.SettingsError as error:
+            self._loaded_well(False)
+            for problem in error.problems:
+                log.error("reload_refused", extra={"problem": str(problem)})
+            return error.problems
+        if fixed := self._config.restart_only_differences(config):
+            self._loaded_well(False)
+            problem = errors.Problem("", 0, f"can only change with a restart: {', '.join(fixed)}")
+            log.error("reload_refused", extra={"problem": str(problem)})
+            return [problem]
+        # From here on nothing can fail.
+        self._config = config
+        self._parts.pipeline.ruleset = ruleset
+        logging.getLogger().setLevel(config.log.level.value.upper())
+        self._loaded_well(True)
+        log.info("reloaded")
+        return []
+
+    def _loaded_well(self, well: bool) -> None:
+        self.metrics.reload_successful.set(1 if well else 0)
+        if well:
+            self.metrics.reload_timestamp.set_to_current_time()
+
+    # ---- background ----------------------------------------------------------------------------------------------
+
+    async def note_birth(self) -> None:
+        """Tell the store when it began to count, as soon as it answers."""
+        while True:
+            try:
+                await self._parts.budgets.open()
+            except errors.EdgeError:
+                await asyncio.sleep(STORE_RETRY_SECONDS)
+            else:
+                return
+
+    async def prune(self) -> None:
+        """Forget closed incidents that are older than their retention, once an hour."""
+        while True:
+            try:
+                gone = await self._parts.journal.prune(
+                    older_than=timedelta(seconds=self._config.store.retention_seconds)
+                )
+                if gone:
+                    log.info("pruned", extra={"incidents": gone})
+            except errors.EdgeError as error:
+                log.warning("prune_failed", extra={"error": str(error)})
+            await asyncio.sleep(PRUNE_SECONDS)
+
+
+async def serve(
+    config: settings.Settings,
+    *,
+    load: Callable[[], settings.Settings],
+    on_listening: Callable[[str], None],
+) -> None:
+    """Run the bridge until SIGTERM or SIGINT, then stop within ten seconds.
+
+    ``on_listening`` gets the real URL (the port may have been 0). Raises ``StoreBusy``, ``EdgeUnavailable`` and
+    ``OSError`` (the address is taken) before anything was accepted.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with parts_of(config) as parts:
+        hemostat = HemoStat(parts, load=load)
+        reloads: set[asyncio.Task[object]] = set()
+
+        def reload() -> None:
+            task: asyncio.Task[object] = asyncio.create_task(hemostat.reload(), name="reload")
+            reloads.add(task)
+            task.add_done_callback(reloads.discard)
+
+        loop.add_signal_handler(signal.SIGHUP, reload)
+        app = web.application(hemostat, tokens=hemostat.tokens, max_body_bytes=config.web.max_body_bytes)
+        runner = http.AppRunner(app, access_log=None, shutdown_timeout=3.0, handler_cancellation=False)
+        await runner.setup()
+        host, port = config.web.address
+        tls = tls_of(config.web.tls) if config.web.tls else None
+        root = asyncio.create_task(_run(hemostat), name="root")
+        try:
+            site = http.TCPSite(runner, host or None, port, ssl_context=tls, backlog=1024)
+            await site.start()
+            real = runner.addresses[0]
+            on_listening(f"{'https' if tls else 'http'}://{_shown(real[0])}:{real[1]}")
+            waiting = asyncio.create_task(stop.wait(), name="stop")
+            await asyncio.wait({root, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            if root.done():
+                log.error("root_task_ended")
+                await root  # a root task never ends by itself: what it raised ends the process
+            log.info("stopping")
+        finally:
+            # The door first: what was accepted is durable, what was not will be sent again.
+            await runner.cleanup()
+            root.cancel()
+            await asyncio.gather(root, return_exceptions=True)
+
+
+async def _run(hemostat: HemoStat) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(hemostat.note_birth(), name="note-birth")
+        group.create_task(hemostat.worker.run(), name="worker")
+        group.create_task(hemostat.prune(), name="prune")
+
+
+def tls_of(tls: settings.WebTls) -> ssl.SSLContext:
+    """The server's TLS context. Raises OSError or ssl.SSLError: a file cannot be read or does not fit."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=tls.client_ca_file)
+    context.load_cert_chain(tls.cert_file, tls.key_file)
+    context.verify_mode = {
+        settings.ClientAuth.NONE: ssl.CERT_NONE,
+        settings.ClientAuth.VERIFY_IF_GIVEN: ssl.CERT_OPTIONAL,
+        settings.ClientAuth.REQUIRE_AND_VERIFY: ssl.CERT_REQUIRED,
+    }[tls.client_auth_type]
+    return context
+
+
+def loader(
+    path: Path | None, environ: Mapping[str, str], change: Callable[[settings.Settings], settings.Settings]
+) -> Callable[[], settings.Settings]:
+    """Reads the same file again, with the same flags applied on top."""
+    return lambda: change(settings.load(path, environ=environ))
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

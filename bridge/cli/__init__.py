@@ -1,0 +1,183 @@
+"""The command line: arguments in, exit codes out. 0 good, 1 the answer is no, 2 bad usage or configuration.
+
+No traceback reaches a user: what is expected to go wrong becomes one line that says what to do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from pathlib import Path
+
+from bridge import errors
+
+GOOD, NO, BAD = 0, 1, 2
+URL = "http://127.0.0.1:9095"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; gives the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["exporter"]:  # its flags are its own, and it must not pay for our imports
+        return _exporter(arguments[1:])
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except errors.SettingsError as error:
+        where = getattr(options, "config_file", None) or "environment"
+        for problem in error.problems:
+            print(f"{where}: {problem}", file=sys.stderr)
+        return BAD
+    except errors.StoreBusy as error:
+        print(f"hemostat: {error}", file=sys.stderr)
+        return BAD
+    except (errors.BridgeError, OSError) as error:
+        print(f"hemostat: {error}", file=sys.stderr)
+        return NO
+    except KeyboardInterrupt:
+        return 130
+
+
+def version() -> str:
+    """The installed version."""
+    try:
+        return metadata.version("hemostat")
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="hemostat",
+        description="From a firing Prometheus alert to a verified repair of a container, or to a page for a human.",
+        epilog="Exit codes: 0 good, 1 the answer is no, 2 bad usage or configuration.",
+    )
+    parser.add_argument("--version", action="version", version=f"hemostat {version()}")
+    commands = parser.add_subparsers(metavar="command", required=True)
+    _serve(commands)
+    _offline(commands)
+    _asking(commands)
+    _demo(commands)
+    commands.add_parser(
+        "exporter", help="export a Docker host's containers to Prometheus (own --help)", add_help=False
+    )
+    return parser
+
+
+def _serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from bridge.cli import serving
+
+    serve = commands.add_parser("serve", help="run the bridge")
+    _configured(serve)
+    serve.add_argument(
+        "--web.listen-address", dest="listen_address", metavar="HOST:PORT", help="where to listen"
+    )
+    serve.add_argument(
+        "--web.insecure",
+        dest="insecure",
+        action="store_true",
+        help="listen beyond loopback although no token is configured: whoever reaches the port can cause repairs",
+    )
+    serve.set_defaults(command=serving.serve)
+
+
+def _offline(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from bridge.cli import offline
+
+    check = commands.add_parser("check-config", help="say everything that is wrong with a configuration file")
+    check.add_argument("config_file", metavar="FILE", type=Path)
+    check.set_defaults(command=offline.check_config)
+
+    doctor = commands.add_parser("doctor", help="ask every neighbour once, and say what to do")
+    _configured(doctor)
+    _output(doctor)
+    doctor.set_defaults(command=offline.doctor)
+
+    simulate = commands.add_parser(
+        "simulate", help="what would be decided for this webhook now; acts on nothing"
+    )
+    simulate.add_argument("payload", metavar="PAYLOAD.json", help="a webhook's body; - reads standard input")
+    _configured(simulate)
+    _output(simulate)
+    simulate.set_defaults(command=offline.simulate)
+
+
+def _asking(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from bridge.cli import asking
+
+    incidents = commands.add_parser("incidents", help="what happened, newest first")
+    incidents.add_argument("--state", help="open, waiting, judged, reserved, acting, verifying, closed")
+    incidents.add_argument(
+        "--outcome", help="healed, not_healed, relapsed, unverified, refused, no_action, …"
+    )
+    incidents.add_argument("--target", help="host/name, or a name")
+    incidents.add_argument("--since", help="RFC 3339 time or Unix seconds")
+    incidents.add_argument("--limit", type=int, default=20, help="at most this many (default 20)")
+    _output(incidents)
+    _bridge(incidents)
+    incidents.set_defaults(command=asking.incidents)
+
+    explain = commands.add_parser(
+        "explain", help="one incident whole: evidence, verdict, every guard, what was done"
+    )
+    explain.add_argument("id", metavar="ID")
+    _output(explain)
+    _bridge(explain)
+    explain.set_defaults(command=asking.explain)
+
+    pause = commands.add_parser("pause", help="pull the kill switch: nothing is repaired until resume")
+    pause.add_argument(
+        "--for", dest="duration", metavar="DURATION", help="resume by itself after this, such as 2h"
+    )
+    pause.add_argument("--why", default="", help="for whoever asks why nothing happens")
+    pause.add_argument(
+        "--by", default=os.environ.get("USER", ""), help="who (default: you); a token's name wins"
+    )
+    _output(pause)
+    _bridge(pause)
+    pause.set_defaults(command=asking.pause)
+
+    resume = commands.add_parser("resume", help="release the kill switch")
+    _output(resume)
+    _bridge(resume)
+    resume.set_defaults(command=asking.resume)
+
+
+def _demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    demo = commands.add_parser("demo", help="watch three sick containers, on real parts started for this")
+    demo.add_argument("--keep", action="store_true", help="leave the stack up and print its addresses")
+    demo.set_defaults(command=_run_demo)
+
+
+def _run_demo(options: argparse.Namespace) -> int:
+    from bridge.demo import show
+
+    return show.run(keep=options.keep)
+
+
+def _exporter(arguments: Sequence[str]) -> int:
+    """In place of this process: the exporter knows nothing of the bridge, and needs none of its memory."""
+    os.execv(sys.executable, [sys.executable, "-m", "exporters.docker", *arguments])  # noqa: S606  # our own module
+
+
+def _configured(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config.file", dest="config_file", metavar="FILE", type=Path, help="hemostat.yml")
+    parser.add_argument(
+        "--storage.path", dest="storage_path", metavar="DIR", type=Path, help="the embedded store's directory"
+    )
+    parser.add_argument("--log.level", dest="log_level", choices=["debug", "info", "warn", "error"])
+    parser.add_argument("--log.format", dest="log_format", choices=["text", "json"])
+
+
+def _output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-o", "--output", choices=["text", "json"], default="text")
+
+
+def _bridge(parser: argparse.ArgumentParser) -> None:
+    url = os.environ.get("HEMOSTAT_URL", URL)
+    parser.add_argument("--url", default=url, help=f"the bridge (default $HEMOSTAT_URL, else {URL})")
+    parser.add_argument("--token-file", type=Path, help="bearer token (default $HEMOSTAT_TOKEN)")

@@ -1,0 +1,113 @@
+"""Commands that ask a running bridge over HTTP: ``incidents``, ``explain``, ``pause``, ``resume``."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import http.client
+import json
+import os
+import urllib.error
+import urllib.parse
+import urllib.request
+from typing import Any
+
+import msgspec
+
+from bridge import cli, summary
+from bridge.cli import printing
+from bridge.errors import BridgeError
+from bridge.model.incident import Incident, TimelineEntry
+
+TIMEOUT_SECONDS = 10.0
+
+
+class Refused(BridgeError):
+    """The bridge answered, and the answer is no."""
+
+
+def incidents(options: argparse.Namespace) -> int:
+    """A line per incident."""
+    wanted = {name: getattr(options, name) for name in ("state", "outcome", "target", "since", "limit")}
+    query = urllib.parse.urlencode({name: value for name, value in wanted.items() if value is not None})
+    answer = _ask(options, "GET", f"/api/v1/incidents?{query}")
+    if options.output == "json":
+        printing.as_json(answer["incidents"])
+        return cli.GOOD
+    rows = [_row(row) for row in answer["incidents"]]
+    printing.table(["id", "opened", "target", "state", "outcome", "why"], rows)
+    return cli.GOOD
+
+
+def _row(row: dict[str, Any]) -> list[str]:
+    subject, target = row["subject"], row["target"]
+    name = f"{target['host']}/{target['name']}" if target else f"{subject['host']}/{subject['name']}"
+    return [row["id"], row["opened_at"][:19], name, row["state"], row["outcome"] or "", row["reason"]]
+
+
+def explain(options: argparse.Namespace) -> int:
+    """One incident whole. Exit 1 if there is none with this id."""
+    answer = _ask(options, "GET", f"/api/v1/incidents/{urllib.parse.quote(options.id, safe='')}")
+    if options.output == "json":
+        printing.as_json(answer)
+        return cli.GOOD
+    incident = msgspec.convert(answer, Incident)
+    timeline = msgspec.convert(answer["timeline"], list[TimelineEntry])
+    print("\n".join(summary.story(incident, timeline)))
+    return cli.GOOD
+
+
+def pause(options: argparse.Namespace) -> int:
+    """Pull the kill switch."""
+    asked = {"why": options.why, "by": options.by or getpass.getuser()}
+    if options.duration:
+        asked["for"] = options.duration
+    return _told(options, _ask(options, "PUT", "/api/v1/pause", asked))
+
+
+def resume(options: argparse.Namespace) -> int:
+    """Release it."""
+    return _told(options, _ask(options, "DELETE", "/api/v1/pause"))
+
+
+def _told(options: argparse.Namespace, answer: dict[str, Any]) -> int:
+    if options.output == "json":
+        printing.as_json(answer)
+    elif answer["paused"]:
+        until = f"until {answer['until']}" if answer["until"] else "until somebody resumes"
+        print(f"paused by {answer['by'] or 'somebody'} {until}: nothing is repaired")
+    else:
+        print("not paused: repairs go on")
+    return cli.GOOD
+
+
+def _ask(options: argparse.Namespace, method: str, path: str, body: object = None) -> dict[str, Any]:
+    """The bridge's JSON. Raises Refused: it cannot be reached, or it said no."""
+    data = None if body is None else json.dumps(body).encode()
+    headers = {"Content-Type": "application/json"} if data else {}
+    token = (
+        options.token_file.read_text().strip() if options.token_file else os.environ.get("HEMOSTAT_TOKEN", "")
+    )
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    if not options.url.startswith(("http://", "https://")):
+        raise Refused(f"{options.url!r} is no URL; give --url http://HOST:PORT")
+    request = urllib.request.Request(options.url.rstrip("/") + path, data, headers, method=method)  # noqa: S310  # checked above
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
+            decoded = json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        raise Refused(f"the bridge at {options.url} answers {error.code}: {_message(error)}") from error
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        why = getattr(error, "reason", error)
+        raise Refused(
+            f"no bridge answers at {options.url} ({why}); is it running? --url says where"
+        ) from error
+    return decoded if isinstance(decoded, dict) else {}
+
+
+def _message(error: urllib.error.HTTPError) -> str:
+    try:
+        return str(json.loads(error.read())["error"]["message"])
+    except (ValueError, KeyError, TypeError, OSError):
+        return error.reason

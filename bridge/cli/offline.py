@@ -1,0 +1,83 @@
+"""Commands that need no running bridge: ``check-config``, ``doctor``, ``simulate``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+from bridge import app, cli, logs, settings, simulation
+from bridge import doctor as examination
+from bridge.cli import printing
+from bridge.cli.configured import settings_of
+from bridge.edges.store.embedded import attach
+from bridge.errors import PayloadError
+from bridge.intake import read_webhook
+
+T = TypeVar("T")
+
+
+def check_config(options: argparse.Namespace) -> int:
+    """Exit 2 with every problem, each on its line."""
+    config = settings.load(options.config_file, environ=os.environ)
+    store = "embedded store" if config.redis is None else "Redis"
+    print(
+        f"{options.config_file}: good (mode {config.policy.root.mode}, {store}, {len(config.docker.hosts)} Docker host(s))"
+    )
+    return cli.GOOD
+
+
+def doctor(options: argparse.Namespace) -> int:
+    """Exit 1 if anything is not well."""
+    checks = asyncio.run(_with_parts(options, examination.examine))
+    if options.output == "json":
+        printing.as_json([{"name": c.name, "ok": c.ok, "found": c.found, "advice": c.advice} for c in checks])
+    else:
+        for check in checks:
+            print(f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.found}")
+            if check.advice:
+                print(f"      {check.advice}")
+    return cli.GOOD if all(check.ok for check in checks) else cli.NO
+
+
+def simulate(options: argparse.Namespace) -> int:
+    """Exit 1 if nothing would be done."""
+    try:
+        body = sys.stdin.buffer.read() if options.payload == "-" else Path(options.payload).read_bytes()
+        webhook = read_webhook(body)
+    except PayloadError as error:
+        print(f"{options.payload}: {error}", file=sys.stderr)
+        return cli.BAD
+    except OSError as error:
+        print(f"{options.payload}: {error.strerror}", file=sys.stderr)
+        return cli.BAD
+
+    async def run(parts: app.Parts) -> list[simulation.Simulated]:
+        return await simulation.simulate(parts.pipeline, webhook, hosts=parts.docker.hosts())
+
+    found = asyncio.run(_with_parts(options, run))
+    if options.output == "json":
+        printing.as_json(found)
+    elif not found:
+        print("no alert of it fires: nothing would be opened")
+    else:
+        for one in found:
+            name = one.target.key if one.target else one.subject.key
+            print(f"{name} ({', '.join(one.alerts)}): {one.summary}")
+            for answer in one.decision.guards if one.decision else ():
+                verdict = "allows" if answer.refusal is None else f"refuses: {answer.refusal.detail}"
+                print(f"    {answer.guard}: {verdict}")
+    return cli.GOOD if any(one.decision and one.outcome is None for one in found) else cli.NO
+
+
+async def _with_parts(options: argparse.Namespace, use: Callable[[app.Parts], Awaitable[T]]) -> T:
+    """On the store of the running bridge if one runs, else on one started for this moment on the same directory."""
+    config = settings_of(options)
+    logs.set_up(level="ERROR", style="text")
+    embedded = await attach(config.store.path) if config.redis is None else None
+    async with app.parts_of(config, embedded_url=embedded) as parts:
+        return await use(parts)

@@ -1,0 +1,39 @@
+"""``hemostat serve``: settings checked, logs set up, the bridge run until it is told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+
+from bridge import app, cli, logs, web
+from bridge.cli.configured import loader_of
+from bridge.errors import Problem, SettingsError
+
+log = logging.getLogger("hemostat")
+
+
+def serve(options: argparse.Namespace) -> int:
+    """Run the bridge."""
+    load = loader_of(options)
+    config = load()
+    host, _ = config.web.address
+    if not config.web.tokens and not web.is_loopback(host) and not options.insecure:
+        told = (
+            f"{config.web.listen_address} is reachable from other machines and no token is configured: "
+            "add web.tokens, listen on 127.0.0.1, or insist with --web.insecure"
+        )
+        raise SettingsError([Problem("web.listen_address", 0, told)])
+    logs.set_up(level=_python_level(config.log.level.value), style=config.log.format.value)
+
+    def listening(url: str) -> None:
+        log.info(
+            "listening", extra={"url": url, "version": cli.version(), "mode": config.policy.root.mode.value}
+        )
+
+    asyncio.run(app.serve(config, load=load, on_listening=listening))
+    return cli.GOOD
+
+
+def _python_level(level: str) -> str:
+    return "WARNING" if level == "warn" else level.upper()

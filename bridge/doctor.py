@@ -1,0 +1,136 @@
+"""``hemostat doctor``: every neighbour asked once, each answer with what to do about it. Changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from bridge import errors, settings
+from bridge.app import Parts, authorization_of
+from bridge.edges.prometheus import PrometheusApi
+from bridge.edges.store.budgets import EVICTION_SAFE
+
+DEADLINE_SECONDS = 5.0
+OLDEST_REDIS = (6, 2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One answer. ``advice`` says what to do where it is not ``ok``."""
+
+    name: str
+    ok: bool
+    found: str
+    advice: str = ""
+
+
+async def examine(parts: Parts) -> list[Check]:
+    """All checks, in the order in which one would mend them."""
+    checks = await _asked("store", _store(parts), "start it, or correct redis.url; see the error")
+    for host in parts.docker.hosts():
+        advice = f"is the Engine of {host!r} running, and may this user open its socket (group docker)?"
+        checks += await _asked(f"docker/{host}", _docker(parts, host), advice)
+    checks += await _asked("alertmanager", _alertmanager(parts), "correct alertmanager.url, or start it")
+    checks += await _asked("prometheus", _prometheus(parts.config), "correct prometheus.url, or start it")
+    return checks
+
+
+async def _asked(name: str, asked: Awaitable[list[Check]], advice: str) -> list[Check]:
+    try:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            return await asked
+    except TimeoutError:
+        return [Check(name=name, ok=False, found=f"no answer within {DEADLINE_SECONDS:g} s", advice=advice)]
+    except errors.EdgeError as error:
+        return [Check(name=name, ok=False, found=str(error), advice=advice)]
+
+
+async def _store(parts: Parts) -> list[Check]:
+    server = await parts.store.info("server")
+    persistence = await parts.store.info("persistence")
+    replication = await parts.store.info("replication")
+    version = server.get("valkey_version") or server.get("redis_version", "0")
+    name = "Valkey" if "valkey_version" in server else "Redis"
+    where = "embedded" if parts.config.redis is None else "external"
+    old = tuple(int(part) for part in version.split(".")[:2]) < OLDEST_REDIS
+    checks = [
+        Check(
+            name="store",
+            ok=not old,
+            found=f"{name} {version}, {where}",
+            advice="6.2 or newer is needed (XAUTOCLAIM, Lua as used here)" if old else "",
+        )
+    ]
+    eviction = await parts.budgets.eviction_policy()
+    checks.append(
+        Check(
+            name="store/eviction",
+            ok=eviction == EVICTION_SAFE,
+            found=f"maxmemory-policy {eviction}",
+            advice=""
+            if eviction == EVICTION_SAFE
+            else f"CONFIG SET maxmemory-policy {EVICTION_SAFE}: until then no action is taken",
+        )
+    )
+    checks.append(await _durability(parts, persistence, replication))
+    return checks
+
+
+async def _durability(parts: Parts, persistence: dict[str, str], replication: dict[str, str]) -> Check:
+    """The level really reached, not the one wished for."""
+    wanted = parts.config.store.durability
+    fsync = await parts.store.config_value("appendfsync")
+    aof = persistence.get("aof_enabled") == "1"
+    replicas = int(replication.get("connected_slaves", "0"))
+    if not aof:
+        reached, advice = (
+            "none",
+            "CONFIG SET appendonly yes: an accepted alert does not survive a restart of the store",
+        )
+    elif fsync not in ("always", ""):
+        reached = f"none on power loss (appendfsync {fsync})"
+        advice = "CONFIG SET appendfsync always: up to two seconds of accepted alerts can be lost"
+    else:
+        reached, advice = "local", ""
+    if wanted is settings.Durability.REPLICATED:
+        if replicas == 0:
+            advice = "durability is replicated, but no replica is connected: everything is answered 503"
+        elif reached == "local":
+            reached = f"replicated ({replicas} connected)"
+    return Check(
+        name="store/durability", ok=not advice, found=f"reached: {reached}; wanted: {wanted}", advice=advice
+    )
+
+
+async def _docker(parts: Parts, host: str) -> list[Check]:
+    version = await parts.docker.ping(host)
+    return [Check(name=f"docker/{host}", ok=True, found=f"Engine {version.engine}, API {version.spoken}")]
+
+
+async def _alertmanager(parts: Parts) -> list[Check]:
+    if parts.alertmanager is None:
+        why = "a repair is verified by Docker alone, and alerts missed while down are not looked for"
+        return [Check(name="alertmanager", ok=True, found="not configured", advice=why)]
+    return [await _ready("alertmanager", parts.alertmanager.ready, parts.alertmanager.version)]
+
+
+async def _prometheus(config: settings.Settings) -> list[Check]:
+    if config.prometheus is None:
+        return [Check(name="prometheus", ok=True, found="not configured")]
+    upstream = config.prometheus
+    api = PrometheusApi(
+        upstream.url, authorization=authorization_of(upstream), timeout_seconds=upstream.timeout_seconds
+    )
+    try:
+        return [await _ready("prometheus", api.ready, api.version)]
+    finally:
+        await api.close()
+
+
+async def _ready(
+    name: str, ready: Callable[[], Awaitable[bool]], version: Callable[[], Awaitable[str]]
+) -> Check:
+    if not await ready():
+        return Check(name=name, ok=False, found="answers that it is not ready", advice="see its log")
+    return Check(name=name, ok=True, found=f"ready, version {await version()}")

@@ -1,0 +1,502 @@
+"""HTTP: the webhook, the API, and what Prometheus and a load balancer ask. No rule of HemoStat's is decided here.
+
+The status codes of the webhook are Alertmanager's retry contract: 202 only after the write, 503 when it could not be
+written (the only answer besides a network error that is tried again), 4xx for what will never be acceptable. Never a
+redirect: Alertmanager follows one with a GET and takes its 200 for a delivery.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import ipaddress
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import msgspec
+from aiohttp import web
+
+from bridge import errors
+from bridge.intake import read_webhook, subject_of
+from bridge.metrics import Metrics
+from bridge.model.alert import Alert, Subject
+from bridge.model.duration import parse_duration
+from bridge.model.incident import Incident, Outcome, State, Target
+from bridge.model.secret import Secret
+from bridge.roles import Acceptance, BudgetState, Pause, Record
+
+log = logging.getLogger("hemostat.web")
+
+WEBHOOK_PATHS = ("/api/v1/alerts", "/alerts", "/webhook", "/")
+STORE_DEADLINE_SECONDS = 4.0
+"""Alertmanager's twin sends the same again after 15 s; an answer must come well before that."""
+
+BODY_DEADLINE_SECONDS = 30.0
+RETRY_AFTER_SECONDS = "5"
+JSON = "application/json"
+
+
+class Access(StrEnum):
+    """What a request needs. ``operator`` may do everything."""
+
+    OPEN = "open"
+    RECEIVER = "receiver"
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """A bearer token and what it is good for."""
+
+    name: str
+    access: Access
+    secret: Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readiness:
+    """What ``/-/ready`` tells: per part ``None`` if well, else what is wrong."""
+
+    parts: Mapping[str, str | None]
+
+    @property
+    def ready(self) -> bool:
+        """Whether every part is well."""
+        return all(trouble is None for trouble in self.parts.values())
+
+
+class Bridge(Protocol):
+    """What the interface needs of the running bridge. Every call may raise ``EdgeUnavailable``."""
+
+    metrics: Metrics
+
+    def hosts(self) -> Sequence[str]:
+        """Names of the configured Docker hosts."""
+        ...
+
+    async def accept(self, alerts: Sequence[tuple[Alert, Subject]]) -> Acceptance:
+        """Make a webhook's alerts durable."""
+        ...
+
+    async def incidents(
+        self,
+        *,
+        state: State | None,
+        outcome: Outcome | None,
+        target: str | None,
+        since: datetime | None,
+        limit: int,
+        cursor: str | None,
+    ) -> tuple[list[Incident], str | None]:
+        """A page of incidents, newest first. Raises ValueError: the cursor is not ours."""
+        ...
+
+    async def incident(self, incident_id: str) -> Record | None:
+        """One incident whole."""
+        ...
+
+    async def targets(self) -> Sequence[BudgetState]:
+        """Every known target with its budget."""
+        ...
+
+    async def target(self, target: Target) -> BudgetState | None:
+        """One target with its budget; ``None`` if nobody ever heard of it."""
+        ...
+
+    async def reset(self, target: Target, *, by: str) -> None:
+        """Forget a target's cooldown, caps and breaker."""
+        ...
+
+    async def paused(self) -> Pause | None:
+        """The kill switch."""
+        ...
+
+    async def pause(self, *, by: str, why: str, until: datetime | None) -> Pause:
+        """Pull it."""
+        ...
+
+    async def resume(self, *, by: str) -> None:
+        """Release it."""
+        ...
+
+    async def readiness(self) -> Readiness:
+        """Whether work can be taken and done."""
+        ...
+
+    async def gauges(self) -> None:
+        """Bring the gauges up to date before a scrape."""
+        ...
+
+    async def reload(self) -> Sequence[errors.Problem]:
+        """Apply the configuration file as it is now, whole or not at all; gives what was wrong with it."""
+        ...
+
+
+BRIDGE: web.AppKey[Bridge] = web.AppKey("bridge")
+TOKENS: web.AppKey[Callable[[], Sequence[Token]]] = web.AppKey("tokens")
+CALLER: web.RequestKey[str] = web.RequestKey("caller", str)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def application(
+    bridge: Bridge, *, tokens: Callable[[], Sequence[Token]], max_body_bytes: int
+) -> web.Application:
+    """The interface as an aiohttp application. ``tokens`` is asked at each request, so that a reload counts."""
+    app = web.Application(client_max_size=max_body_bytes, middlewares=[_answer_errors, _authorise])
+    app[BRIDGE] = bridge
+    app[TOKENS] = tokens
+    for path in WEBHOOK_PATHS:
+        app.router.add_post(path, receive)
+        if not path.endswith("/"):
+            app.router.add_post(f"{path}/", receive)
+    app.router.add_get("/", landing)
+    app.router.add_get("/api/v1/incidents", list_incidents)
+    app.router.add_get("/api/v1/incidents/{id}", show_incident)
+    app.router.add_get("/api/v1/targets", list_targets)
+    app.router.add_get("/api/v1/targets/{host}/{name}", show_target)
+    app.router.add_post("/api/v1/targets/{host}/{name}/reset", reset_target)
+    app.router.add_get("/api/v1/pause", show_pause)
+    app.router.add_put("/api/v1/pause", pause)
+    app.router.add_delete("/api/v1/pause", resume)
+    app.router.add_get("/-/healthy", healthy)
+    app.router.add_get("/-/ready", ready)
+    app.router.add_post("/-/reload", reload)
+    app.router.add_put("/-/reload", reload)
+    app.router.add_get("/metrics", metrics)
+    return app
+
+
+# ---- the webhook -------------------------------------------------------------------------------------------------
+
+
+async def receive(request: web.Request) -> web.Response:
+    """``POST`` of a webhook: 202 once every alert of it is durable."""
+    bridge = request.app[BRIDGE]
+    if request.content_type != JSON:
+        told = f"the content type must be {JSON}, not {request.content_type[:60]}"
+        raise _Refused(415, "unsupported_media_type", told)
+    with bridge.metrics.stage_duration.labels("intake").time():
+        try:
+            async with asyncio.timeout(BODY_DEADLINE_SECONDS):
+                body = await request.read()
+        except TimeoutError as error:
+            raise _Refused(
+                408, "timeout", f"the body did not arrive within {BODY_DEADLINE_SECONDS:g} s"
+            ) from error
+        webhook = read_webhook(body)
+        hosts = bridge.hosts()
+        pairs = [(alert, subject_of(alert.labels, hosts=hosts)) for alert in webhook.alerts]
+        try:
+            async with asyncio.timeout(STORE_DEADLINE_SECONDS):
+                accepted = await bridge.accept(pairs)
+        except TimeoutError as error:
+            raise errors.EdgeUnavailable("redis", f"no answer within {STORE_DEADLINE_SECONDS:g} s") from error
+    for alert in webhook.alerts:
+        bridge.metrics.alerts_received.labels(alert.status.value).inc()
+    if webhook.truncated:
+        log.warning("truncated_webhook", extra={"left_out": webhook.truncated, "advice": "raise max_alerts"})
+    return _json(accepted, status=202)
+
+
+# ---- what happened -----------------------------------------------------------------------------------------------
+
+
+async def list_incidents(request: web.Request) -> web.Response:
+    """``GET /api/v1/incidents``."""
+    query = request.query
+    try:
+        found, cursor = await request.app[BRIDGE].incidents(
+            state=State(query["state"]) if "state" in query else None,
+            outcome=Outcome(query["outcome"]) if "outcome" in query else None,
+            target=query.get("target"),
+            since=_since(query["since"]) if "since" in query else None,
+            limit=_limit(query.get("limit", "50")),
+            cursor=query.get("cursor"),
+        )
+    except ValueError as error:
+        raise _Refused(400, "bad_query", str(error)[:200]) from error
+    return _json({"incidents": [summary_of(incident) for incident in found], "cursor": cursor})
+
+
+async def show_incident(request: web.Request) -> web.Response:
+    """``GET /api/v1/incidents/{id}``."""
+    record = await request.app[BRIDGE].incident(request.match_info["id"])
+    if record is None:
+        raise _Refused(404, "not_found", "no incident has this id")
+    whole = msgspec.to_builtins(record.incident)
+    alerts = [{**msgspec.to_builtins(e.alert), "firing": e.firing} for e in record.episodes]
+    return _json({**whole, "alerts": alerts, "timeline": record.timeline})
+
+
+def summary_of(incident: Incident) -> dict[str, object]:
+    """One line of a list of incidents."""
+    decision = incident.decision
+    return {
+        "id": incident.id,
+        "state": incident.state,
+        "outcome": incident.outcome,
+        "reason": incident.reason,
+        "target": incident.target,
+        "subject": incident.subject,
+        "opened_at": incident.opened_at,
+        "updated_at": incident.updated_at,
+        "closed_at": incident.closed_at,
+        "verdict": decision.verdict.kind if decision else None,
+        "action": decision.verdict.action if decision else None,
+        "rule": decision.verdict.rule if decision else None,
+        "refusals": decision.refusals if decision else (),
+    }
+
+
+async def list_targets(request: web.Request) -> web.Response:
+    """``GET /api/v1/targets``."""
+    return _json({"targets": [_budget(state) for state in await request.app[BRIDGE].targets()]})
+
+
+async def show_target(request: web.Request) -> web.Response:
+    """``GET /api/v1/targets/{host}/{name}``."""
+    state = await request.app[BRIDGE].target(_target(request))
+    if state is None:
+        raise _Refused(404, "not_found", "no such container is known on this host")
+    return _json(_budget(state))
+
+
+async def reset_target(request: web.Request) -> web.Response:
+    """``POST /api/v1/targets/{host}/{name}/reset``."""
+    await request.app[BRIDGE].reset(_target(request), by=request[CALLER])
+    return web.Response(status=204)
+
+
+def _budget(state: BudgetState) -> dict[str, object]:
+    return {
+        "host": state.target.host,
+        "name": state.target.name,
+        "may_repair": state.refusal is None,
+        "refusal": state.refusal,
+        "actions_last_hour": state.actions_last_hour,
+        "last_action_at": state.last_action_at,
+    }
+
+
+# ---- the kill switch ---------------------------------------------------------------------------------------------
+
+
+async def show_pause(request: web.Request) -> web.Response:
+    """``GET /api/v1/pause``."""
+    return _json(_paused(await request.app[BRIDGE].paused()))
+
+
+async def pause(request: web.Request) -> web.Response:
+    """``PUT /api/v1/pause`` with ``{"why": text, "for": duration | "until": time, "by": text}``, all optional."""
+    asked = await _object(request)
+    unknown = sorted(set(asked) - {"why", "for", "until", "by"})
+    if unknown:
+        raise _Refused(400, "bad_request", f"unknown keys: {', '.join(unknown)[:100]}")
+    texts = {name: asked.get(name) for name in ("why", "for", "until", "by")}
+    wrong = [name for name, value in texts.items() if value is not None and not isinstance(value, str)]
+    if wrong:
+        raise _Refused(400, "bad_request", f"must be text: {', '.join(wrong)}")
+    if texts["for"] and texts["until"]:
+        raise _Refused(400, "bad_request", "give either for or until, not both")
+    try:
+        until = _since(str(texts["until"])) if texts["until"] else None
+        if texts["for"]:
+            until = datetime.now(UTC) + timedelta(seconds=parse_duration(str(texts["for"])))
+    except (ValueError, OverflowError) as error:
+        raise _Refused(400, "bad_request", str(error)[:200]) from error
+    if until is not None and until <= datetime.now(UTC):
+        raise _Refused(400, "bad_request", "the end of the pause has passed already")
+    by = request[CALLER] if request[CALLER] != ANYBODY else str(texts["by"] or ANYBODY)[:100]
+    why = str(texts["why"] or "")[:500]
+    return _json(_paused(await request.app[BRIDGE].pause(by=by, why=why, until=until)))
+
+
+async def resume(request: web.Request) -> web.Response:
+    """``DELETE /api/v1/pause``."""
+    await request.app[BRIDGE].resume(by=request[CALLER])
+    return _json(_paused(None))
+
+
+def _paused(pause: Pause | None) -> dict[str, object]:
+    if pause is None:
+        return {"paused": False}
+    return {"paused": True, "by": pause.by, "why": pause.why, "since": pause.since, "until": pause.until}
+
+
+# ---- what machines ask -------------------------------------------------------------------------------------------
+
+
+async def healthy(_: web.Request) -> web.Response:
+    """``GET /-/healthy``: the process answers."""
+    return web.Response(text="HemoStat is Healthy.\n")
+
+
+async def ready(request: web.Request) -> web.Response:
+    """``GET /-/ready``: alerts can be taken and worked on."""
+    readiness = await request.app[BRIDGE].readiness()
+    if readiness.ready:
+        return web.Response(text="HemoStat is Ready.\n")
+    lines = [f"{part}: {trouble}\n" for part, trouble in readiness.parts.items() if trouble is not None]
+    return web.Response(status=503, text="HemoStat is not ready.\n" + "".join(lines))
+
+
+async def reload(request: web.Request) -> web.Response:
+    """``POST /-/reload``: the file as it is now, whole, or the old configuration stays."""
+    problems = await request.app[BRIDGE].reload()
+    if problems:
+        raise _Refused(
+            400, "bad_configuration", "the old configuration stays in force", [str(p) for p in problems]
+        )
+    return web.Response(text="")
+
+
+async def metrics(request: web.Request) -> web.Response:
+    """``GET /metrics``."""
+    bridge = request.app[BRIDGE]
+    await bridge.gauges()
+    page = bridge.metrics.page()
+    return web.Response(body=page, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+
+
+async def landing(_: web.Request) -> web.Response:
+    """``GET /``: where things are."""
+    links = ("/api/v1/incidents", "/api/v1/targets", "/api/v1/pause", "/metrics", "/-/ready")
+    items = "".join(f'<li><a href="{link}">{link}</a></li>' for link in links)
+    page = f"<!doctype html><title>HemoStat</title><h1>HemoStat</h1><ul>{items}</ul>"
+    return web.Response(text=page, content_type="text/html")
+
+
+# ---- who may, and what goes wrong --------------------------------------------------------------------------------
+
+ANYBODY = "anybody"
+"""The caller where no token is configured."""
+
+_OPEN = ("/-/healthy", "/-/ready", "/metrics")
+
+
+def _needed(request: web.Request) -> Access:
+    if request.path in _OPEN and request.method in ("GET", "HEAD"):
+        return Access.OPEN
+    if request.match_info.handler is receive:
+        return Access.RECEIVER
+    return Access.VIEWER if request.method in ("GET", "HEAD") else Access.OPERATOR
+
+
+@web.middleware
+async def _authorise(request: web.Request, handler: Handler) -> web.StreamResponse:
+    tokens = request.app[TOKENS]()
+    needed = _needed(request)
+    request[CALLER] = ANYBODY
+    if request.method not in ("GET", "HEAD") and (origin := request.headers.get("Origin")):
+        # A web page somewhere must not operate a bridge on its reader's loopback.
+        if urlsplit(origin).netloc != request.host:
+            raise _Refused(403, "cross_origin", "requests from other web sites are refused")
+    if needed is Access.OPEN or not tokens:
+        return await handler(request)
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    presented = given.strip().encode(errors="surrogateescape") if scheme.lower() == "bearer" else b""
+    # Every token is compared in full, so that the time taken tells nothing.
+    matching = [t for t in tokens if hmac.compare_digest(t.secret.reveal().encode(), presented)]
+    if not matching:
+        raise _Refused(401, "unauthorized", "a valid bearer token is needed")
+    token = matching[0]
+    if token.access not in (needed, Access.OPERATOR):
+        raise _Refused(403, "forbidden", f"this needs the role {needed}, the token has {token.access}")
+    request[CALLER] = token.name
+    return await handler(request)
+
+
+class _Refused(Exception):
+    def __init__(self, status: int, code: str, message: str, details: Sequence[str] = ()) -> None:
+        self.status, self.code, self.message, self.details = status, code, message, list(details)
+
+
+@web.middleware
+async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        response = await handler(request)
+    except _Refused as refused:
+        response = _error(refused.status, refused.code, refused.message, refused.details)
+    except errors.PayloadError as error:
+        response = _error(400, "bad_payload", str(error))
+    except errors.EdgeError as error:
+        log.warning("unavailable", extra={"path": request.path, "error": str(error)})
+        response = _error(503, "unavailable", str(error))
+        response.headers["Retry-After"] = RETRY_AFTER_SECONDS
+    except web.HTTPRequestEntityTooLarge:
+        response = _error(413, "too_large", "the body is larger than web.max_body_bytes allows")
+    except web.HTTPException as error:
+        response = _error(error.status, error.reason.lower().replace(" ", "_"), error.reason)
+        if "Allow" in error.headers:
+            response.headers["Allow"] = error.headers["Allow"]
+    except (ConnectionError, asyncio.CancelledError):
+        raise
+    except Exception:  # nothing of it may reach the caller; 503 keeps the alert with Alertmanager
+        log.exception("request_crashed", extra={"path": request.path})
+        response = _error(503, "internal", "an internal error; see the log of HemoStat")
+    if request.method == "POST" and request.match_info.handler is receive:
+        request.app[BRIDGE].metrics.webhook_requests.labels(str(response.status)).inc()
+        if response.status >= 400:
+            log.warning("webhook_refused", extra={"code": response.status, "remote": request.remote})
+    return response
+
+
+def _error(status: int, code: str, message: str, details: Sequence[str] = ()) -> web.Response:
+    response = _json({"error": {"code": code, "message": message, "details": list(details)}}, status=status)
+    if status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def _json(value: object, *, status: int = 200) -> web.Response:
+    return web.Response(body=msgspec.json.encode(value) + b"\n", status=status, content_type=JSON)
+
+
+async def _object(request: web.Request) -> dict[str, Any]:
+    body = await request.read()
+    if not body.strip():
+        return {}
+    try:
+        asked = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _Refused(400, "bad_request", "the body is not valid JSON") from error
+    if not isinstance(asked, dict):
+        raise _Refused(400, "bad_request", "the body must be a JSON object")
+    return asked
+
+
+def _target(request: web.Request) -> Target:
+    return Target(host=request.match_info["host"], name=request.match_info["name"])
+
+
+def _limit(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:6]) <= 1000:
+        raise ValueError("limit must be a number from 1 to 1000")
+    return int(text)
+
+
+def _since(text: str) -> datetime:
+    """An RFC 3339 time or Unix seconds, as Prometheus takes both."""
+    try:
+        at = datetime.fromtimestamp(float(text), UTC) if text.replace(".", "", 1).isdigit() else None
+        at = at or datetime.fromisoformat(text)
+    except (ValueError, OverflowError, OSError) as error:
+        raise ValueError(f"not a time: {text[:40]!r}; RFC 3339 or Unix seconds are") from error
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address; a name other than localhost counts as not."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

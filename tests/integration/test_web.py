@@ -1,0 +1,402 @@
+"""The HTTP interface on a real store: Alertmanager's retry contract, roles, errors as one shape, nothing that crashes."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web as http
+from aiohttp.test_utils import TestClient
+
+from bridge import app, errors, settings, web
+from bridge.demo import parts
+from bridge.model.secret import Secret
+from bridge.settings.sections import AccessToken, DockerHost, Redis, Role, Store, Web
+
+PAYLOADS = Path(__file__).parents[1] / "payloads"
+FIRING = (PAYLOADS / "firing-group-5.json").read_bytes()
+JSON = {"Content-Type": "application/json"}
+Client = TestClient[http.Request, http.Application]
+Connect = Callable[[http.Application], Awaitable[Client]]
+
+
+@dataclass
+class Running:
+    """The interface of one bridge, without its worker."""
+
+    client: Client
+    parts: app.Parts
+    bridge: app.HemoStat
+
+    async def post(
+        self, body: bytes, path: str = "/api/v1/alerts", **headers: str
+    ) -> tuple[int, dict[str, Any], Any]:
+        """A webhook; status, JSON, headers."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        async with self.client.post(path, data=io.BytesIO(body), headers={**JSON, **named}) as answer:
+            return answer.status, await answer.json(), answer.headers
+
+    async def get(self, path: str, **headers: str) -> tuple[int, Any]:
+        """Status and JSON."""
+        async with self.client.get(path, headers=headers) as answer:
+            return answer.status, await answer.json()
+
+    async def stored(self) -> int:
+        """How many keys the store has beside its own birth."""
+        return len([key for key in await self.parts.store.command("KEYS", "*") if not key.endswith(":born")])
+
+
+def config_of(
+    redis_url: str, *, tokens: tuple[AccessToken, ...] = (), max_body: int = 16 << 20
+) -> settings.Settings:
+    """A bridge on this Redis, whose Docker does not exist."""
+    return replace(
+        settings.Settings.defaults(),
+        redis=Redis(url=redis_url.removesuffix("/0")),
+        docker=settings.Docker(hosts=(DockerHost(name="local", url="unix:///nonexistent/docker.sock"),)),
+        store=Store(backlog_limit=100, trust_empty=True),
+        web=Web(tokens=tokens, max_body_bytes=max_body),
+    )
+
+
+@pytest.fixture
+async def start(redis_url: str, aiohttp_client: Connect) -> AsyncIterator[Callable[..., Awaitable[Running]]]:
+    """Takes the arguments of ``config_of``."""
+    contexts = []
+
+    async def start_one(url: str = redis_url, **changes: Any) -> Running:
+        config = config_of(url, **changes)
+        context = app.parts_of(config)
+        built = await context.__aenter__()
+        contexts.append(context)
+        bridge = app.HemoStat(built, load=lambda: config)
+        served = web.application(bridge, tokens=bridge.tokens, max_body_bytes=config.web.max_body_bytes)
+        return Running(await aiohttp_client(served), built, bridge)
+
+    yield start_one
+    for context in contexts:
+        await context.__aexit__(None, None, None)
+
+
+@pytest.fixture
+async def running(start: Callable[..., Awaitable[Running]]) -> Running:
+    """A bridge without tokens."""
+    return await start()
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/v1/alerts", "/alerts", "/webhook", "/", "/api/v1/alerts/", "/webhook/"]
+)
+async def test_every_path_of_the_contract_takes_webhooks(running: Running, path: str) -> None:
+    """202 with the number and the incidents; never a redirect, which Alertmanager would take for a delivery."""
+    status, answer, _ = await running.post(FIRING, path)
+    assert (status, answer["accepted"], len(answer["incidents"])) == (202, 5, 5)
+
+
+async def test_the_same_webhook_again_names_the_same_incidents(running: Running) -> None:
+    """A repetition is accepted and changes nothing."""
+    _, first, _ = await running.post(FIRING)
+    assert (await running.post(FIRING))[1] == first
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"{}",
+        b"{",
+        b'{"alerts": 1}',
+        b"\xff",
+        b"[" * 50_000,
+        b'{"alerts": [{"labels": NaN}]}',
+    ],
+    ids=["empty", "null", "list", "object", "cut", "wrong type", "not UTF-8", "depth bomb", "NaN"],
+)
+async def test_a_malformed_body_is_400_in_one_line_and_stores_nothing(running: Running, body: bytes) -> None:
+    """Final for Alertmanager, readable for whoever reads its log."""
+    status, answer, _ = await running.post(body)
+    assert (status, answer["error"]["code"]) == (400, "bad_payload")
+    assert "\n" not in answer["error"]["message"]
+    assert await running.stored() == 0
+
+
+async def test_one_malformed_alert_refuses_the_whole_webhook(running: Running) -> None:
+    """All or nothing: half a batch accepted would be half a batch lost."""
+    body = json.loads(FIRING)
+    del body["alerts"][3]["startsAt"]
+    assert (await running.post(json.dumps(body).encode()))[0] == 400
+    assert await running.stored() == 0
+
+
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
+)
+async def test_another_media_type_is_415_and_says_which_is_wanted(
+    running: Running, content_type: str
+) -> None:
+    """Also what keeps a web form elsewhere from posting alerts."""
+    status, answer, _ = await running.post(FIRING, **{"Content_Type": content_type})
+    assert status == 415
+    assert "application/json" in answer["error"]["message"]
+
+
+async def test_a_body_over_the_limit_is_413(start: Callable[..., Awaitable[Running]]) -> None:
+    """And one under it, however large, is read."""
+    running = await start(max_body=4096)
+    assert (await running.post(b" " * 5000))[0] == 413
+    assert (await running.post(FIRING))[0] == 202
+
+
+async def test_sixteen_mebibytes_are_accepted(running: Running) -> None:
+    """Thousands of alerts in one group are real."""
+    body = json.loads((PAYLOADS / "firing-single.json").read_text())
+    body["alerts"][0]["annotations"]["long"] = "x" * (15 << 20)
+    assert (await running.post(json.dumps(body).encode()))[0] == 202
+
+
+async def test_over_the_backlog_limit_is_503_with_a_time_to_retry(running: Running) -> None:
+    """Never 429, which Alertmanager does not retry."""
+    await running.parts.store.command("XADD", "{hemostat}:work", "*", "i", "x")
+    for _ in range(99):
+        await running.parts.store.command("XADD", "{hemostat}:work", "*", "i", "x")
+    status, answer, headers = await running.post(FIRING)
+    assert (status, answer["error"]["code"], "Retry-After" in headers) == (503, "unavailable", True)
+    assert await running.stored() == 1
+
+
+async def test_with_the_store_away_is_503_and_later_the_same_is_accepted(
+    start: Callable[..., Awaitable[Running]], start_redis: Callable[..., parts.RedisServer]
+) -> None:
+    """Nothing is called accepted that was not written; the metrics tell."""
+    server = start_redis()
+    running = await start(url=server.url)
+    server.kill()
+    status, _, headers = await running.post(FIRING)
+    assert (status, "Retry-After" in headers) == (503, True)
+    assert (await running.get("/api/v1/incidents"))[0] == 503
+    assert 'hemostat_webhook_requests_total{code="503"} 1.0' in await page(running)
+    assert "hemostat_store_up 0.0" in await page(running)
+    server.start()
+    assert (await running.post(FIRING))[0] == 202
+
+
+async def page(running: Running) -> str:
+    """The metrics page."""
+    async with running.client.get("/metrics") as answer:
+        assert answer.status == 200
+        return await answer.text()
+
+
+async def test_every_metric_of_the_contract_is_there_at_zero(running: Running) -> None:
+    """A rate works from the first event only if the series was there before it."""
+    text = await page(running)
+    for series in (
+        'hemostat_webhook_requests_total{code="202"} 0.0',
+        'hemostat_alerts_received_total{status="firing"} 0.0',
+        "hemostat_incidents_open 0.0",
+        'hemostat_incidents_closed_total{outcome="healed"} 0.0',
+        'hemostat_refusals_total{reason="cooldown"} 0.0',
+        'hemostat_repairs_total{action="restart",result="done"} 0.0',
+        'hemostat_stage_duration_seconds_count{stage="act"} 0.0',
+        "hemostat_time_to_repair_seconds_count 0.0",
+        "hemostat_time_to_heal_seconds_count 0.0",
+        'hemostat_triage_total{source="rules",verdict="repair"} 0.0',
+        'hemostat_backlog{queue="work"} 0.0',
+        "hemostat_paused 0.0",
+        "hemostat_config_last_reload_successful 1.0",
+    ):
+        assert series in text, series
+
+
+async def test_incidents_are_listed_and_shown(running: Running) -> None:
+    """With a cursor to the next page; one whole by its id."""
+    await running.post(FIRING)
+    status, answer = await running.get("/api/v1/incidents?limit=2&state=open")
+    assert (status, len(answer["incidents"])) == (200, 2)
+    _, rest = await running.get(f"/api/v1/incidents?limit=10&cursor={answer['cursor']}")
+    ids = {incident["id"] for incident in answer["incidents"] + rest["incidents"]}
+    assert len(ids) == 5
+    status, whole = await running.get(f"/api/v1/incidents/{ids.pop()}")
+    assert (status, len(whole["alerts"]), whole["timeline"][0]["event"]) == (200, 1, "opened")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/api/v1/incidents/nothing", 404, "not_found"),
+        ("GET", "/api/v1/incidents?state=asleep", 400, "bad_query"),
+        ("GET", "/api/v1/incidents?outcome=fine", 400, "bad_query"),
+        ("GET", "/api/v1/incidents?limit=0", 400, "bad_query"),
+        ("GET", "/api/v1/incidents?limit=x", 400, "bad_query"),
+        ("GET", "/api/v1/incidents?since=yesterday", 400, "bad_query"),
+        ("GET", "/api/v1/incidents?since=99999999999999999999", 400, "bad_query"),
+        ("GET", "/api/v1/incidents?cursor=x", 400, "bad_query"),
+        ("GET", "/api/v1/targets/local/nothing", 404, "not_found"),
+        ("GET", "/nowhere", 404, "not_found"),
+        ("DELETE", "/api/v1/incidents", 405, "method_not_allowed"),
+        ("GET", "/api/v1/alerts", 405, "method_not_allowed"),
+    ],
+)
+async def test_errors_are_json_of_one_shape(
+    running: Running, method: str, path: str, status: int, code: str
+) -> None:
+    """``{"error": {"code", "message", "details"}}``, whatever went wrong."""
+    async with running.client.request(method, path) as answer:
+        error = (await answer.json())["error"]
+    assert (answer.status, error["code"]) == (status, code)
+    assert set(error) == {"code", "message", "details"}
+
+
+async def test_the_kill_switch_is_pulled_seen_and_released(running: Running) -> None:
+    """With who, why and until; a duration as Prometheus writes it."""
+    async with running.client.put(
+        "/api/v1/pause", json={"by": "ann", "why": "deploy", "for": "2h"}
+    ) as answer:
+        assert answer.status == 200
+    _, seen = await running.get("/api/v1/pause")
+    assert (seen["paused"], seen["by"], seen["why"], seen["until"] is not None) == (
+        True,
+        "ann",
+        "deploy",
+        True,
+    )
+    assert "hemostat_paused 1.0" in await page(running)
+    async with running.client.delete("/api/v1/pause") as answer:
+        assert await answer.json() == {"paused": False}
+    assert (await running.get("/api/v1/pause"))[1] == {"paused": False}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        '{"for": "soon"}',
+        '{"for": "2"}',
+        '{"until": "yesterday"}',
+        '{"until": "2001-01-01T00:00:00Z"}',
+        '{"who": "x"}',
+        "[]",
+        "{",
+        '{"why": 1}',
+        '{"for":"1h","until":"2100-01-01T00:00:00Z"}',
+    ],
+)
+async def test_a_pause_that_cannot_be_understood_is_refused(running: Running, asked: str) -> None:
+    """An operator must not believe in a pause that is none."""
+    async with running.client.put("/api/v1/pause", data=asked, headers=JSON) as answer:
+        assert answer.status == 400
+    assert (await running.get("/api/v1/pause"))[1] == {"paused": False}
+
+
+async def test_ready_says_what_is_not(running: Running) -> None:
+    """Docker does not exist here and no worker runs; the store is well."""
+    async with running.client.get("/-/ready") as answer:
+        text = await answer.text()
+    assert answer.status == 503
+    assert "docker/local:" in text
+    assert "worker:" in text
+    assert "store:" not in text
+    async with running.client.get("/-/healthy") as answer:
+        assert answer.status == 200
+
+
+TOKENS = tuple(
+    AccessToken(name=role.value, role=role, token=Secret(f"{role.value}-0123456789abcdef")) for role in Role
+)
+PATHS = {
+    "webhook": ("POST", "/api/v1/alerts"),
+    "read": ("GET", "/api/v1/incidents"),
+    "operate": ("DELETE", "/api/v1/pause"),
+    "reload": ("POST", "/-/reload"),
+    "metrics": ("GET", "/metrics"),
+    "healthy": ("GET", "/-/healthy"),
+}
+
+
+@pytest.mark.parametrize(
+    ("who", "allowed"),
+    [
+        ("receiver", {"webhook", "metrics", "healthy"}),
+        ("viewer", {"read", "metrics", "healthy"}),
+        ("operator", {"webhook", "read", "operate", "reload", "metrics", "healthy"}),
+        (None, {"metrics", "healthy"}),
+        ("stranger", {"metrics", "healthy"}),
+    ],
+)
+async def test_a_token_may_do_what_its_role_says(
+    start: Callable[..., Awaitable[Running]], who: str | None, allowed: set[str]
+) -> None:
+    """401 without a valid token, 403 with the wrong role."""
+    running = await start(tokens=TOKENS)
+    headers = {**JSON, **({"Authorization": f"Bearer {who}-0123456789abcdef"} if who else {})}
+    for name, (method, path) in PATHS.items():
+        data = FIRING if name == "webhook" else None
+        async with running.client.request(method, path, data=data, headers=headers) as answer:
+            refused = 401 if who in (None, "stranger") else 403
+            assert (answer.status < 400) == (name in allowed), (name, answer.status)
+            assert answer.status < 400 or answer.status == refused
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["Basic eA==", "Bearer", "Bearer ", "bearer  x", "Bearer \u00e9\u00e9\u00e9", "Token x"],
+    ids=repr,
+)
+async def test_odd_authorization_headers_are_401(
+    start: Callable[..., Awaitable[Running]], header: str
+) -> None:
+    """Never a crash."""
+    running = await start(tokens=TOKENS)
+    async with running.client.get("/api/v1/incidents", headers={"Authorization": header}) as answer:
+        assert answer.status == 401
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+async def test_a_web_page_elsewhere_cannot_operate_a_bridge_on_loopback(running: Running) -> None:
+    """A browser sends Origin; ours is the only one that may change anything."""
+    async with running.client.delete("/api/v1/pause", headers={"Origin": "https://evil.example"}) as answer:
+        assert answer.status == 403
+
+
+async def test_fuzzed_bodies_never_crash_it_and_store_nothing(running: Running) -> None:
+    """Mutations of a real webhook: cut, bytes changed, values replaced. Reproducible by its seed."""
+    draw = random.Random(20261120)
+    for _ in range(400):
+        body = bytearray(FIRING)
+        for _ in range(draw.randint(1, 8)):
+            at = draw.randrange(len(body))
+            body[at : at + draw.randint(0, 6)] = bytes(draw.randrange(256) for _ in range(draw.randint(0, 6)))
+        mutated = bytes(body[: draw.randrange(len(body))] if draw.random() < 0.3 else body)
+        status, _, _ = await running.post(mutated)
+        assert status in (202, 400), mutated
+    async with running.client.get("/-/healthy") as answer:
+        assert answer.status == 200
+
+
+async def test_a_reload_keeps_the_old_configuration_when_the_new_one_is_bad(running: Running) -> None:
+    """And the metric says so."""
+
+    def broken() -> settings.Settings:
+        raise errors.SettingsError([errors.Problem("policy.mode", 3, "is not a mode")])
+
+    running.bridge._load = broken
+    async with running.client.post("/-/reload") as answer:
+        error = (await answer.json())["error"]
+    assert (answer.status, error["details"]) == (400, ["line 3: policy.mode: is not a mode"])
+    assert "hemostat_config_last_reload_successful 0.0" in await page(running)
+    assert (await running.post(FIRING))[0] == 202
+
+
+async def test_a_reload_that_needs_a_restart_is_refused_whole(running: Running, redis_url: str) -> None:
+    """Half a configuration in force would be a third one that nobody wrote."""
+    other = replace(config_of(redis_url), worker=settings.Worker(concurrency=1))
+    running.bridge._load = lambda: other
+    async with running.client.post("/-/reload") as answer:
+        assert (answer.status, "worker" in (await answer.json())["error"]["details"][0]) == (400, True)
