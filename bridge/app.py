@@ -133,16 +133,18 @@ class Parts:
     budgets: StoredBudgets
     pipeline: Pipeline
     deadman: Deadman
+    server: EmbeddedStore | None
 
 
 @contextlib.asynccontextmanager
 async def parts_of(config: settings.Settings, *, embedded_url: str | None = None) -> AsyncIterator[Parts]:
     """Build the parts, the embedded store's server included if it is needed, and take them down in reverse.
 
-    ``embedded_url``: a server of that directory that runs already. Raises ``StoreBusy``, ``EdgeUnavailable``.
+    ``embedded_url``: a server of that directory that runs already. Raises ``StoreBusy``: another bridge owns the
+    directory; ``EdgeError``: no server is installed, or its data cannot be used.
     """
     async with contextlib.AsyncExitStack() as stack:
-        url = embedded_url or ""
+        url, server = embedded_url or "", None
         if config.redis is None and embedded_url is None:
             server = EmbeddedStore(config.store.path)
             url = await server.start()
@@ -179,6 +181,7 @@ async def parts_of(config: settings.Settings, *, embedded_url: str | None = None
             budgets=budgets,
             pipeline=pipeline,
             deadman=deadman,
+            server=server,
         )
 
 
@@ -413,7 +416,7 @@ async def serve(
         await runner.setup()
         host, port = config.web.address
         tls = tls_of(config.web.tls) if config.web.tls else None
-        root = asyncio.create_task(_run(hemostat), name="root")
+        root = asyncio.create_task(_run(hemostat, parts.server), name="root")
         try:
             site = http.TCPSite(runner, host or None, port, ssl_context=tls, backlog=1024)
             await site.start()
@@ -421,9 +424,8 @@ async def serve(
             on_listening(f"{'https' if tls else 'http'}://{_shown(real[0])}:{real[1]}")
             waiting = asyncio.create_task(stop.wait(), name="stop")
             await asyncio.wait({root, waiting}, return_when=asyncio.FIRST_COMPLETED)
-            if root.done():
-                log.error("root_task_ended")
-                await root  # a root task never ends by itself: what it raised ends the process
+            if root.done():  # a root task never ends by itself: what it raised ends the process
+                raise _first(root.exception()) or RuntimeError("a root task ended")
             log.info("stopping")
         finally:
             # The door first: what was accepted is durable, what was not will be sent again.
@@ -432,11 +434,20 @@ async def serve(
             await asyncio.gather(root, return_exceptions=True)
 
 
-async def _run(hemostat: HemoStat) -> None:
+async def _run(hemostat: HemoStat, server: EmbeddedStore | None) -> None:
     async with asyncio.TaskGroup() as group:
+        if server is not None:
+            group.create_task(server.until_exit(), name="embedded-store")
         group.create_task(hemostat.note_birth(), name="note-birth")
         group.create_task(hemostat.worker.run(), name="worker")
         group.create_task(hemostat.prune(), name="prune")
+
+
+def _first(error: BaseException | None) -> BaseException | None:
+    """The first of several errors that ended a task group together."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def tls_of(tls: settings.WebTls) -> ssl.SSLContext:

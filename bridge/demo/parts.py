@@ -323,7 +323,7 @@ class RedisServer(Process):
 class Prometheus(Process):
     """Prometheus with the given rule files; scrapes the exporter, alerts Alertmanager, both optional.
 
-    `jobs` names further things to scrape: job name to address.
+    `jobs` names further things to scrape: job name to address. `metric_relabel_configs` apply to every job.
     """
 
     def __init__(
@@ -334,6 +334,7 @@ class Prometheus(Process):
         exporter_address: str | None = None,
         alertmanager_address: str | None = None,
         jobs: Mapping[str, str] | None = None,
+        metric_relabel_configs: Sequence[Mapping[str, Any]] = (),
         scrape_interval: str = "1s",
         evaluation_interval: str = "1s",
         port: int | None = None,
@@ -343,12 +344,13 @@ class Prometheus(Process):
         directory = private_directory("prometheus", directory)
         scraped = {**({"docker": exporter_address} if exporter_address else {}), **(jobs or {})}
         timing = {"scrape_interval": scrape_interval, "evaluation_interval": evaluation_interval}
+        relabelled = {"metric_relabel_configs": [*metric_relabel_configs]} if metric_relabel_configs else {}
         told = [alertmanager_address] if alertmanager_address else []
         config = {
             "global": {**timing, "scrape_timeout": scrape_interval},
             "rule_files": [str(path.resolve()) for path in rules],
             "scrape_configs": [
-                {"job_name": job, "static_configs": [{"targets": [address]}]}
+                {"job_name": job, "static_configs": [{"targets": [address]}], **relabelled}
                 for job, address in scraped.items()
             ],
             "alerting": {"alertmanagers": [{"static_configs": [{"targets": told}]}]},

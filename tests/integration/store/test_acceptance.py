@@ -15,7 +15,7 @@ from bridge.edges.store.connection import Store
 from bridge.intake import read_webhook, subject_of
 from bridge.model.incident import Entry, Outcome
 from bridge.model.policy import BreakerPolicy
-from tests.integration.store.conftest import START, Desk, alert
+from tests.integration.desk import START, Desk, alert
 
 PAYLOADS = Path(__file__).parents[2] / "payloads"
 

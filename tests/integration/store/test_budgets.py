@@ -15,7 +15,7 @@ from bridge.model.policy import BreakerPolicy, Cap, Limits, TargetPolicy
 from bridge.model.refusal import Reason, Refusal
 from bridge.model.verdict import Action
 from bridge.roles import Grant, Held
-from tests.integration.store.conftest import FREE, LEASE_SECONDS, OPEN_LIMITS, Desk, as_judged
+from tests.integration.desk import FREE, LEASE_SECONDS, OPEN_LIMITS, Desk, as_judged
 from tests.unit.triage.builders import running
 
 HOUR = 3600.0

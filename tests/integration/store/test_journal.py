@@ -13,7 +13,7 @@ from bridge.model.incident import Entry, Outcome, Repair, State, Target
 from bridge.model.policy import BreakerPolicy
 from bridge.model.verdict import Action
 from bridge.roles import HeldElsewhere
-from tests.integration.store.conftest import Desk, alert
+from tests.integration.desk import Desk, alert
 from tests.unit.triage.builders import ID, running
 
 NOTE = Entry(event="noted", fields={"why": "a test"})

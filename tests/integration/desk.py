@@ -1,13 +1,10 @@
-"""A real Redis, our scripts on it, and the words to speak about it."""
+"""A store as tests of it speak: alerts taken in, incidents claimed, budgets asked for."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
-
-import pytest
 
 from bridge.edges.store.acceptance import Acceptor
 from bridge.edges.store.budgets import StoredBudgets
@@ -27,32 +24,6 @@ LEASE_SECONDS = 1.0
 START = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
 OPEN_LIMITS = Limits(fleet=Cap(max=1000, per_seconds=3600), host=Cap(max=1000, per_seconds=3600))
 FREE = TargetPolicy(cooldown_seconds=0.0, caps=())
-
-
-@pytest.fixture
-async def store(redis_url: str) -> AsyncIterator[Store]:
-    """Our connection to an empty Redis."""
-    store = Store(redis_url)
-    yield store
-    await store.close()
-
-
-@pytest.fixture
-def journal(store: Store) -> StoredJournal:
-    """Claims of it live LEASE_SECONDS."""
-    return StoredJournal(store, lease_seconds=LEASE_SECONDS)
-
-
-@pytest.fixture
-def acceptor(store: Store) -> Acceptor:
-    """Refuses nothing for its backlog."""
-    return Acceptor(store, backlog_limit=1000)
-
-
-@pytest.fixture
-def desk(store: Store, journal: StoredJournal, acceptor: Acceptor) -> Desk:
-    """Everything at once."""
-    return Desk(store, journal, acceptor)
 
 
 def alert(name: str = "web", *, at: float = 0, ended: float | None = None, fingerprint: str = "aa") -> Alert:

@@ -1,0 +1,1 @@
+"""Whom HemoStat talks to: one file or folder per neighbour, each SDK imported in exactly one. No decisions here."""

@@ -1,0 +1,38 @@
+"""A real Redis with our scripts on it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from bridge.edges.store.acceptance import Acceptor
+from bridge.edges.store.connection import Store
+from bridge.edges.store.journal import StoredJournal
+from tests.integration.desk import LEASE_SECONDS, Desk
+
+
+@pytest.fixture
+async def store(redis_url: str) -> AsyncIterator[Store]:
+    """Our connection to an empty Redis."""
+    store = Store(redis_url)
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def journal(store: Store) -> StoredJournal:
+    """Claims of it live LEASE_SECONDS."""
+    return StoredJournal(store, lease_seconds=LEASE_SECONDS)
+
+
+@pytest.fixture
+def acceptor(store: Store) -> Acceptor:
+    """Refuses nothing for its backlog."""
+    return Acceptor(store, backlog_limit=1000)
+
+
+@pytest.fixture
+def desk(store: Store, journal: StoredJournal, acceptor: Acceptor) -> Desk:
+    """Everything at once."""
+    return Desk(store, journal, acceptor)

@@ -1,0 +1,266 @@
+"""The Alertmanager edge on the real thing, and on one that is away, slow, refuses or talks nonsense."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from bridge import errors
+from bridge.demo import parts
+from bridge.edges.alertmanager import AlertmanagerApi
+from bridge.roles import AlertView
+
+StartAlertmanager = Callable[..., parts.Alertmanager]
+Serve = Callable[[Callable[[web.Request], Awaitable[web.StreamResponse]]], Awaitable[TestServer]]
+
+NOWHERE = "http://127.0.0.1:9/"
+NOW = "Fri, 20 Nov 2026 12:00:00 GMT"
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Serve]:
+    """A server of one's own that answers everything with one handler."""
+    servers = []
+
+    async def start(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> TestServer:
+        app = web.Application()
+        app.router.add_get("/{path:.*}", handler)
+        servers.append(TestServer(app))
+        await servers[-1].start_server()
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        await server.close()
+
+
+async def seen(edge: AlertmanagerApi, fingerprint: str, *, active: bool) -> AlertView:
+    """The view, once it says so: new alerts and new lists take a moment."""
+    deadline = time.monotonic() + 10
+    while (view := await edge.active(fingerprint)).active is not active:
+        assert time.monotonic() < deadline, view
+        await asyncio.sleep(0.05)
+    return view
+
+
+async def listed(alertmanager: parts.Alertmanager) -> list[dict[str, Any]]:
+    _, body = await asyncio.to_thread(parts.http_request, "GET", f"{alertmanager.url}/api/v2/alerts")
+    alerts: list[dict[str, Any]] = json.loads(body)
+    return alerts
+
+
+async def silence(alertmanager: parts.Alertmanager, labels: Mapping[str, str]) -> None:
+    """Returns once Alertmanager itself says that the alert is suppressed."""
+    matchers = [{"name": name, "value": value, "isRegex": False} for name, value in labels.items()]
+    until = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    body = {"matchers": matchers, "endsAt": until, "createdBy": "test", "comment": "test"}
+    body["startsAt"] = datetime.now(UTC).isoformat()
+    await asyncio.to_thread(parts.http_request, "POST", f"{alertmanager.url}/api/v2/silences", body)
+    deadline = time.monotonic() + 10
+    while [alert["status"]["state"] for alert in await listed(alertmanager)] != ["suppressed"]:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+
+
+async def test_follows_an_alert_through_its_life(start_alertmanager: StartAlertmanager) -> None:
+    alertmanager = await asyncio.to_thread(start_alertmanager, webhook_url=NOWHERE)
+    edge = AlertmanagerApi(f"{alertmanager.url}/")
+    assert await edge.ready()
+    assert re.fullmatch(r"\d+\.\d+\.\d+.*", await edge.version())
+    assert await edge.active("0" * 16) == AlertView(active=False, updated_at=None)
+
+    labels = {"alertname": "ContainerDown", "name": "web"}
+    begun = datetime.now(UTC)
+    await asyncio.to_thread(alertmanager.fire, labels)
+    fingerprint = (await listed(alertmanager))[0]["fingerprint"]
+    firing = await seen(edge, fingerprint, active=True)
+    assert firing.updated_at is not None
+    assert abs(firing.updated_at - begun) < timedelta(seconds=10)
+
+    await silence(alertmanager, labels)
+    later = AlertmanagerApi(alertmanager.url)
+    assert (await later.active(fingerprint)).active
+    await later.close()
+
+    await asyncio.to_thread(alertmanager.resolve, labels)
+    await seen(edge, fingerprint, active=False)
+    await edge.close()
+
+
+def alert(fingerprint: str, *, ends_at: str, state: str = "active") -> dict[str, Any]:
+    return {
+        "fingerprint": fingerprint,
+        "endsAt": ends_at,
+        "updatedAt": "2026-11-20T13:00:00.123456000+02:00",
+        "startsAt": "2026-11-20T10:00:00Z",
+        "status": {"state": state, "inhibitedBy": [], "silencedBy": []},
+        "labels": {},
+        "annotations": {},
+        "receivers": [],
+    }
+
+
+async def test_firing_is_measured_by_alertmanagers_clock(serve: Serve) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        alerts = [
+            alert("a" * 16, ends_at="2026-11-20T12:05:00Z"),
+            alert("b" * 16, ends_at="2026-11-20T11:59:00Z"),
+            alert("c" * 16, ends_at="2026-11-20T12:05:00Z", state="unprocessed"),
+        ]
+        return web.json_response(alerts, headers={"Date": NOW})
+
+    edge = AlertmanagerApi(str((await serve(handler)).make_url("/")))
+    heard = datetime(2026, 11, 20, 11, 0, 0, 123456, UTC)
+    assert await edge.active("a" * 16) == AlertView(active=True, updated_at=heard)
+    assert await edge.active("b" * 16) == AlertView(active=False, updated_at=heard)
+    assert await edge.active("c" * 16) == AlertView(active=True, updated_at=heard)
+    await edge.close()
+
+
+async def test_one_request_serves_all_who_ask_and_one_who_gives_up_ends_it_for_nobody(serve: Serve) -> None:
+    asked: list[str] = []
+    arrived, go_on = asyncio.Event(), asyncio.Event()
+
+    async def handler(request: web.Request) -> web.Response:
+        asked.append(request.path_qs)
+        arrived.set()
+        await go_on.wait()
+        return web.json_response([alert("a" * 16, ends_at="2999-01-01T00:00:00Z")])
+
+    edge = AlertmanagerApi(str((await serve(handler)).make_url("/am/")))
+    waiting = [asyncio.create_task(edge.active("a" * 16)) for _ in range(50)]
+    await arrived.wait()
+    waiting[0].cancel()
+    go_on.set()
+    answers = await asyncio.gather(*waiting[1:])
+    assert all(view.active for view in answers)
+    assert (await edge.active("a" * 16)).active
+    assert asked == ["/am/api/v2/alerts?active=true&silenced=true&inhibited=true&unprocessed=true"]
+    await edge.close()
+
+
+async def test_a_failure_is_not_remembered(serve: Serve) -> None:
+    statuses = iter([500, 200])
+
+    async def handler(request: web.Request) -> web.Response:
+        return web.json_response([], status=next(statuses))
+
+    edge = AlertmanagerApi(str((await serve(handler)).make_url("/")))
+    with pytest.raises(errors.EdgeUnavailable):
+        await edge.active("a" * 16)
+    assert await edge.active("a" * 16) == AlertView(active=False)
+    await edge.close()
+
+
+async def test_sends_the_authorization_and_never_tells_it(serve: Serve) -> None:
+    sent = []
+
+    async def handler(request: web.Request) -> web.Response:
+        sent.append(request.headers.get("Authorization"))
+        return web.Response(status=401, text="who are you?")
+
+    edge = AlertmanagerApi(str((await serve(handler)).make_url("/")), authorization="Bearer s3cret")
+    with pytest.raises(errors.EdgeRejected) as refused:
+        await edge.active("a" * 16)
+    assert sent == ["Bearer s3cret"]
+    assert refused.value.status == 401
+    assert "s3cret" not in str(refused.value)
+    await edge.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (500, errors.EdgeUnavailable),
+        (503, errors.EdgeUnavailable),
+        (429, errors.EdgeUnavailable),
+        (404, errors.EdgeRejected),
+        (302, errors.EdgeRejected),
+        (204, errors.EdgeRejected),
+    ],
+)
+async def test_refusals_are_told_apart(serve: Serve, status: int, kind: type[errors.EdgeError]) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(status=status, body=b"x" * 5000, headers={"Location": "/elsewhere"})
+
+    edge = AlertmanagerApi(str((await serve(handler)).make_url("/")))
+    with pytest.raises(kind) as refused:
+        await edge.active("a" * 16)
+    assert type(refused.value) is kind
+    assert len(str(refused.value)) < 350
+    await edge.close()
+
+
+async def test_not_ready_is_no_error(serve: Serve) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(status=503)
+
+    edge = AlertmanagerApi(str((await serve(handler)).make_url("/")))
+    assert await edge.ready() is False
+    await edge.close()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"<html>", b"{}", b"null", b"[1]", b'[{"fingerprint": "a"}]', b"\xff", b'[{"fingerprint": 1}]'],
+)
+async def test_nonsense_is_unavailable(serve: Serve, body: bytes) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(body=body)
+
+    edge = AlertmanagerApi(str((await serve(handler)).make_url("/")))
+    with pytest.raises(errors.EdgeUnavailable, match="cannot be understood"):
+        await edge.active("a" * 16)
+    with pytest.raises(errors.EdgeUnavailable, match="cannot be understood"):
+        await edge.version()
+    await edge.close()
+
+
+async def test_away() -> None:
+    edge = AlertmanagerApi(NOWHERE)
+    with pytest.raises(errors.EdgeUnavailable, match="GET /api/v2/alerts"):
+        await edge.active("a" * 16)
+    with pytest.raises(errors.EdgeUnavailable):
+        await edge.ready()
+    await edge.close()
+
+
+async def test_slow_is_unavailable_at_the_deadline(serve: Serve) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        with contextlib.suppress(ConnectionResetError):
+            while True:
+                await response.write(b" ")
+                await asyncio.sleep(0.05)
+        return response
+
+    edge = AlertmanagerApi(str((await serve(handler)).make_url("/")), timeout_seconds=0.3)
+    begun = time.monotonic()
+    with pytest.raises(errors.EdgeUnavailable, match="Timeout"):
+        await edge.active("a" * 16)
+    assert time.monotonic() - begun < 1
+    await edge.close()
+
+
+async def test_closing_ends_what_is_under_way(serve: Serve) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        await asyncio.sleep(60)
+        return web.Response()
+
+    edge = AlertmanagerApi(str((await serve(handler)).make_url("/")))
+    waiting = asyncio.create_task(edge.active("a" * 16))
+    await asyncio.sleep(0)
+    await edge.close()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting

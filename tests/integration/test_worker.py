@@ -1,0 +1,227 @@
+"""The loop on a real Redis: every turn is walked, one at a time per incident, whatever becomes of a worker."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from bridge import errors
+from bridge.edges.store.connection import Store
+from bridge.edges.store.journal import StoredJournal
+from bridge.edges.store.queue import StoredQueue
+from bridge.metrics import Metrics
+from bridge.roles import Held
+from bridge.worker import Worker
+from tests.integration.desk import Desk, alert
+from tests.integration.test_pipeline import NoDeadman
+
+LEASE_SECONDS = 0.6
+Walk = Callable[[Held], Awaitable[float | None]]
+
+
+@dataclass
+class Crew:
+    """Workers on one store, and what they walked."""
+
+    store: Store
+    metrics: Metrics = field(default_factory=Metrics)
+    walked: list[str] = field(default_factory=list)
+    at_once: int = 0
+    most_at_once: int = 0
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def hire(self, walk: Walk, *, concurrency: int = 4) -> asyncio.Task[None]:
+        """A worker that walks like this."""
+
+        async def counted(held: Held) -> float | None:
+            self.walked.append(held.incident.id)
+            self.at_once += 1
+            self.most_at_once = max(self.most_at_once, self.at_once)
+            try:
+                return await walk(held)
+            finally:
+                self.at_once -= 1
+
+        name = f"worker-{len(self.tasks)}"
+        worker = Worker(
+            queue=StoredQueue(self.store, consumer=name, lease_seconds=LEASE_SECONDS),
+            claims=StoredJournal(self.store, lease_seconds=LEASE_SECONDS),
+            walk=counted,
+            deadman=NoDeadman(),
+            metrics=self.metrics,
+            concurrency=concurrency,
+            lease_seconds=LEASE_SECONDS,
+        )
+        self.tasks.append(asyncio.create_task(worker.run(), name=name))
+        return self.tasks[-1]
+
+    async def idle(self) -> None:
+        """Nothing waits and nothing is due."""
+        await until(self._empty)
+
+    async def _empty(self) -> bool:
+        counts = await self.store.commands(("XLEN", "{hemostat}:work"), ("ZCARD", "{hemostat}:later"))
+        return counts == [0, 0]
+
+
+async def until(fact: Callable[[], Awaitable[bool]]) -> None:
+    """Wait for a fact, ten seconds at most."""
+    async with asyncio.timeout(10):
+        while not await fact():  # noqa: ASYNC110  # the fact is in Redis, which raises no event here
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def crew(store: Store) -> AsyncIterator[Crew]:
+    """They all go home after the test."""
+    crew = Crew(store)
+    yield crew
+    for task in crew.tasks:
+        task.cancel()
+    await asyncio.gather(*crew.tasks, return_exceptions=True)
+
+
+async def done(_: Held) -> None:
+    """Finished in one turn."""
+
+
+async def test_every_turn_is_walked_and_the_queue_is_empty_afterwards(crew: Crew, desk: Desk) -> None:
+    """What is finished leaves nothing behind."""
+    ids = (await desk.take(*(alert(f"c{n}", fingerprint=f"w{n}") for n in range(30)))).incidents
+    crew.hire(done)
+    await crew.idle()
+    assert sorted(crew.walked) == sorted(ids)
+
+
+async def test_two_workers_share_and_walk_nothing_twice(crew: Crew, desk: Desk) -> None:
+    """Replicas race for turns; the stream and the claim keep them apart."""
+    ids = (await desk.take(*(alert(f"c{n}", fingerprint=f"w{n}") for n in range(40)))).incidents
+    crew.hire(done)
+    crew.hire(done)
+    await crew.idle()
+    assert sorted(crew.walked) == sorted(ids)
+
+
+async def test_no_more_are_walked_at_once_than_there_are_slots(crew: Crew, desk: Desk) -> None:
+    """A storm waits in the stream, not in memory."""
+    await desk.take(*(alert(f"c{n}", fingerprint=f"w{n}") for n in range(12)))
+
+    async def slowly(_: Held) -> None:
+        await asyncio.sleep(0.02)
+
+    crew.hire(slowly, concurrency=3)
+    await crew.idle()
+    assert crew.most_at_once == 3
+
+
+async def test_a_turn_with_a_delay_comes_again(crew: Crew, desk: Desk) -> None:
+    """The walk says when."""
+    incident_id = await desk.incident_for(alert())
+
+    async def three_times(_: Held) -> float | None:
+        return None if len(crew.walked) == 3 else 0.05
+
+    crew.hire(three_times)
+    await crew.idle()
+    assert crew.walked == [incident_id] * 3
+
+
+async def test_a_walk_that_crashes_is_kept_and_counted(
+    crew: Crew, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bug loses no incident and no worker."""
+    from bridge import worker
+
+    monkeypatch.setattr(worker, "CRASH_PAUSE_SECONDS", 0.05)
+    await desk.take(alert("one", fingerprint="1"), alert("two", fingerprint="2"))
+
+    async def at_first(_: Held) -> None:
+        if len(crew.walked) == 1:
+            raise RuntimeError("a bug")
+
+    crew.hire(at_first)
+    await crew.idle()
+    assert len(crew.walked) == 3
+    assert b"hemostat_walk_crashes_total 1.0" in crew.metrics.page()
+
+
+async def test_a_worker_that_goes_home_gives_back_what_it_holds(crew: Crew, desk: Desk) -> None:
+    """At once, without waiting for its lease."""
+    incident_id = await desk.incident_for(alert())
+
+    async def for_ever(_: Held) -> None:
+        await asyncio.Event().wait()
+
+    first = crew.hire(for_ever)
+
+    async def begun() -> bool:
+        return bool(crew.walked)
+
+    await until(begun)
+    first.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await first
+    crew.hire(done)
+    await crew.idle()
+    assert crew.walked == [incident_id] * 2
+
+
+async def test_a_long_walk_keeps_its_claim_by_beating(crew: Crew, desk: Desk) -> None:
+    """Longer than the lease, and nobody takes it over."""
+    incident_id = await desk.incident_for(alert())
+
+    async def long(_: Held) -> None:
+        await asyncio.sleep(3 * LEASE_SECONDS)
+
+    crew.hire(long)
+    crew.hire(long)
+    await crew.idle()
+    assert crew.walked == [incident_id]
+
+
+async def test_a_walk_whose_claim_was_taken_is_cancelled(crew: Crew, desk: Desk) -> None:
+    """The heartbeat tells; what it still wanted to write would be refused anyway."""
+    incident_id = await desk.incident_for(alert())
+    cancelled = asyncio.Event()
+
+    async def stubborn(_: Held) -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    crew.hire(stubborn)
+
+    async def begun() -> bool:
+        return bool(crew.walked)
+
+    await until(begun)
+    await desk.store.command("HINCRBY", f"{{hemostat}}:incident:{incident_id}", "claim", 1000)
+    async with asyncio.timeout(10):
+        await cancelled.wait()
+
+
+async def test_a_walk_that_lost_the_store_is_taken_over_after_the_lease(crew: Crew, desk: Desk) -> None:
+    """The message stays pending; nothing is given up."""
+    incident_id = await desk.incident_for(alert())
+
+    async def store_away(_: Held) -> None:
+        if len(crew.walked) == 1:
+            raise errors.EdgeUnavailable("redis", "away")
+
+    crew.hire(store_away)
+    await crew.idle()
+    assert crew.walked == [incident_id] * 2
+
+
+async def test_an_incident_that_is_gone_is_finished(crew: Crew, desk: Desk) -> None:
+    """Its retention ended, or somebody emptied the store."""
+    await desk.store.command("XADD", "{hemostat}:work", "*", "i", "nothing")
+    crew.hire(done)
+    await crew.idle()
+    assert crew.walked == []
