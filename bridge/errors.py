@@ -7,6 +7,7 @@ was tried, on what, and what came back; it never holds a secret or a whole forei
     ├── SettingsError(problems)      the configuration is wrong: exit 2, or the old one stays in force
     ├── PayloadError(where)          the webhook's body is wrong: 400, final
     ├── StoreBusy(owner)             another bridge holds the embedded store: exit 2
+    ├── JoinedMeanwhile              an alert joined the incident after it was looked at: look again
     ├── ClaimLost                    somebody else owns the incident now: stop at once, touch nothing
     └── EdgeError(edge)
         ├── EdgeUnavailable          away, slow or overloaded: may be tried again
@@ -53,6 +54,10 @@ class StoreBusy(BridgeError):
 
 class ClaimLost(BridgeError):
     """The incident is no longer ours: its lease ran out and another worker may hold it."""
+
+
+class JoinedMeanwhile(BridgeError):
+    """The incident was not closed: an alert joined it after it was last loaded, and has not been looked at."""
 
 
 class EdgeError(BridgeError):

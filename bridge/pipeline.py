@@ -482,13 +482,18 @@ class Pipeline:
             closed = closed.watched(
                 now=now, seconds=min(WATCH_SECONDS, policy.verify.relapse_watch_seconds), until=end
             )
-        held = await self.journal.close(
-            replace(held, incident=closed),
-            _entry("closed", outcome=outcome.value, reason=reason),
-            healed=_breaker_effect(closed),
-            breaker=policy.breaker,
-            refund=incident.token is not None and incident.intent is None,
-        )
+        try:
+            held = await self.journal.close(
+                replace(held, incident=closed),
+                _entry("closed", outcome=outcome.value, reason=reason),
+                healed=_breaker_effect(closed),
+                breaker=policy.breaker,
+                refund=incident.token is not None and incident.intent is None,
+            )
+        except errors.JoinedMeanwhile:
+            return replace(
+                held, incident=replace(incident, look_again_at=now)
+            )  # this step again, with all alerts
         self._count(closed, now)
         level = logging.WARNING if outcome in NEEDS_A_HUMAN else logging.INFO
         log.log(

@@ -92,11 +92,15 @@ class EpisodeView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """An incident claimed by this worker, with its alerts. ``claim`` fences every write that follows."""
+    """An incident claimed by this worker, with its alerts as of the last load.
+
+    ``claim`` fences every write that follows; ``joins`` counts the alerts that had joined by then.
+    """
 
     incident: Incident
     episodes: tuple[EpisodeView, ...]
     claim: int
+    joins: int = 0
 
     @property
     def resolved(self) -> bool:
@@ -169,7 +173,9 @@ class Journal(Protocol):
     ) -> Held:
         """Write the closed incident, free its target and feed the breaker.
 
-        ``healed`` ``None`` leaves the breaker alone; ``refund`` gives back a grant that was never begun.
+        ``healed`` ``None`` leaves the breaker alone; ``refund`` gives back a grant that was never begun. Raises
+        ``JoinedMeanwhile``: nothing was written, because an alert joined since the last load (never raised once
+        the action has begun: what was done must be recorded).
         """
         ...
 

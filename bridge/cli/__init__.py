@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return command(options)
     except errors.SettingsError as error:
-        where = getattr(options, "config_file", None) or "environment"
+        where = getattr(options, "config_file", None) or "hemostat"
         for problem in error.problems:
             print(f"{where}: {problem}", file=sys.stderr)
         return BAD

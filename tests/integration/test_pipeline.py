@@ -308,6 +308,18 @@ async def test_an_alert_that_ended_before_the_walk_is_resolved_without_an_action
     assert (incident.outcome, walk.docker.actions) == (Outcome.RESOLVED, [])
 
 
+async def test_an_alert_that_joins_while_the_incident_is_being_closed_is_looked_at(walk: Walk) -> None:
+    """The worker saw only ended alerts; another one joined before it could close: nothing is lost."""
+    incident_id = await walk.alert(fingerprint="aa")
+    await walk.alert(fingerprint="aa", ended=30)
+    held = await walk.claim(incident_id)
+    assert await walk.alert(fingerprint="bb") == incident_id
+    assert await walk.pipeline.walk(held) == 0.0
+    assert (await walk.written(incident_id)).state is State.OPEN
+    incident = await walk.until_closed(incident_id)
+    assert (incident.outcome, len(walk.docker.actions)) == (Outcome.HEALED, 1)
+
+
 async def test_an_alert_that_ended_before_the_action_gives_the_budget_back(walk: Walk) -> None:
     """Granted, not begun: refunded."""
     incident_id = await walk.alert()

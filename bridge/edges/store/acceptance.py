@@ -59,6 +59,8 @@ class Acceptor:
         return Acceptance(accepted=len(alerts), incidents=tuple(dict.fromkeys(i for i in ids if i)))
 
     async def _write(self) -> None:
+        # WAIT answers at once for a call that wrote nothing: where it counts, even a re-send writes.
+        granularity = 0 if self._store.replicas else SEEN_GRANULARITY_MS
         while self._waiting:
             batches = [self._waiting.pop(0)]
             total = batches[0].alerts
@@ -68,7 +70,7 @@ class Acceptor:
             arguments = [argument for batch in batches for argument in batch.arguments]
             try:
                 ids = await self._store.script(
-                    "accept", self._backlog_limit, SEEN_GRANULARITY_MS, *arguments, durable=True
+                    "accept", self._backlog_limit, granularity, *arguments, durable=True
                 )
                 if ids == ["overloaded"]:
                     raise errors.EdgeUnavailable(

@@ -5,8 +5,9 @@ Source: Redis >= 6.2 or any Valkey. No key and no rule of HemoStat's is known he
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from importlib import resources
 from typing import Any, cast
@@ -76,7 +77,7 @@ class Store:
         self._execute = cast(
             "Callable[..., Awaitable[Any]]", self._redis.execute_command
         )  # untyped in redis-py
-        self._replicas = replicas
+        self.replicas = replicas
         self._shas: dict[str, str] = {}
 
     async def close(self) -> None:
@@ -100,17 +101,15 @@ class Store:
         sha = self._shas.get(name)
         if sha is None:
             sha = self._shas[name] = await self._redis.script_load(script_text(name))
-        if not (durable and self._replicas):
+        if not (durable and self.replicas):
             return await self._execute("EVALSHA", sha, 1, NAMESPACE, *args)
         # WAIT concerns the writes of its own connection, so both travel in one pipeline.
         async with self._redis.pipeline(transaction=False) as pipe:
             pipe.execute_command("EVALSHA", sha, 1, NAMESPACE, *args)
-            pipe.execute_command("WAIT", self._replicas, 1000)
+            pipe.execute_command("WAIT", self.replicas, 1000)
             answer, confirmed = await pipe.execute()
-        if confirmed < self._replicas:
-            raise NotReplicated(
-                EDGE, f"{name}: {confirmed} of {self._replicas} replicas confirmed within 1 s"
-            )
+        if confirmed < self.replicas:
+            raise NotReplicated(EDGE, f"{name}: {confirmed} of {self.replicas} replicas confirmed within 1 s")
         return answer
 
     async def command(self, *args: str | int | float) -> Any:
@@ -196,22 +195,36 @@ def instant(ms: int | float | str) -> datetime:
     return datetime.fromtimestamp(float(ms) / 1000, UTC)
 
 
-@contextlib.asynccontextmanager
-async def _translated(what: str) -> AsyncIterator[None]:
+@contextlib.contextmanager
+def _cancellable() -> Iterator[None]:
+    """Python 3.11's ``wait_for``, through which the client sends, swallows a cancellation that comes just as it is
+    done: the task would go on as if nobody had told it to end. Here it is noticed, and raised after all."""
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
     try:
         yield
-    except NoScriptError:
-        raise
-    except AuthenticationError as error:
-        raise errors.EdgeRejected(EDGE, f"{what}: the server refused the credentials") from error
-    except OutOfMemoryError as error:
-        raise errors.EdgeUnavailable(EDGE, f"{what}: the server is out of memory (maxmemory)") from error
-    except (ReadOnlyError, BusyLoadingError) as error:
-        raise errors.EdgeUnavailable(EDGE, f"{what}: {str(error)[:120]}") from error
-    except (ConnectionError, TimeoutError, OSError) as error:
-        raise errors.EdgeUnavailable(EDGE, f"{what}: no answer ({type(error).__name__})") from error
-    except ResponseError as error:
-        # MISCONF (disk full), NOREPLICAS, MASTERDOWN, CLUSTERDOWN, OOM inside a script: all "not now".
-        raise errors.EdgeUnavailable(EDGE, f"{what}: {str(error)[:200]}") from error
-    except RedisError as error:
-        raise errors.EdgeUnavailable(EDGE, f"{what}: {type(error).__name__}") from error
+    finally:
+        if task and task.cancelling() > before:
+            raise asyncio.CancelledError
+
+
+@contextlib.asynccontextmanager
+async def _translated(what: str) -> AsyncIterator[None]:
+    with _cancellable():
+        try:
+            yield
+        except NoScriptError:
+            raise
+        except AuthenticationError as error:
+            raise errors.EdgeRejected(EDGE, f"{what}: the server refused the credentials") from error
+        except OutOfMemoryError as error:
+            raise errors.EdgeUnavailable(EDGE, f"{what}: the server is out of memory (maxmemory)") from error
+        except (ReadOnlyError, BusyLoadingError) as error:
+            raise errors.EdgeUnavailable(EDGE, f"{what}: {str(error)[:120]}") from error
+        except (ConnectionError, TimeoutError, OSError) as error:
+            raise errors.EdgeUnavailable(EDGE, f"{what}: no answer ({type(error).__name__})") from error
+        except ResponseError as error:
+            # MISCONF (disk full), NOREPLICAS, MASTERDOWN, CLUSTERDOWN, OOM inside a script: all "not now".
+            raise errors.EdgeUnavailable(EDGE, f"{what}: {str(error)[:200]}") from error
+        except RedisError as error:
+            raise errors.EdgeUnavailable(EDGE, f"{what}: {type(error).__name__}") from error

@@ -60,10 +60,11 @@ class StoredJournal:
             return None
         if answer[0] == "busy":
             return HeldElsewhere(seconds=max(0.0, (float(answer[1]) - float(answer[2])) / 1000))
-        record = await self._read(incident_id)
-        if record is None:
+        found = await self._read(incident_id)
+        if found is None:
             return None
-        return Held(incident=record.incident, episodes=record.episodes, claim=int(answer[1]))
+        record, joins = found
+        return Held(incident=record.incident, episodes=record.episodes, claim=int(answer[1]), joins=joins)
 
     async def beat(self, held: Sequence[Held]) -> set[str]:
         """Renew the leases; gives the ids of incidents that are no longer ours."""
@@ -72,10 +73,11 @@ class StoredJournal:
 
     async def load(self, held: Held) -> Held:
         """The same incident with its alerts as they stand now."""
-        record = await self._read(held.incident.id)
-        if record is None:
+        found = await self._read(held.incident.id)
+        if found is None:
             raise errors.ClaimLost(f"incident {held.incident.id} is gone")
-        return replace(held, episodes=record.episodes)
+        record, joins = found
+        return replace(held, episodes=record.episodes, joins=joins)
 
     async def save(self, held: Held, entry: Entry | None) -> Held:
         """Write the incident and one line of its story."""
@@ -127,8 +129,11 @@ class StoredJournal:
             round(breaker.open_for_seconds * 1000),
             "1" if incident.repair is not None else "0",
             "1" if refund else "0",
+            "" if incident.intent is not None and incident.repair is None else held.joins,
         )
         _ours(answer, incident)
+        if answer[0] == "joined":
+            raise errors.JoinedMeanwhile(f"an alert joined incident {incident.id}")
         return held
 
     async def saw_container(self, target: Target, facts: ContainerFacts) -> None:
@@ -177,13 +182,14 @@ class StoredJournal:
 
     async def read(self, incident_id: str) -> Record | None:
         """One incident whole."""
-        record = await self._read(incident_id)
-        if record is None:
+        found = await self._read(incident_id)
+        if found is None:
             return None
         lines = await self._store.command("LRANGE", key(f"incident:{incident_id}:timeline"), 0, -1)
-        return replace(record, timeline=tuple(decode_entry(line) for line in lines))
+        return replace(found[0], timeline=tuple(decode_entry(line) for line in lines))
 
-    async def _read(self, incident_id: str) -> Record | None:
+    async def _read(self, incident_id: str) -> tuple[Record, int] | None:
+        """The incident and how many alerts have joined it."""
         flat, alerts = await self._store.commands(
             ("HGETALL", key(f"incident:{incident_id}")), ("HGETALL", key(f"incident:{incident_id}:alerts"))
         )
@@ -194,7 +200,9 @@ class StoredJournal:
             EpisodeView(alert=decode_alert(text[1:]), firing=text.startswith("F"))
             for text in _pairs(alerts).values()
         )
-        return Record(incident=decode_incident(incident_id, fields), episodes=episodes)
+        return Record(incident=decode_incident(incident_id, fields), episodes=episodes), int(
+            fields.get("joins", 0)
+        )
 
     async def newest(
         self,

@@ -107,6 +107,18 @@ async def test_a_firing_that_began_before_the_last_end_is_suspect(desk: Desk) ->
     assert (await desk.claim(second)).incident.suspect
 
 
+async def test_a_suspect_firing_makes_an_open_incident_suspect_if_nothing_else_fires(desk: Desk) -> None:
+    """Firing, resolved and the stale firing again, before anybody worked on it."""
+    alone = await desk.incident_for(alert())
+    await desk.take(alert(ended=30))
+    await desk.take(alert())
+    assert (await desk.claim(alone)).incident.suspect
+    pair = await desk.incident_for(alert("db", fingerprint="bb"), alert("db", fingerprint="cc"))
+    await desk.take(alert("db", fingerprint="bb", ended=30))
+    await desk.take(alert("db", fingerprint="bb"))
+    assert not (await desk.claim(pair)).incident.suspect
+
+
 async def test_a_late_resolved_of_an_earlier_episode_ends_nothing(desk: Desk) -> None:
     """A resolved whose end lies before the present episode's start belongs to the one before."""
     first = await desk.incident_for(alert())

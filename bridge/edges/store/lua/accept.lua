@@ -5,8 +5,17 @@
 local STRIDE, FIRST = 8, 3
 if redis.call('XLEN', P .. 'work') >= N(ARGV[1]) then return {'overloaded'} end
 
+-- 'joins' lets a worker see, in the very script that closes an incident, that an alert joined after it looked.
 local function join(id, fp, mark, alert)
   redis.call('HSET', incident_key(id) .. ':alerts', fp, mark .. alert)
+  if mark == 'F' then redis.call('HINCRBY', incident_key(id), 'joins', 1) end
+end
+
+local function anything_fires(id)
+  for _, alert in ipairs(redis.call('HVALS', incident_key(id) .. ':alerts')) do
+    if string.sub(alert, 1, 1) == 'F' then return true end
+  end
+  return false
 end
 
 -- Opens an incident for this subject, or gives the one that is open already.
@@ -20,8 +29,8 @@ local function open(fp, alert, subject, subject_json, fresh, suspect)
     redis.call('ZADD', P .. 'incidents', now, id)
     redis.call('XADD', P .. 'work', '*', 'i', id)
     tell(id, '{"event":"opened","fields":{}}')
-  elseif suspect == '0' then
-    redis.call('HSET', incident_key(id), 'suspect', '0')
+  elseif suspect == '0' or not anything_fires(id) then
+    redis.call('HSET', incident_key(id), 'suspect', suspect)
   end
   join(id, fp, 'F', alert)
   return id
