@@ -1,0 +1,137 @@
+"""The bridge ends at the worst moment, and another goes on: no alert lost, no action twice.
+
+Alerts are posted to the bridge as Alertmanager would. A proxy before Docker holds the call that is under way.
+"""
+
+from __future__ import annotations
+
+import signal
+
+from tests.acceptance.conftest import StartBridge, StartService
+from tests.acceptance.containers import INCURABLE
+from tests.acceptance.stack import closed, events, firing, in_state
+from tests.servers.docker_engine import DockerEngineProxy, Request
+
+WITHIN = 20.0
+
+
+def is_restart(request: Request) -> bool:
+    return request.is_action("restart")
+
+
+def test_killed_between_intent_and_docker_call_it_is_done_exactly_once(
+    start_bridge: StartBridge, start_service: StartService, docker_proxy: DockerEngineProxy
+) -> None:
+    """kill -9 before Docker heard of the restart: the next bridge sees that it did not happen, and does it once."""
+    shop = start_service().fall_sick()
+    doomed = start_bridge(docker=docker_proxy.url)
+    held = docker_proxy.hold_before(is_restart)
+    [incident_id] = doomed.accept(firing(shop.name))
+    held.wait_until_reached(seconds=WITHIN)
+    assert doomed.incident(incident_id)["intent"]["action"] == "restart"  # written before the call
+    doomed.kill()
+    held.drop()
+    assert shop.boots == 1
+    incident = start_bridge(docker=docker_proxy.url).await_incident(incident_id)
+    assert incident["outcome"] == "healed"
+    assert events(incident).count("acting") == 2
+    assert events(incident).count("acted") == 1
+    assert shop.boots == 2
+
+
+def test_killed_after_the_docker_call_it_is_not_done_again(
+    start_bridge: StartBridge, start_service: StartService, docker_proxy: DockerEngineProxy
+) -> None:
+    """kill -9 before the bridge heard that the restart was done: the next one settles it by comparison."""
+    shop = start_service().fall_sick()
+    doomed = start_bridge(docker=docker_proxy.url)
+    held = docker_proxy.hold_reply(is_restart)
+    [incident_id] = doomed.accept(firing(shop.name))
+    held.wait_until_reached(seconds=WITHIN)
+    doomed.kill()
+    held.drop()
+    incident = start_bridge(docker=docker_proxy.url).await_incident(incident_id)
+    assert incident["outcome"] == "healed"
+    assert incident["repair"]["settled"] is True
+    assert events(incident).count("acting") == 1
+    assert [request for request in docker_proxy.requests if is_restart(request)] != []
+    assert len([request for request in docker_proxy.requests if is_restart(request)]) == 1
+    assert shop.boots == 2
+
+
+def test_killed_right_after_accepting_the_alert_is_not_lost(
+    start_bridge: StartBridge, start_service: StartService, docker_proxy: DockerEngineProxy
+) -> None:
+    """202 means durable: kill -9 before anything else was done, and the next bridge repairs."""
+    shop = start_service().fall_sick()
+    doomed = start_bridge(docker=docker_proxy.url)
+    silence = docker_proxy.hang()
+    [incident_id] = doomed.accept(firing(shop.name))
+    doomed.kill()
+    silence.drop()
+    incident = start_bridge(docker=docker_proxy.url).await_incident(incident_id)
+    assert incident["outcome"] == "healed"
+    assert shop.boots == 2
+
+
+def test_a_paused_process_dies_before_it_could_act_on_a_lost_lease(
+    start_bridge: StartBridge, start_service: StartService, docker_proxy: DockerEngineProxy
+) -> None:
+    """Stopped by SIGSTOP beyond its lease while acting, it ends at once when it wakes; its successor restarts once."""
+    shop = start_service().fall_sick()
+    paused = start_bridge(docker=docker_proxy.url)
+    held = docker_proxy.hold_before(is_restart)
+    [incident_id] = paused.accept(firing(shop.name))
+    held.wait_until_reached(seconds=WITHIN)
+    paused.pause()
+    held.drop()
+    incident = start_bridge(docker=docker_proxy.url).await_incident(incident_id)
+    paused.resume()
+    assert paused.wait(10) == -signal.SIGALRM
+    assert incident["outcome"] == "healed"
+    assert shop.boots == 2
+
+
+def test_two_bridges_on_one_redis_act_once(start_bridge: StartBridge, start_service: StartService) -> None:
+    """Alertmanager's pair may tell two bridges of the same alert: one incident, one restart, both show it."""
+    shop = start_service().fall_sick()
+    one, two = start_bridge(), start_bridge()
+    alert = firing(shop.name)
+    assert one.accept(alert) == two.accept(alert)
+    [incident_id] = one.accept(alert)
+    assert one.await_incident(incident_id)["outcome"] == "healed"
+    assert two.incident(incident_id)["outcome"] == "healed"
+    assert len(one.incidents(target=shop.name)) == 1
+    assert shop.boots == 2
+
+
+def test_sigterm_hands_an_incident_over_in_mid_verification(
+    start_bridge: StartBridge, start_service: StartService
+) -> None:
+    """Told to end, it ends in good order within ten seconds; another bridge finishes, and does not act again."""
+    verify = {"within": "30s", "stable_for": "3s", "relapse_watch": "0s"}
+    shop = start_service().fall_sick()
+    ending = start_bridge(policy={"verify": verify})
+    [incident_id] = ending.accept(firing(shop.name))
+    ending.await_incident(incident_id, until=in_state("verifying"))
+    assert ending.terminate() == 0  # a SIGKILL after ten seconds and a bit would be -9
+    assert "Traceback" not in ending.log_text()
+    successor = start_bridge(policy={"verify": verify})
+    assert not closed(successor.incident(incident_id))
+    assert successor.await_incident(incident_id)["outcome"] == "healed"
+    assert shop.boots == 2
+
+
+def test_unfinished_business_is_never_reported_as_success(
+    start_bridge: StartBridge, start_service: StartService
+) -> None:
+    """A restart that did not help, verified across a kill -9, ends as not_healed."""
+    shop = start_service(script=INCURABLE).fall_sick()
+    policy = {"verify": {"within": "4s", "stable_for": "1s", "relapse_watch": "0s"}}
+    doomed = start_bridge(policy=policy)
+    [incident_id] = doomed.accept(firing(shop.name))
+    doomed.await_incident(incident_id, until=in_state("verifying"))
+    doomed.kill()
+    incident = start_bridge(policy=policy).await_incident(incident_id)
+    assert incident["outcome"] == "not_healed"
+    assert shop.boots == 2
