@@ -31,11 +31,12 @@ from bridge.edges.store.connection import Store
 from bridge.edges.store.embedded import EmbeddedStore
 from bridge.edges.store.journal import StoredJournal
 from bridge.edges.store.queue import StoredQueue
+from bridge.judgement import Judge, Ruleset
 from bridge.metrics import Metrics
 from bridge.model.alert import Alert, Subject
 from bridge.model.incident import Incident, Outcome, State, Target
 from bridge.model.policy import narrowed
-from bridge.pipeline import Pipeline, Ruleset
+from bridge.pipeline import Pipeline
 from bridge.roles import Acceptance, BudgetState, Pause, Record
 from bridge.triage import phrases
 from bridge.triage.case import DEFAULTS, Thresholds
@@ -131,6 +132,7 @@ class Parts:
     alertmanager: AlertmanagerApi | None
     journal: StoredJournal
     budgets: StoredBudgets
+    judge: Judge
     pipeline: Pipeline
     deadman: Deadman
     server: EmbeddedStore | None
@@ -161,13 +163,16 @@ async def parts_of(config: settings.Settings, *, embedded_url: str | None = None
         budgets = StoredBudgets(
             store, lease_seconds=config.worker.lease_seconds, trust_empty=config.store.trust_empty
         )
+        judge = Judge(
+            journal=journal, budgets=budgets, containers=docker, metrics=metrics, ruleset=ruleset_of(config)
+        )
         pipeline = Pipeline(
             journal=journal,
             budgets=budgets,
             containers=docker,
             alerts=alertmanager,
             metrics=metrics,
-            ruleset=ruleset_of(config),
+            judge=judge,
             deadman=deadman,
             lease_seconds=config.worker.lease_seconds,
         )
@@ -179,6 +184,7 @@ async def parts_of(config: settings.Settings, *, embedded_url: str | None = None
             alertmanager=alertmanager,
             journal=journal,
             budgets=budgets,
+            judge=judge,
             pipeline=pipeline,
             deadman=deadman,
             server=server,
@@ -201,6 +207,7 @@ class HemoStat:
             queue=self._queue,
             claims=parts.journal,
             walk=parts.pipeline.walk,
+            stumbled=parts.pipeline.stumbled,
             deadman=parts.deadman,
             metrics=parts.metrics,
             concurrency=parts.config.worker.concurrency,
@@ -264,7 +271,7 @@ class HemoStat:
         if target.host in self.hosts():
             with contextlib.suppress(errors.EdgeUnavailable):
                 facts = await self._parts.docker.inspect(target.host, target.name)
-        policy = self._parts.pipeline.ruleset.policy
+        policy = self._parts.judge.ruleset.policy
         return await self._parts.budgets.state(
             target,
             policy=narrowed(policy.root, facts.labels if facts else {}),
@@ -349,7 +356,7 @@ class HemoStat:
             return [problem]
         # From here on nothing can fail.
         self._config = config
-        self._parts.pipeline.ruleset = ruleset
+        self._parts.judge.ruleset = ruleset
         logging.getLogger().setLevel(config.log.level.value.upper())
         self._loaded_well(True)
         log.info("reloaded")

@@ -11,21 +11,20 @@ stays undecided is told to a human.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from bridge import errors, evidence, guards, verification
+from bridge import errors, evidence, verification
 from bridge.actions import ACTIONS
+from bridge.judgement import Judge, ending, not_ours, until_text
 from bridge.metrics import Metrics
-from bridge.model.alert import Alert, Subject
-from bridge.model.evidence import ContainerFacts, Evidence
+from bridge.model.evidence import ContainerFacts
 from bridge.model.incident import Decision, Entry, Incident, Intent, Outcome, Repair, State
-from bridge.model.policy import Policy, TargetPolicy, narrowed
+from bridge.model.policy import TargetPolicy, narrowed
 from bridge.model.refusal import Reason, Refusal
 from bridge.model.verdict import Action, VerdictKind
 from bridge.roles import ActiveAlerts, Budgets, Containers, Deadman, Held, Journal
-from bridge.triage import rules
 from bridge.verification import AlertState, Settled
 
 log = logging.getLogger("hemostat.walk")
@@ -42,6 +41,9 @@ DEADMAN_SHARE = 0.8
 MAX_FAILURES = 3
 """Calls that Docker may answer with an error before the action counts as failed. A crash of ours is not counted."""
 
+STUMBLE_SECONDS = 10.0
+"""Until an incident whose walk ended in a bug is walked again."""
+
 BUSY_SECONDS = 5.0
 WATCH_SECONDS = 10.0
 
@@ -50,25 +52,8 @@ SUSPECT_HOLD_SECONDS = 330.0
 firing would have been followed by its resolved. Source: research on Alertmanager pairs."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ruleset:
-    """What a reload replaces whole: the policy and the thresholds of triage."""
-
-    policy: Policy = field(default_factory=Policy)
-    thresholds: rules.Thresholds = field(default_factory=rules.Thresholds)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Considered:
-    """A decision, what it rests on, and the policy it was made under."""
-
-    evidence: Evidence
-    decision: Decision
-    policy: TargetPolicy
-
-
 class Pipeline:
-    """Everything the walk needs. ``ruleset`` may be replaced at any time; a step uses the one it began with."""
+    """Everything the walk needs, each as a role."""
 
     def __init__(
         self,
@@ -78,7 +63,7 @@ class Pipeline:
         containers: Containers,
         alerts: ActiveAlerts | None,
         metrics: Metrics,
-        ruleset: Ruleset,
+        judge: Judge,
         deadman: Deadman,
         lease_seconds: float,
     ) -> None:
@@ -87,7 +72,7 @@ class Pipeline:
         self.containers = containers
         self.alerts = alerts
         self.metrics = metrics
-        self.ruleset = ruleset
+        self.judge = judge
         self._deadman = deadman
         self._lease_seconds = lease_seconds
 
@@ -106,6 +91,17 @@ class Pipeline:
             if incident.closed:
                 return None
 
+    async def stumbled(self, held: Held) -> float | None:
+        """After a walk that ended in a bug: again in a while, and for ``wait_for`` at most; then a human is told."""
+        held = await self.journal.load(held)
+        now = await self.journal.now()
+        since = held.incident.updated_at or held.incident.opened_at
+        if held.incident.closed or (now - since).total_seconds() <= self._policy(held).wait_for_seconds:
+            return STUMBLE_SECONDS
+        outcome = Outcome.ESCALATED if held.incident.intent is None else Outcome.UNVERIFIED
+        await self._close(held, outcome, "HemoStat failed at it by an error of its own; see its log")
+        return None
+
     # ---- decide ----------------------------------------------------------------------------------------------
 
     async def decide(self, held: Held) -> Held:
@@ -116,9 +112,13 @@ class Pipeline:
         if held.incident.suspect and (waits := await self._suspect(held, now)) is not None:
             return waits
         try:
-            found = await evidence.locate(self.containers, held.incident.subject)
+            found = await self.judge.locate(held.incident.subject)
         except errors.EdgeUnavailable as error:
             return await self._undecided(held, f"cannot ask Docker: {error}", EDGE_AWAY_SECONDS)
+        except errors.EdgeRejected as error:
+            return await self._close(
+                held, Outcome.ESCALATED, f"cannot tell which container is meant: {error}"
+            )
         if isinstance(found, evidence.Missing):
             return await self._close(held, Outcome.ESCALATED, found.why)
         held = replace(held, incident=held.incident.found(found.target))
@@ -126,7 +126,7 @@ class Pipeline:
         held, decision, policy = await self._judge(held, found)
         verdict = decision.verdict
         if not decision.allowed:
-            if verdict.kind is VerdictKind.WAIT and not _not_ours(decision):
+            if verdict.kind is VerdictKind.WAIT and not not_ours(decision):
                 if verdict.recheck_seconds is None:
                     return await self._close(held, Outcome.NO_ACTION, verdict.reason)
                 return await self._undecided(held, verdict.reason, verdict.recheck_seconds)
@@ -135,7 +135,7 @@ class Pipeline:
 
     async def _judge(self, held: Held, found: evidence.Found) -> tuple[Held, Decision, TargetPolicy]:
         firing = [episode.alert for episode in held.episodes if episode.firing]
-        considered = await self.consider(held.incident.subject, firing, found)
+        considered = await self.judge.consider(held.incident.subject, firing, found)
         decision, collected = considered.decision, considered.evidence
         verdict = decision.verdict
         self.metrics.triage.labels(verdict.source, verdict.kind.value).inc()
@@ -153,53 +153,13 @@ class Pipeline:
         )
         return await self._save(held, entry), decision, considered.policy
 
-    async def consider(self, subject: Subject, firing: Sequence[Alert], found: evidence.Found) -> Considered:
-        """What should and may happen to a target now. Writes nothing, reserves nothing: ``simulate`` asks the same."""
-        ruleset, now = self.ruleset, await self.journal.now()
-        policy = narrowed(ruleset.policy.for_alerts(firing), found.facts.labels)
-        with self.metrics.stage_duration.labels("evidence").time():
-            active = True if firing else None
-            collected = await evidence.collect(
-                self.containers, self.journal, found, alert_active=active, now=now
-            )
-            pause = await self.budgets.paused()
-        with self.metrics.stage_duration.labels("triage").time():
-            names = [alert.name for alert in firing]
-            verdict = rules.judge(
-                collected, policy=policy, alert_names=names, thresholds=ruleset.thresholds, now=now
-            )
-            situation = guards.Situation(
-                subject=subject,
-                alerts=tuple(firing),
-                facts=found.facts,
-                verdict=verdict,
-                target_policy=policy,
-                policy=ruleset.policy,
-                paused=pause is not None,
-                paused_until=pause.until if pause else None,
-                paused_by=f"{pause.by}: {pause.why}" if pause else "",
-                now=now,
-            )
-            decision = guards.decide(verdict, guards.ask_all(situation))
-        if _not_ours(decision):
-            # The container never agreed to HemoStat at all: then its troubles are not ours to tell either.
-            refusals = tuple(answer.refusal for answer in decision.guards if answer.refusal is not None)
-            decision = replace(decision, refusals=refusals)
-        elif decision.would is not None:
-            refusal = await self.budgets.would_grant(
-                found.target, policy=policy, limits=ruleset.policy.limits, facts=found.facts
-            )
-            if refusal is not None:
-                decision = replace(decision, refusals=(*decision.refusals, refusal), would=None)
-        return Considered(evidence=collected, decision=decision, policy=policy)
-
     async def _reserve(self, held: Held, facts: ContainerFacts, policy: TargetPolicy) -> Held:
         incident = held.incident
         with self.metrics.stage_duration.labels("reserve").time():
             answer = await self.budgets.acquire(
                 held,
                 policy=policy,
-                limits=self.ruleset.policy.limits,
+                limits=self.judge.ruleset.policy.limits,
                 facts=facts,
                 entry=_entry("reserved", action=_action(incident).value),
             )
@@ -210,7 +170,7 @@ class Pipeline:
             if decision is not None:
                 refused = replace(decision, refusals=(*decision.refusals, answer), would=_action(incident))
                 held = replace(held, incident=replace(incident, decision=refused))
-            return await self._close(held, Outcome.REFUSED, _until(answer))
+            return await self._close(held, Outcome.REFUSED, until_text(answer))
         now = await self.journal.now()
         log.info("reserved", extra={"token": answer.token, "target": incident.target and incident.target.key})
         return replace(held, incident=incident.reserved(answer.token, now=now))
@@ -238,15 +198,14 @@ class Pipeline:
 
     async def begin(self, held: Held) -> Held:
         """The budget is granted: look once more, write the intent, act."""
-        incident = held.incident
         held = await self.journal.load(held)
-        now = await self.journal.now()
+        incident, now = held.incident, await self.journal.now()
         if held.resolved:
             return await self._close(held, Outcome.RESOLVED, "every alert ended before the action began")
         judged = _judged_container(incident)
         try:
             facts = await self.containers.inspect(_target_host(incident), judged.id if judged else "")
-        except errors.EdgeUnavailable as error:
+        except errors.EdgeError as error:
             return await self._undecided(held, f"cannot ask Docker: {error}", EDGE_AWAY_SECONDS)
         if (
             facts is None
@@ -281,7 +240,7 @@ class Pipeline:
         )
         if refusal is not None:
             return await self._close(
-                _refused(replace(held, incident=incident), refusal), Outcome.REFUSED, _until(refusal)
+                _refused(replace(held, incident=incident), refusal), Outcome.REFUSED, until_text(refusal)
             )
         log.info("acting", extra={"action": action.value, "target": incident.target and incident.target.key})
         try:
@@ -314,11 +273,10 @@ class Pipeline:
 
     async def settle(self, held: Held) -> Held:
         """An intent whose action nobody reported: compare it with what Docker says, then go on from there."""
-        incident, intent = held.incident, held.incident.intent
+        held = await self.journal.load(held)
+        incident, intent, now = held.incident, held.incident.intent, await self.journal.now()
         if intent is None:
             raise ValueError(f"incident {incident.id} is acting without an intent")
-        held = await self.journal.load(held)
-        now = await self.journal.now()
         policy = self._policy(held)
         try:
             facts = await self.containers.inspect(_target_host(incident), intent.container_id)
@@ -373,7 +331,7 @@ class Pipeline:
         now = await self.journal.now()
         try:
             facts = await self.containers.inspect(_target_host(incident), repair.container_id)
-        except errors.EdgeUnavailable as error:
+        except errors.EdgeError as error:
             answer = verification.unseen(repair, str(error), policy=policy, now=now)
         else:
             alert = await self._alert_state(held, repair)
@@ -395,7 +353,7 @@ class Pipeline:
         try:
             facts = await self.containers.inspect(_target_host(incident), repair.container_id)
             why = verification.relapse(repair, facts)
-        except errors.EdgeUnavailable:
+        except errors.EdgeError:
             why = None
         if why is not None:
             self.metrics.incidents_closed.labels(Outcome.RELAPSED.value).inc()
@@ -443,7 +401,7 @@ class Pipeline:
     def _policy(self, held: Held) -> TargetPolicy:
         alerts = [episode.alert for episode in held.episodes]
         container = _judged_container(held.incident)
-        return narrowed(self.ruleset.policy.for_alerts(alerts), container.labels if container else {})
+        return narrowed(self.judge.ruleset.policy.for_alerts(alerts), container.labels if container else {})
 
     async def _undecided(self, held: Held, reason: str, seconds: float) -> Held:
         """Look again later; after ``wait_for`` a human is told instead."""
@@ -538,23 +496,6 @@ NEEDS_A_HUMAN = frozenset(
 """Outcomes after which the target may still be sick and nobody but a human will do anything about it."""
 
 
-def _not_ours(decision: Decision) -> bool:
-    return any(a.refusal is not None and a.refusal.reason is Reason.NOT_OPTED_IN for a in decision.guards)
-
-
-def ending(decision: Decision) -> tuple[Outcome, str]:
-    """How an incident ends that is decided without a repair."""
-    verdict, refusals = decision.verdict, decision.refusals
-    if not _not_ours(decision) and verdict.kind is not VerdictKind.REPAIR:
-        return (
-            Outcome.ESCALATED if verdict.kind is VerdictKind.ESCALATE else Outcome.NO_ACTION
-        ), verdict.reason
-    why = "; ".join(_until(refusal) for refusal in refusals)
-    if all(refusal.reason is Reason.APPROVAL_REQUIRED for refusal in refusals):
-        return Outcome.ESCALATED, f"{why}; proposed: {verdict.action}"
-    return Outcome.REFUSED, f"{why}; would have done: {decision.would}" if decision.would else why
-
-
 def _breaker_effect(closed: Incident) -> bool | None:
     """A healing counts once its watch is over, else a target that always relapses would never trip the breaker."""
     if closed.intent is None or closed.outcome is None or closed.watch_until is not None:
@@ -570,12 +511,6 @@ def _refused(held: Held, refusal: Refusal) -> Held:
         held,
         incident=replace(held.incident, decision=replace(decision, refusals=(*decision.refusals, refusal))),
     )
-
-
-def _until(refusal: Refusal) -> str:
-    if refusal.until is None:
-        return f"{refusal.reason.value}: {refusal.detail}"
-    return f"{refusal.reason.value}: {refusal.detail}; until {refusal.until.isoformat(timespec='seconds')}"
 
 
 def _action(incident: Incident) -> Action:

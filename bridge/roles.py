@@ -155,7 +155,7 @@ class Journal(Protocol):
         ...
 
     async def load(self, held: Held) -> Held:
-        """The same claimed incident with its alerts as they stand now."""
+        """The same claim on the incident as it is written now, with its alerts."""
         ...
 
     async def save(self, held: Held, entry: Entry | None) -> Held:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from bridge import evidence
 from bridge.intake import Webhook, subject_of
+from bridge.judgement import Judge, ending
 from bridge.model.alert import Alert, AlertStatus, Subject
 from bridge.model.incident import Decision, Outcome, Target
 from bridge.model.refusal import Refusal
-from bridge.pipeline import Pipeline, ending
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ class Simulated:
     summary: str
 
 
-async def simulate(pipeline: Pipeline, webhook: Webhook, *, hosts: Sequence[str]) -> list[Simulated]:
+async def simulate(judge: Judge, webhook: Webhook, *, hosts: Sequence[str]) -> list[Simulated]:
     """The incidents a webhook would open, as if none were open now.
 
     Raises EdgeUnavailable: the store or Docker does not answer, so nothing can be said.
@@ -35,12 +35,12 @@ async def simulate(pipeline: Pipeline, webhook: Webhook, *, hosts: Sequence[str]
         if alert.status is AlertStatus.FIRING:
             subject = subject_of(alert.labels, hosts=hosts)
             firing.setdefault(subject.key, []).append((alert, subject))
-    return [await _one(pipeline, [a for a, _ in group], group[0][1]) for group in firing.values()]
+    return [await _one(judge, [a for a, _ in group], group[0][1]) for group in firing.values()]
 
 
-async def _one(pipeline: Pipeline, alerts: Sequence[Alert], subject: Subject) -> Simulated:
+async def _one(judge: Judge, alerts: Sequence[Alert], subject: Subject) -> Simulated:
     names = tuple(alert.name for alert in alerts)
-    found = await evidence.locate(pipeline.containers, subject)
+    found = await judge.locate(subject)
     if isinstance(found, evidence.Missing):
         return Simulated(
             subject=subject,
@@ -50,13 +50,11 @@ async def _one(pipeline: Pipeline, alerts: Sequence[Alert], subject: Subject) ->
             outcome=Outcome.ESCALATED,
             summary=f"would escalate: {found.why}",
         )
-    considered = await pipeline.consider(subject, alerts, found)
+    considered = await judge.consider(subject, alerts, found)
     decision = considered.decision
     refusal: Refusal | None = None
     if decision.allowed:
-        refusal = await pipeline.budgets.would_grant(
-            found.target, policy=considered.policy, limits=pipeline.ruleset.policy.limits, facts=found.facts
-        )
+        refusal = await judge.would_be_granted(found, considered.policy)
     outcome, summary = _said(decision, refusal)
     return Simulated(
         subject=subject,

@@ -26,9 +26,6 @@ SWEEP_SECONDS = 0.5
 STORE_AWAY_SECONDS = 0.5
 """Until a store that did not answer is asked again."""
 
-CRASH_PAUSE_SECONDS = 10.0
-"""Until an incident whose walk ended in a bug is walked again."""
-
 Walk = Callable[[Held], Awaitable[float | None]]
 
 
@@ -42,7 +39,10 @@ class _Job:
 
 
 class Worker:
-    """``concurrency`` incidents at once; ``lease_seconds`` as the queue and the claims have it."""
+    """``concurrency`` incidents at once; ``lease_seconds`` as the queue and the claims have it.
+
+    ``walk`` and ``stumbled`` (after a bug in the walk) give the seconds until the next turn, ``None`` at the end.
+    """
 
     def __init__(
         self,
@@ -50,6 +50,7 @@ class Worker:
         queue: WorkQueue,
         claims: Claims,
         walk: Walk,
+        stumbled: Walk,
         deadman: Deadman,
         metrics: Metrics,
         concurrency: int,
@@ -58,6 +59,7 @@ class Worker:
         self._queue = queue
         self._claims = claims
         self._walk = walk
+        self._stumbled = stumbled
         self._deadman = deadman
         self._metrics = metrics
         self._concurrency = concurrency
@@ -91,6 +93,7 @@ class Worker:
                 if not ready:
                     await self._queue.open()
                     ready = True
+                    self.alive_at = time.monotonic()
                 if (free := self._free()) == 0:
                     self.alive_at = time.monotonic()
                     await self._slot_freed()
@@ -197,14 +200,14 @@ class Worker:
     async def _walked(self, held: Held) -> float | None:
         try:
             return await self._walk(held)
-        except (errors.EdgeError, errors.ClaimLost, asyncio.CancelledError):
+        except (errors.EdgeUnavailable, errors.ClaimLost, asyncio.CancelledError):
             raise
         except (
             Exception
         ):  # the one place that must survive a bug in the walk: the incident is kept and tried again
             self._metrics.walk_crashes.inc()
             log.exception("walk_crashed")
-            return CRASH_PAUSE_SECONDS
+            return await self._stumbled(held)
 
     async def _give_back(self, job: _Job, seconds: float | None) -> None:
         claim = job.held.claim if job.held is not None else None

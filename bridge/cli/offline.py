@@ -57,7 +57,7 @@ def simulate(options: argparse.Namespace) -> int:
         return cli.BAD
 
     async def run(parts: app.Parts) -> list[simulation.Simulated]:
-        return await simulation.simulate(parts.pipeline, webhook, hosts=parts.docker.hosts())
+        return await simulation.simulate(parts.judge, webhook, hosts=parts.docker.hosts())
 
     found = asyncio.run(_with_parts(options, run))
     if options.output == "json":

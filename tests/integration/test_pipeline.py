@@ -14,6 +14,7 @@ from bridge.edges.store.budgets import StoredBudgets
 from bridge.edges.store.connection import Store
 from bridge.edges.store.journal import StoredJournal
 from bridge.intake import subject_of
+from bridge.judgement import Judge, Ruleset
 from bridge.metrics import Metrics
 from bridge.model.alert import Alert, AlertStatus
 from bridge.model.evidence import ContainerStatus, Health
@@ -21,7 +22,7 @@ from bridge.model.incident import Incident, Intent, Outcome, Repair, State, Targ
 from bridge.model.policy import Cap, Mode, Policy, TargetPolicy, VerifyPolicy
 from bridge.model.refusal import Reason
 from bridge.model.verdict import Action
-from bridge.pipeline import MAX_FAILURES, Pipeline, Ruleset
+from bridge.pipeline import MAX_FAILURES, Pipeline
 from bridge.roles import AlertView, Held
 from tests.in_memory_containers import BOOT, InMemoryContainers
 
@@ -128,8 +129,8 @@ class Walk:
 
     def policy(self, **changes: object) -> None:
         """A reload."""
-        root = replace(self.pipeline.ruleset.policy.root, **changes)  # type: ignore[arg-type]
-        self.pipeline.ruleset = Ruleset(policy=Policy(root=root))
+        root = replace(self.pipeline.judge.ruleset.policy.root, **changes)  # type: ignore[arg-type]
+        self.pipeline.judge.ruleset = Ruleset(policy=Policy(root=root))
 
     async def dies_while(self, state: State, incident_id: str) -> Incident:
         """An incident that was left in this state by a worker that died."""
@@ -174,13 +175,15 @@ async def walk(redis_url: str) -> AsyncIterator[Walk]:
     journal = StoredJournal(store, lease_seconds=30)
     docker, alerts = InMemoryContainers(), ToldAlerts()
     docker.run("web")
+    budgets, metrics = StoredBudgets(store, lease_seconds=30, trust_empty=True), Metrics()
+    ruleset = Ruleset(policy=Policy(root=AT_ONCE))
     pipeline = Pipeline(
         journal=journal,
-        budgets=StoredBudgets(store, lease_seconds=30, trust_empty=True),
+        budgets=budgets,
         containers=docker,
         alerts=None,
-        metrics=Metrics(),
-        ruleset=Ruleset(policy=Policy(root=AT_ONCE)),
+        metrics=metrics,
+        judge=Judge(journal=journal, budgets=budgets, containers=docker, metrics=metrics, ruleset=ruleset),
         deadman=NoDeadman(),
         lease_seconds=30,
     )
@@ -291,6 +294,24 @@ async def test_an_engine_that_only_answers_with_errors_ends_as_failed(walk: Walk
     while not (incident := await walk.turn(incident_id)).closed:
         await walk.much_later(incident_id)
     assert (incident.outcome, len(walk.docker.actions)) == (Outcome.FAILED, MAX_FAILURES)
+
+
+async def test_a_walk_that_stumbles_for_too_long_ends_with_a_human(walk: Walk) -> None:
+    """A bug of ours is an outcome too: not silence, and never a success."""
+    incident_id = await walk.alert()
+    assert await walk.pipeline.stumbled(await walk.claim(incident_id)) is not None
+    walk.policy(wait_for_seconds=-1)
+    assert await walk.pipeline.stumbled(await walk.claim(incident_id)) is None
+    assert (await walk.written(incident_id)).outcome is Outcome.ESCALATED
+
+
+async def test_a_stumble_after_the_intent_is_unverified(walk: Walk) -> None:
+    """Something may have been done, and nobody can say what."""
+    incident_id = await walk.alert()
+    await walk.dies_while(State.ACTING, incident_id)
+    walk.policy(wait_for_seconds=-1)
+    await walk.pipeline.stumbled(await walk.claim(incident_id))
+    assert (await walk.written(incident_id)).outcome is Outcome.UNVERIFIED
 
 
 async def test_an_engine_that_refuses_ends_as_failed(walk: Walk) -> None:

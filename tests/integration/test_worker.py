@@ -51,6 +51,7 @@ class Crew:
             queue=StoredQueue(self.store, consumer=name, lease_seconds=LEASE_SECONDS),
             claims=StoredJournal(self.store, lease_seconds=LEASE_SECONDS),
             walk=counted,
+            stumbled=soon,
             deadman=NoDeadman(),
             metrics=self.metrics,
             concurrency=concurrency,
@@ -83,6 +84,11 @@ async def crew(store: Store) -> AsyncIterator[Crew]:
     for task in crew.tasks:
         task.cancel()
     await asyncio.gather(*crew.tasks, return_exceptions=True)
+
+
+async def soon(_: Held) -> float:
+    """Again in a moment."""
+    return 0.05
 
 
 async def done(_: Held) -> None:
@@ -130,13 +136,8 @@ async def test_a_turn_with_a_delay_comes_again(crew: Crew, desk: Desk) -> None:
     assert crew.walked == [incident_id] * 3
 
 
-async def test_a_walk_that_crashes_is_kept_and_counted(
-    crew: Crew, desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_walk_that_crashes_is_kept_and_counted(crew: Crew, desk: Desk) -> None:
     """A bug loses no incident and no worker."""
-    from bridge import worker
-
-    monkeypatch.setattr(worker, "CRASH_PAUSE_SECONDS", 0.05)
     await desk.take(alert("one", fingerprint="1"), alert("two", fingerprint="2"))
 
     async def at_first(_: Held) -> None:

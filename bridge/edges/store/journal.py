@@ -72,12 +72,12 @@ class StoredJournal:
         return set(await self._store.script("beat", self.lease_ms, *pairs)) if pairs else set()
 
     async def load(self, held: Held) -> Held:
-        """The same incident with its alerts as they stand now."""
+        """The same claim on the incident as it is written now, with its alerts."""
         found = await self._read(held.incident.id)
         if found is None:
             raise errors.ClaimLost(f"incident {held.incident.id} is gone")
         record, joins = found
-        return replace(held, episodes=record.episodes, joins=joins)
+        return replace(held, incident=record.incident, episodes=record.episodes, joins=joins)
 
     async def save(self, held: Held, entry: Entry | None) -> Held:
         """Write the incident and one line of its story."""
