@@ -26,6 +26,9 @@ SWEEP_SECONDS = 0.5
 STORE_AWAY_SECONDS = 0.5
 """Until a store that did not answer is asked again."""
 
+TELL_AGAIN_SECONDS = 30.0
+"""Between two log lines about the same outage."""
+
 Walk = Callable[[Held], Awaitable[float | None]]
 
 
@@ -87,12 +90,15 @@ class Worker:
     # ---- loops -----------------------------------------------------------------------------------------------
 
     async def _read(self) -> None:
-        ready = False
+        ready, told_at = False, float("-inf")
         while True:
             try:
                 if not ready:
                     await self._queue.open()
                     ready = True
+                    if told_at > float("-inf"):
+                        log.info("store_back")
+                        told_at = float("-inf")
                     self.alive_at = time.monotonic()
                 if (free := self._free()) == 0:
                     self.alive_at = time.monotonic()
@@ -103,7 +109,9 @@ class Worker:
                 self._take(turns)
             except errors.EdgeError as error:
                 ready = False  # a store that came back empty has no group either
-                log.warning("store_away", extra={"error": str(error)})
+                if time.monotonic() - told_at > TELL_AGAIN_SECONDS:
+                    told_at = time.monotonic()
+                    log.warning("store_away", extra={"error": str(error)})
                 await asyncio.sleep(STORE_AWAY_SECONDS)
 
     async def _sweep(self) -> None:
