@@ -311,7 +311,8 @@ class HemoStat:
             parts["worker"] = None if self.worker.alive() else "the worker loop gets no answer from the store"
             parts |= {f"docker/{host}": trouble for host, trouble in zip(hosts, troubles[1:], strict=True)}
             self._readiness = web.Readiness(parts=parts)
-            self._readiness_until = time.monotonic() + READINESS_SECONDS
+            # A "no" is looked at again soon: whoever waits for a start should not wait for a cache.
+            self._readiness_until = time.monotonic() + (READINESS_SECONDS if self._readiness.ready else 0.25)
         return self._readiness
 
     @staticmethod

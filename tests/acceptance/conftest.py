@@ -15,7 +15,7 @@ from docker.errors import NotFound
 
 from bridge.demo import parts
 from tests.acceptance.containers import Service
-from tests.acceptance.stack import HOST, ROOT, TOKENS, Bridge
+from tests.acceptance.stack import HOST, ROOT, STEADY, TOKENS, Bridge
 from tests.conftest import started
 from tests.servers.docker_engine import DockerEngineProxy
 
@@ -136,4 +136,6 @@ def chain(engine: parts.DockerEngine, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture
 def chained_bridge(chain: Chain, start_bridge: StartBridge) -> Bridge:
     """A bridge at the end of the chain, that also asks Alertmanager whether an alert has ended."""
-    return start_bridge(port=chain.port, alertmanager={"url": chain.alertmanager.url})
+    return start_bridge(
+        port=chain.port, alertmanager={"url": chain.alertmanager.url}, policy={"verify": STEADY}
+    )

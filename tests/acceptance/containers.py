@@ -14,8 +14,9 @@ OPTED_IN = {"hemostat.enable": "true"}
 CURABLE = "rm -f /tmp/sick; echo boot; sleep 100000 & wait"
 INCURABLE = "echo boot; sleep 100000 & wait"
 CRASHING = "echo boot; exit 1"
-STOP_SECONDS = 2
+STOP_SECONDS = 1
 SECOND = 1_000_000_000
+CHECK_EVERY = 3 * SECOND // 10
 
 
 class Service:
@@ -44,7 +45,7 @@ class Service:
             name=name,
             labels=dict(labels),
             healthcheck=Healthcheck(
-                test=["CMD-SHELL", "test ! -e /tmp/sick"], interval=SECOND // 2, timeout=5 * SECOND, retries=1
+                test=["CMD-SHELL", "test ! -e /tmp/sick"], interval=CHECK_EVERY, timeout=5 * SECOND, retries=1
             ),
             stop_timeout=STOP_SECONDS,
             host_config=self._api.create_host_config(

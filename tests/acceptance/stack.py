@@ -24,6 +24,11 @@ ROOT = Path(__file__).parents[2]
 HOST = "local"
 TOKENS = {role: f"{role}-token-of-the-tests" for role in ("receiver", "viewer", "operator")}
 LEASE = "3s"
+"""How long an incident of a killed bridge stays claimed."""
+
+AT_ONCE = {"within": "20s", "stable_for": "0s", "relapse_watch": "0s"}
+STEADY = {"within": "20s", "stable_for": "1s", "relapse_watch": "0s"}
+"""When a repair counts as healed: at the first good look, or after a while of nothing but good looks."""
 
 Json = dict[str, Any]
 Fact = Callable[[Json], object]
@@ -124,19 +129,17 @@ class Bridge(parts.Process):
         port: int | None = None,
         storage: Path | None = None,
         policy: Mapping[str, Any] | None = None,
-        docker_timeout: str = "10s",
         **sections: Any,
     ) -> None:
         """`policy` and `sections` are keys of `hemostat.yml`, on top of small times. No `redis`: the embedded store."""
         self.port = port or parts.free_port()
         tokens = [{"name": role, "role": role, "token": token} for role, token in TOKENS.items()]
-        verify = {"within": "20s", "stable_for": "1s", "relapse_watch": "0s"}
         config = {
             "web": {"listen_address": f"{parts.LOOPBACK}:{self.port}", "tokens": tokens},
-            "docker": {"hosts": [{"name": HOST, "url": docker, "timeout": docker_timeout}]},
+            "docker": {"hosts": [{"name": HOST, "url": docker}]},
             "store": {"trust_empty": True, **({"path": str(storage)} if storage else {})},
             "worker": {"lease": LEASE},
-            "policy": {"actions": ["restart", "start"], "verify": verify, **(policy or {})},
+            "policy": {"actions": ["restart", "start"], "verify": AT_ONCE, **(policy or {})},
             **({"redis": {"url": redis}} if redis else {}),
             **sections,
         }

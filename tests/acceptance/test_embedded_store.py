@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 from tests.acceptance.conftest import StartBridge, StartService
@@ -49,6 +51,15 @@ def test_a_second_bridge_on_the_same_directory_is_refused(start_bridge: StartBri
     assert f"process {first.pid}" in second.err
     assert "Traceback" not in second.err
     first.until_ready()
+
+
+def test_a_store_that_dies_takes_its_bridge_along(start_bridge: StartBridge, tmp_path: Path) -> None:
+    """A bridge whose own server was killed ends with 1 and says so: whoever supervises it starts both anew."""
+    bridge = start_bridge(redis=None, storage=tmp_path / "store")
+    os.kill(int((tmp_path / "store/server.lock").read_text()), signal.SIGKILL)
+    assert bridge.wait(10) == 1
+    assert "the embedded server ended with -9" in bridge.log_text()
+    assert "Traceback" not in bridge.log_text()
 
 
 def test_a_lost_store_causes_no_second_restart(

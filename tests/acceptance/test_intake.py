@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
-
 from tests.acceptance.conftest import StartService
 from tests.acceptance.stack import HOST, ROOT, Bridge, firing, resolved, webhook
 
@@ -148,12 +146,10 @@ def test_each_role_may_do_its_part_and_no_more(bridge: Bridge) -> None:
     assert answered == {(method, path): wanted for method, path, _, wanted in ACCESS}
 
 
-@pytest.mark.parametrize(
-    "header", ["Bearer wrong-token-of-the-tests", "Basic b3BlcmF0b3I6eA==", "Bearer", "Bearer "]
-)
-def test_a_wrong_token_is_as_good_as_none(bridge: Bridge, header: str) -> None:
-    """Nothing but a configured bearer token opens the door, and the answer does not say what was wrong with it."""
-    answer = bridge.request("GET", "/api/v1/incidents", role=None, headers={"Authorization": header})
-    assert answer.status_code == 401
-    assert answer.headers["WWW-Authenticate"] == "Bearer"
-    assert "wrong-token" not in answer.text + bridge.log_text()
+def test_a_wrong_token_is_as_good_as_none(bridge: Bridge) -> None:
+    """Nothing but a configured bearer token opens the door, and neither answer nor log repeats what was presented."""
+    for header in ("Bearer wrong-token-of-the-tests", "Basic b3BlcmF0b3I6eA==", "Bearer", "Bearer "):
+        answer = bridge.request("GET", "/api/v1/incidents", role=None, headers={"Authorization": header})
+        assert (header, answer.status_code) == (header, 401)
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+        assert "wrong-token" not in answer.text + bridge.log_text()

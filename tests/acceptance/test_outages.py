@@ -53,7 +53,6 @@ def test_redis_away_and_back(
     redis = start_redis()
     shop = start_service().fall_sick()
     bridge = start_bridge(redis=redis.url.removesuffix("/0"))
-    bridge.until_ready()
     redis.kill()
     alert = firing(shop.name)
     refused = bridge.post(alert)

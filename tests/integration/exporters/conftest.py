@@ -14,10 +14,17 @@ from bridge.demo import parts
 from exporters.docker.container import Container
 from exporters.docker.engine import Engine, parse_address
 from exporters.docker.inventory import Inventory
+from exporters.docker.kernel.cgroups import CgroupTree
+from exporters.docker.kernel.files import Descriptors
+from exporters.docker.readings import Look, Reader
+from exporters.docker.sources import Sources
+from exporters.docker.stats import Statistics
 from tests.integration.exporters.scripted_engine import ScriptedEngine
+from tests.unit.exporters.kernel_tree import KernelTree
 
 ROOT = Path(__file__).parents[3]
 NEVER = 3600.0
+NOWHERE = Path("/nowhere")
 DEADLINE_SECONDS = 10.0
 
 
@@ -38,7 +45,10 @@ class Watch:
     """An inventory at work."""
 
     inventory: Inventory
-    thread: threading.Thread
+    sources: Sources
+    statistics: Statistics
+    threads: list[threading.Thread]
+    last: Look | None = None
 
     @property
     def up(self) -> bool:
@@ -48,13 +58,23 @@ class Watch:
     def names(self) -> list[str]:
         return [container.name for container in self.inventory.snapshot.containers]
 
+    def look(self) -> Look:
+        """At all figures, anew."""
+        reader = Reader(self.sources, lambda: self.inventory.snapshot, self.inventory.suspect)
+        self.last = reader.take()
+        return self.last
+
     def container(self, name: str) -> Container:
         return next(c for c in self.inventory.snapshot.containers if c.name == name)
 
     def stop(self) -> None:
         self.inventory.stop()
-        self.thread.join(5)
-        assert not self.thread.is_alive()
+        self.statistics.stop()
+        for thread in self.threads:
+            thread.join(5)
+            assert not thread.is_alive()
+        for container in self.inventory.snapshot.containers:
+            self.sources.close(container.id)
 
 
 @pytest.fixture
@@ -62,15 +82,31 @@ def watch() -> Iterator[Callable[..., Watch]]:
     """`watch(url)` gives an inventory that has been loaded; only events change it unless `resync` says more.
 
     `timeout` (seconds) is also the silence after which it pings. Long, so that a busy machine is not taken for a
-    hung Engine; tests of hanging and of silence pass a short one.
+    hung Engine; tests of hanging and of silence pass a short one. Without a `tree` no control group is to be seen.
     """
     running: list[Watch] = []
 
-    def start(url: str, *, resync: float = NEVER, timeout: float = 3.0, loaded: bool = True) -> Watch:
-        engine = Engine(parse_address(url), timeout=timeout)
-        inventory = Inventory(engine, resync_interval=resync, quiet=timeout)
-        running.append(Watch(inventory, threading.Thread(target=inventory.run, name="inventory")))
-        running[-1].thread.start()
+    def start(
+        url: str,
+        *,
+        resync: float = NEVER,
+        timeout: float = 3.0,
+        loaded: bool = True,
+        tree: KernelTree | None = None,
+        stats_interval: float = NEVER,
+        descriptors: int = 10_000,
+    ) -> Watch:
+        address = parse_address(url)
+        statistics = Statistics(Engine(address, timeout=timeout), interval=stats_interval)
+        found = (tree.cgroupfs, tree.procfs) if tree else (NOWHERE, NOWHERE)
+        sources = Sources(CgroupTree(*map(str, found)), Descriptors(descriptors), statistics.source)
+        inventory = Inventory(
+            Engine(address, timeout=timeout), resync_interval=resync, quiet=timeout, sources=sources
+        )
+        threads = [threading.Thread(target=each.run) for each in (inventory, statistics)]
+        running.append(Watch(inventory, sources, statistics, threads))
+        for thread in threads:
+            thread.start()
         if loaded:
             until(lambda: inventory.snapshot.loaded)
         return running[-1]

@@ -1,4 +1,4 @@
-"""An Engine that does as it is told: the four requests the exporter makes, over a unix socket, and their failures.
+"""An Engine that does as it is told: the requests the exporter makes, over a unix socket, and their failures.
 
 No container semantics: a test says what inspect answers and which events are sent. It passes the same contract
 test as the real Engine (test_engine.py).
@@ -18,8 +18,13 @@ CUT = "cut"
 
 
 def inspect_answer(container_id: str, name: str, **state: Any) -> dict[str, Any]:
-    """What inspect says of a container that has been running; `state` overrides, `RestartCount` too."""
+    """What inspect says of a container that has been running.
+
+    `state` overrides its state, and `RestartCount`, `Labels`, `Image` and `HostConfig` what else it has.
+    """
     restart_count = state.pop("RestartCount", 0)
+    config = {"Image": state.pop("Image", "image:1"), "Labels": state.pop("Labels", {})}
+    host = state.pop("HostConfig", {})
     return {
         "Id": container_id,
         "Created": "2026-01-01T00:00:00Z",
@@ -34,15 +39,56 @@ def inspect_answer(container_id: str, name: str, **state: Any) -> dict[str, Any]
             "FinishedAt": "0001-01-01T00:00:00Z",
             **state,
         },
-        "Config": {"Image": "image:1", "Labels": {}},
+        "Config": config,
+        "HostConfig": host,
+    }
+
+
+def stats_answer(**changes: Any) -> dict[str, Any]:
+    """What a one-shot look at the statistics says, as Docker 20.10 does on cgroup v1."""
+    return {
+        "cpu_stats": {
+            "cpu_usage": {
+                "total_usage": 18009095,
+                "usage_in_usermode": 10000000,
+                "usage_in_kernelmode": 8000000,
+            },
+            "throttling_data": {"periods": 30, "throttled_periods": 4, "throttled_time": 5000},
+        },
+        "memory_stats": {
+            "usage": 483328,
+            "stats": {"total_inactive_file": 8192, "total_rss": 49152, "total_cache": 135168},
+            "limit": 67108864,
+        },
+        "pids_stats": {"current": 3},
+        "blkio_stats": {
+            "io_service_bytes_recursive": [
+                {"major": 8, "minor": 0, "op": "Read", "value": 4096},
+                {"major": 8, "minor": 0, "op": "write", "value": 100},
+                {"major": 8, "minor": 16, "op": "Read", "value": 4},
+            ]
+        },
+        "networks": {
+            "eth0": {
+                "rx_bytes": 200,
+                "rx_packets": 2,
+                "rx_errors": 3,
+                "rx_dropped": 4,
+                "tx_bytes": 300,
+                "tx_packets": 5,
+                "tx_errors": 6,
+                "tx_dropped": 7,
+            }
+        },
+        **changes,
     }
 
 
 class ScriptedEngine:
-    """Requests are named `ping`, `list`, `events` and `inspect <id>` in what follows.
+    """Requests are named `ping`, `list`, `events`, `inspect <id>`, `stats <id>` and `image <id>` in what follows.
 
     `hanging`, `refusing`, `babbling`: requests that get no answer, a 500, something that is not JSON. `listed`: ids in
-    the list; `inspected`: answers by id, an id without one gets 404.
+    the list; `inspected`, `stats`, `digests`: answers by id, an id without one gets 404.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -50,6 +96,8 @@ class ScriptedEngine:
         self.url = f"unix://{self.path}"
         self.listed: list[str] = []
         self.inspected: dict[str, dict[str, Any]] = {}
+        self.stats: dict[str, dict[str, Any]] = {}
+        self.digests: dict[str, str] = {}
         self.hanging: set[str] = set()
         self.refusing: set[str] = set()
         self.babbling: set[str] = set()
@@ -78,6 +126,12 @@ class ScriptedEngine:
         for stream in self._streams:
             stream.put(line + b"\n")
 
+    def answer(self, request: str, subject: str) -> dict[str, Any] | None:
+        if request.startswith("image "):
+            digest = self.digests.get(subject)
+            return {"RepoDigests": [f"image@{digest}"]} if digest else None
+        return (self.stats if request.startswith("stats ") else self.inspected).get(subject)
+
     def cut(self) -> None:
         """End all event streams; new ones may be opened."""
         streams, self._streams = self._streams, []
@@ -99,6 +153,7 @@ class ScriptedEngine:
 
 class _Server(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
+    request_queue_size = 128
     block_on_close = False
 
     def __init__(self, engine: ScriptedEngine) -> None:
@@ -116,9 +171,13 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         engine = self.server.engine
         path = self.path.partition("?")[0]
-        container_id = path.removeprefix("/containers/").removesuffix("/json")
         names = {"/_ping": "ping", "/containers/json": "list", "/events": "events"}
-        request = names.get(path, f"inspect {container_id}")
+        kinds = (
+            {"json": "inspect", "stats": "stats"} if path.startswith("/containers/") else {"json": "image"}
+        )
+        folder, _, last = path.rpartition("/")
+        subject = folder.rpartition("/")[2]
+        request = names.get(path) or f"{kinds.get(last)} {subject}"
         engine.requests[request] += 1
         if request in engine.hanging and not engine.released.wait(30):
             return
@@ -132,8 +191,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(json.dumps([{"Id": each} for each in engine.listed]).encode())
         elif request == "events":
             self._stream(engine.open_stream())
-        elif container_id in engine.inspected:
-            self._answer(json.dumps(engine.inspected[container_id]).encode())
+        elif (answer := engine.answer(request, subject)) is not None:
+            self._answer(json.dumps(answer).encode())
         else:
             self._answer(b'{"message": "No such container"}', status=404)
 

@@ -1,6 +1,7 @@
 """Claims, writes and reads of incidents on a real Redis."""
 
 import asyncio
+import random
 from dataclasses import replace
 from datetime import timedelta
 
@@ -190,3 +191,20 @@ async def test_a_journal_with_nothing_in_it_answers(journal: StoredJournal) -> N
     assert await journal.read("nothing") is None
     assert await journal.open_count() == 0
     assert await journal.known_targets() == []
+
+
+async def test_a_cancellation_is_never_lost(desk: Desk) -> None:
+    """Python 3.11 can lose one that meets the end of a wait; a worker that went on reading could not be stopped."""
+
+    async def talk() -> None:
+        while True:
+            await desk.store.command("PING")
+
+    draw = random.Random(20261120)
+    for _ in range(100):
+        task = asyncio.create_task(talk())
+        for _ in range(draw.randrange(5, 60)):
+            await asyncio.sleep(0)
+        task.cancel()
+        done, _ = await asyncio.wait({task}, timeout=5)
+        assert done
