@@ -507,9 +507,16 @@ class DockerEngine:
             argv = self._keeper_argv()
             busybox = static_busybox()
             self.directory.mkdir(parents=True, exist_ok=True)
+            # A containerd that dies while it starts leaves its stacks in the directory for temporary files.
+            surroundings = {**os.environ, "TMPDIR": str(self.directory)}
             with self.log.open("ab") as log:
                 self._keeper = subprocess.Popen(
-                    argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, process_group=0
+                    argv,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    env=surroundings,
+                    process_group=0,
                 )
             self.restart_daemon()
             self.client.api.import_image_from_data(busybox_image(busybox), repository=IMAGE)

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from bridge.demo.story import Fact, Promise, Stage
+from bridge.demo.story import Fact, Stage
 from bridge.model.incident import Incident, Outcome, TimelineEntry
-from bridge.model.verdict import Verdict
+from bridge.model.verdict import VerdictKind
 
 Json = Mapping[str, Any]
 
@@ -61,9 +61,8 @@ def of_events(name: str, events: Iterable[Json], *, since: datetime, policy: str
             state = action.partition(":")[2].strip()
             facts.append(Fact(at=at, container=name, stage=Stage.HEALTH, text=f"Docker calls it {state}"))
         elif action == "start" and policy and restarts > 0:
-            text = f"its restart policy starts it again, restart {restarts}; HemoStat leaves it alone"
+            text = f"restart {restarts} by its restart policy, none by HemoStat"
             facts.append(Fact(at=at, container=name, stage=Stage.RESTART, text=text))
-    # A health check that fails makes the SICK of a container that still runs; what its repair ends is no news.
     return facts
 
 
@@ -98,67 +97,53 @@ def of_alertmanager(names: Mapping[str, str], alerts: Sequence[Json]) -> list[Fa
     ]
 
 
-def of_incident(promise: Promise, incident: Incident, timeline: Sequence[TimelineEntry]) -> list[Fact]:
+def of_incident(name: str, incident: Incident, timeline: Sequence[TimelineEntry]) -> list[Fact]:
     """What the bridge wrote down about one incident."""
-    facts = [
-        Fact(
-            at=entry.at,
-            container=promise.container,
-            stage=stage,
-            text=text,
-            good=incident.outcome is promise.outcome,
-        )
-        for entry in timeline
-        for stage, text in _told(entry, incident)
-    ]
-    return facts
+    told = [(entry.at, _told(entry, incident)) for entry in timeline]
+    return [Fact(at=at, container=name, stage=one[0], text=one[1]) for at, one in told if one]
 
 
-def _told(entry: TimelineEntry, incident: Incident) -> list[tuple[Stage, str]]:
+def _told(entry: TimelineEntry, incident: Incident) -> tuple[Stage, str] | None:
     fields = {name: plain(value) for name, value in entry.fields.items()}
-    verdict = incident.decision.verdict if incident.decision else None
     match entry.event:
         case "opened":
-            return [(Stage.WEBHOOK, f"accepted and durable, incident {incident.id}")]
+            return Stage.WEBHOOK, f"accepted and durable, incident {incident.id}"
         case "waiting":
-            return [(Stage.WAIT, fields["reason"])]
+            return Stage.WAIT, fields["reason"]
+        case "judged":
+            return _judged(fields)
         case "reserved":
             guards = len(incident.decision.guards) if incident.decision else 0
-            return [
-                (Stage.DECISION, f"{_decided(verdict)} All {guards} guards allow it, the budget is reserved.")
-            ]
+            return Stage.BUDGET, f"{guards} guards allow it, the budget has room for it"
         case "acting":
-            return [(Stage.INTENT, f"written down: {fields['action']}; then Docker is asked")]
+            return Stage.INTENT, f"{fields['action']}: written down, then Docker is asked"
         case "acted":
-            return [(Stage.ACTION, f"{fields['action']} done")]
+            return Stage.ACTION, f"{fields['action']} done"
         case "in_doubt":
-            return [(Stage.WAIT, f"whether it happened is in doubt: {fields['reason']}")]
+            return Stage.WAIT, f"whether it happened is in doubt: {fields['reason']}"
         case "looked":
-            return [(Stage.VERIFY, fields["finding"])]
+            return Stage.VERIFY, fields["finding"]
         case "alert_resolved":
-            return [(Stage.VERIFY, "its alert has ended")]
+            return Stage.VERIFY, "its alert has ended"
         case "relapsed":
-            return [(Stage.VERIFY, f"relapsed: {fields['reason']}")]
+            return Stage.VERIFY, f"relapsed: {fields['reason']}"
         case "closed":
-            return _closed(fields, incident, verdict)
-    return []
+            return Stage.END, _closed(fields, incident)
+    return None
 
 
-def _closed(
-    fields: Mapping[str, str], incident: Incident, verdict: Verdict | None
-) -> list[tuple[Stage, str]]:
-    if incident.repair is not None:
-        return [(Stage.END, fields["reason"])]
-    told = [(Stage.DECISION, _decided(verdict))] if verdict else []
-    if fields["outcome"] == Outcome.ESCALATED and verdict:
-        return [*told, (Stage.END, "a human is to look; HemoStat has touched nothing")]
-    return [*told, (Stage.END, fields["reason"])]
+def _judged(fields: Mapping[str, str]) -> tuple[Stage, str] | None:
+    if fields["verdict"] == VerdictKind.WAIT:
+        return None  # what it waits for is told by the entry that follows
+    what = fields.get("action") or fields["verdict"]
+    refused = f" Refused: {fields['refused_by']}." if fields.get("refused_by") else ""
+    return Stage.DECISION, f"{what}, by rule {fields['rule']}: {fields['reason']}{refused}"
 
 
-def _decided(verdict: Verdict | None) -> str:
-    if verdict is None:
-        return "decided."
-    return f"{verdict.action or verdict.kind}, by rule {verdict.rule}: {plain(verdict.reason)}"
+def _closed(fields: Mapping[str, str], incident: Incident) -> str:
+    if fields["outcome"] == Outcome.ESCALATED and incident.intent is None:
+        return "left to a human; HemoStat has not touched it"
+    return fields["reason"]
 
 
 def plain(text: str) -> str:

@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -18,11 +19,11 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import FrameType, TracebackType
-from typing import Any, Self
 
 import bridge
 from bridge.demo import containers, parts
+from bridge.demo.interruption import Interruption
+from bridge.model.duration import parse_duration
 from bridge.model.policy import TargetPolicy, VerifyPolicy
 
 HOLD = "1s"
@@ -41,65 +42,11 @@ OVERRIDES = (
 ).split()
 """Variables that would make the bridge of this demo do something else; an empty one is not set."""
 
+RULES = "containers.yml"
+"""The alert rules that are shown. The other file watches HemoStat's own parts."""
+
 ORPHAN_SECONDS = 3.0
 """How long a grandchild whose parent was ended may take to end by itself."""
-
-
-class Interrupted(Exception):
-    """Somebody wants the demo to end; `exit_code` as a shell would see it."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(signal.Signals(number).name)
-        self.exit_code = 128 + number
-
-
-class Interruption:
-    """Ctrl-C and its like, noted when they come and acted upon where it is safe: nothing is ever left half made.
-
-    Asked for often (`check`, `sleep`); a second Ctrl-C is as good as the first.
-    """
-
-    def __init__(self) -> None:
-        self.number: int | None = None
-        self._before: dict[int, Any] = {}
-
-    def check(self) -> None:
-        """Raises: Interrupted: somebody wants the demo to end."""
-        if self.number is not None:
-            raise Interrupted(self.number)
-
-    def sleep(self, seconds: float) -> None:
-        """Raises: Interrupted."""
-        deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0:
-            self.check()
-            time.sleep(min(left, 0.05))
-        self.check()
-
-    def wait_until(self, fact: Callable[[], object], *, seconds: float, every: float = 0.1) -> bool:
-        """Whether `fact` came true before the deadline. Raises: Interrupted."""
-        deadline = time.monotonic() + seconds
-        while not fact():
-            if time.monotonic() > deadline:
-                return False
-            self.sleep(every)
-        return True
-
-    def _note(self, number: int, _: FrameType | None) -> None:
-        self.number = self.number or number
-
-    def __enter__(self) -> Self:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            # nohup, and only it, is taken at its word: a shell's background jobs ignore SIGINT, too.
-            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
-                self._before[number] = signal.signal(number, self._note)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
 
 
 class Stack:
@@ -259,13 +206,18 @@ def prometheus_of(
     ours = {"source_labels": ["name"], "regex": "|".join(["", *names]), "action": "keep"}
     return parts.Prometheus(
         stack.root / "prometheus",
-        # The other file watches HemoStat's own parts: not what is shown here.
-        rules=[path for path in shortened if path.name == "containers.yml"],
+        rules=[path for path in shortened if path.name == RULES],
         exporter_address=exporter,
         alertmanager_address=alertmanager.address,
         jobs={"hemostat": bridge_address},
         metric_relabel_configs=[ours],
     )
+
+
+def usual_hold() -> str:
+    """The longest `for:` of the rules as they are shipped."""
+    holds = re.findall(r"(?m)^\s+for: (\S+)$", (parts.alert_rules() / RULES).read_text())
+    return str(max(holds, key=parse_duration))
 
 
 def surroundings() -> dict[str, str]:
@@ -277,4 +229,5 @@ def surroundings() -> dict[str, str]:
 
 def adopt_orphans() -> None:
     """From now on a grandchild whose parent dies becomes our child, to be waited for. Source: prctl(2)."""
-    ctypes.CDLL(None).prctl(parts.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(parts.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)

@@ -65,7 +65,7 @@ class Watch:
             answer = asked(f"{self._bridge_url}/api/v1/incidents/{row['id']}")
             course.incident = msgspec.convert(answer, Incident)
             timeline = msgspec.convert(answer["timeline"], list[TimelineEntry])
-            yield from records.of_incident(course.promise, course.incident, timeline)
+            yield from records.of_incident(course.promise.container, course.incident, timeline)
 
     def _of_alertmanager(self) -> Iterable[Fact]:
         return records.of_alertmanager(self._names(), asked(f"{self._alertmanager_url}/api/v2/alerts"))
