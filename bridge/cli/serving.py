@@ -24,7 +24,15 @@ def serve(options: argparse.Namespace) -> int:
             "add web.tokens, listen on 127.0.0.1, or insist with --web.insecure"
         )
         raise SettingsError([Problem("web.listen_address", 0, told)])
+    unused = [
+        name
+        for name, given in (("llm", config.llm.active), ("slack", config.slack), ("grafana", config.grafana))
+        if given
+    ]
     logs.set_up(level=_python_level(config.log.level.value), style=config.log.format.value)
+
+    if unused:  # better said at the start than believed at night
+        log.warning("configured_but_not_used_yet", extra={"sections": ",".join(unused)})
 
     def listening(url: str) -> None:
         log.info(
