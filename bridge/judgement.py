@@ -99,6 +99,13 @@ class Judge:
                 decision = replace(decision, refusals=(*decision.refusals, refusal), would=None)
         return Considered(evidence=collected, decision=decision, policy=policy)
 
+    def without_target(self, firing: Sequence[Alert], missing: evidence.Missing) -> tuple[Outcome, str]:
+        """How an incident without a target ends: escalated, unless all its alerts are meant to fire always."""
+        always = {name.lower() for name in self.ruleset.thresholds.always_firing}
+        if firing and all(alert.name.lower() in always for alert in firing):
+            return Outcome.NO_ACTION, "an alert that always fires: it shows that the path works"
+        return Outcome.ESCALATED, missing.why
+
     async def would_be_granted(self, found: evidence.Found, policy: TargetPolicy) -> Refusal | None:
         """What the budget would say now, reserving nothing."""
         limits = self.ruleset.policy.limits

@@ -120,7 +120,7 @@ class Pipeline:
                 held, Outcome.ESCALATED, f"cannot tell which container is meant: {error}"
             )
         if isinstance(found, evidence.Missing):
-            return await self._close(held, Outcome.ESCALATED, found.why)
+            return await self._close(held, *self.judge.without_target(held.firing, found))
         held = replace(held, incident=held.incident.found(found.target))
 
         held, decision, policy = await self._judge(held, found)
@@ -134,8 +134,7 @@ class Pipeline:
         return await self._reserve(held, found.facts, policy)
 
     async def _judge(self, held: Held, found: evidence.Found) -> tuple[Held, Decision, TargetPolicy]:
-        firing = [episode.alert for episode in held.episodes if episode.firing]
-        considered = await self.judge.consider(held.incident.subject, firing, found)
+        considered = await self.judge.consider(held.incident.subject, held.firing, found)
         decision, collected = considered.decision, considered.evidence
         verdict = decision.verdict
         self.metrics.triage.labels(verdict.source, verdict.kind.value).inc()
@@ -388,9 +387,8 @@ class Pipeline:
         """Alertmanager's view of each alert that fires, and whether it could not be asked."""
         if self.alerts is None:
             return None, False
-        firing = [episode.alert.fingerprint for episode in held.episodes if episode.firing]
         try:
-            views = [await self.alerts.active(fingerprint) for fingerprint in firing]
+            views = [await self.alerts.active(alert.fingerprint) for alert in held.firing]
         except errors.EdgeError:
             self.metrics.edge_errors.labels("alertmanager").inc()
             return None, True

@@ -103,6 +103,11 @@ class Held:
     joins: int = 0
 
     @property
+    def firing(self) -> tuple[Alert, ...]:
+        """The alerts that fire now."""
+        return tuple(episode.alert for episode in self.episodes if episode.firing)
+
+    @property
     def resolved(self) -> bool:
         """Whether every alert of the incident has ended."""
         return bool(self.episodes) and not any(episode.firing for episode in self.episodes)

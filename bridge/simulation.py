@@ -42,13 +42,14 @@ async def _one(judge: Judge, alerts: Sequence[Alert], subject: Subject) -> Simul
     names = tuple(alert.name for alert in alerts)
     found = await judge.locate(subject)
     if isinstance(found, evidence.Missing):
+        ended, why = judge.without_target(alerts, found)
         return Simulated(
             subject=subject,
             alerts=names,
             target=None,
             decision=None,
-            outcome=Outcome.ESCALATED,
-            summary=f"would escalate: {found.why}",
+            outcome=ended,
+            summary=f"would end {ended}: {why}",
         )
     considered = await judge.consider(subject, alerts, found)
     decision = considered.decision

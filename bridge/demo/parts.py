@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import functools
 import http.client
 import io
@@ -18,6 +19,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tarfile
@@ -483,9 +485,18 @@ class DockerEngine:
     """
 
     def __init__(
-        self, directory: Path | None = None, *, live_restore: bool = True, start_seconds: float = 30
+        self,
+        directory: Path | None = None,
+        *,
+        live_restore: bool = True,
+        networks: bool = False,
+        start_seconds: float = 30,
     ) -> None:
-        """`live_restore` lets containers survive dockerd; the Engine cannot be a Swarm manager with it."""
+        """`live_restore` lets containers survive dockerd; the Engine cannot be a Swarm manager with it.
+
+        `networks` gives containers bridges and published ports, which takes iptables. All of it lies in the Engine's
+        own network namespace: from there 127.0.0.1 is reached, and neither this machine nor the world.
+        """
         self.name = "dockerd"
         self.directory = private_directory("docker", directory)
         self.log = self.directory / "dockerd.log"
@@ -495,6 +506,7 @@ class DockerEngine:
         self.url = f"unix://{self.socket}"
         self.image = IMAGE
         self._live_restore = live_restore
+        self._networks = networks
         self._start_seconds = start_seconds
         self._keeper: subprocess.Popen[bytes] | None = None
         self._dockerd: int | None = None
@@ -646,11 +658,13 @@ class DockerEngine:
             "host": self.url,
             # Without it, a systemd host would be asked to run the containers and keep what is left of them.
             "exec-opt": "native.cgroupdriver=cgroupfs",
-            "bridge": "none",
-            "iptables": "false",
             "ip6tables": "false",
             "live-restore": str(self._live_restore).lower(),
         }
+        if self._networks:
+            find_program("iptables", package="iptables")
+        else:
+            flags |= {"bridge": "none", "iptables": "false"}
         return [*namespaces, *keeper, dockerd, *(f"--{flag}={value}" for flag, value in flags.items())]
 
     def __enter__(self) -> Self:
@@ -694,6 +708,8 @@ def busybox_image(busybox: Path) -> bytes:
 
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 MNT_DETACH = 2  # sys/mount.h
+SIOCSIFFLAGS = 0x8914  # linux/sockios.h
+IFF_UP = 1  # linux/if.h
 
 
 def keep_engine(directory: Path, dockerd: list[str]) -> None:
@@ -706,6 +722,7 @@ def keep_engine(directory: Path, dockerd: list[str]) -> None:
         PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0
     )  # a container outlives its dockerd and then becomes our child
     hide_machine_settings(libc)
+    raise_loopback()
     signal.signal(signal.SIGCHLD, lambda *_: reap())
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     quiet = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0), (os.POSIX_SPAWN_DUP2, 2, 1)]
@@ -734,6 +751,13 @@ def hide_machine_settings(libc: ctypes.CDLL) -> None:
     settings = Path("/etc/docker")
     settings.mkdir(exist_ok=True)
     libc.mount(b"none", bytes(settings), b"tmpfs", 0, None)
+
+
+def raise_loopback() -> None:
+    """A new network namespace has its loopback down, and what Docker publishes on 127.0.0.1 would not be reached."""
+    request = struct.pack("16sh22x", b"lo", IFF_UP)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        fcntl.ioctl(any_socket, SIOCSIFFLAGS, request)
 
 
 def reap() -> None:

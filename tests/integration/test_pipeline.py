@@ -507,6 +507,20 @@ async def test_the_troubles_of_a_container_that_never_opted_in_are_not_told(walk
     assert incident.decision.refusals[0].reason is Reason.NOT_OPTED_IN
 
 
+async def test_an_alert_that_always_fires_pages_nobody(walk: Walk) -> None:
+    """A dead man's switch names no container, and is not an incident for a human."""
+    always = Alert(
+        fingerprint="dd",
+        status=AlertStatus.FIRING,
+        labels={"alertname": "Watchdog"},
+        annotations={},
+        starts_at=BOOT,
+    )
+    acceptor = Acceptor(walk.store, backlog_limit=10)
+    (incident_id,) = (await acceptor.accept([(always, subject_of(always.labels, hosts=["local"]))])).incidents
+    assert (await walk.until_closed(incident_id)).outcome is Outcome.NO_ACTION
+
+
 async def test_no_text_of_a_container_is_kept(walk: Walk) -> None:
     """Labels that are not ours may hold secrets; log lines are judged and forgotten."""
     walk.docker.change(labels={"hemostat.enable": "true", "traefik.auth": "admin:s3cret"})
