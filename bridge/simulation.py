@@ -49,7 +49,7 @@ async def _one(judge: Judge, alerts: Sequence[Alert], subject: Subject) -> Simul
             target=None,
             decision=None,
             outcome=ended,
-            summary=f"would end {ended}: {why}",
+            summary=_ended(ended, why),
         )
     considered = await judge.consider(subject, alerts, found)
     decision = considered.decision
@@ -77,4 +77,9 @@ def _said(decision: Decision, refusal: Refusal | None) -> tuple[Outcome | None, 
     if verdict.recheck_seconds is not None and not decision.refusals:
         return None, f"would wait and look again in {verdict.recheck_seconds:g} s: {verdict.reason}"
     outcome, why = ending(decision)
-    return outcome, f"would end {outcome}: {why}"
+    return outcome, _ended(outcome, why)
+
+
+def _ended(outcome: Outcome, why: str) -> str:
+    verb = "would escalate" if outcome is Outcome.ESCALATED else f"would end {outcome}"
+    return f"{verb}: {why}"
