@@ -73,8 +73,11 @@ def read_webhook(body: bytes) -> Webhook:
         raise PayloadError(f"not valid JSON: {_said(error)}") from error
     except RecursionError as error:
         raise PayloadError("not an Alertmanager webhook: nested too deeply") from error
+    if len(body) > MAX_VALUE_CHARS:  # in a smaller body no value can be too long
+        for alert in wire.alerts:
+            alert.labels, alert.annotations = _cut(alert.labels), _cut(alert.annotations)
     return Webhook(
-        alerts=tuple(_alert(alert, f"alerts[{n}]") for n, alert in enumerate(wire.alerts)),
+        alerts=tuple([_alert(alert, n) for n, alert in enumerate(wire.alerts)]),
         truncated=max(0, wire.truncated_alerts),
     )
 
@@ -90,18 +93,18 @@ def _hint(body: bytes) -> str:
     return ""
 
 
-def _alert(wire: _WireAlert, where: str) -> Alert:
+def _alert(wire: _WireAlert, place: int) -> Alert:
     fingerprint = wire.fingerprint or _fingerprint(wire.labels)
     if not _FINGERPRINT.fullmatch(fingerprint):
-        raise PayloadError(f"not an Alertmanager webhook: {where}.fingerprint is not a fingerprint")
+        raise PayloadError(f"not an Alertmanager webhook: alerts[{place}].fingerprint is not a fingerprint")
     starts_at = _instant(wire.starts_at)
     if starts_at is None:
-        raise PayloadError(f"not an Alertmanager webhook: {where}.startsAt is not set")
+        raise PayloadError(f"not an Alertmanager webhook: alerts[{place}].startsAt is not set")
     return Alert(
         fingerprint=fingerprint,
         status=wire.status,
-        labels=_cut(wire.labels),
-        annotations=_cut(wire.annotations),
+        labels=wire.labels,
+        annotations=wire.annotations,
         starts_at=starts_at,
         ends_at=_instant(wire.ends_at) if wire.ends_at else None,
         generator_url=wire.generator_url or "",
@@ -136,10 +139,12 @@ def subject_of(labels: Mapping[str, str], *, hosts: Sequence[str]) -> Subject:
     container can bear counts as absent: it is text from outside and must not become part of a request.
     """
     host = labels.get(HOST_LABEL, "").strip() or (hosts[0] if len(hosts) == 1 else "")
-    by_id = _CONTAINER_ID.fullmatch(labels.get(CONTAINER_ID_LABEL, "").strip())
+    by_id = (
+        _CONTAINER_ID.fullmatch(labels[CONTAINER_ID_LABEL].strip()) if CONTAINER_ID_LABEL in labels else None
+    )
     container_id = by_id.group(1) if by_id else ""
     for label in NAME_LABELS:
-        name = _CONTAINER_NAME.fullmatch(labels.get(label, "").strip())
+        name = _CONTAINER_NAME.fullmatch(labels[label].strip()) if label in labels else None
         if name:
             return Subject(
                 kind=SubjectKind.CONTAINER, host=host, name=name.group(1), container_id=container_id

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 
 from bridge import app, cli, logs, web
@@ -39,8 +40,17 @@ def serve(options: argparse.Namespace) -> int:
             "listening", extra={"url": url, "version": cli.version(), "mode": config.policy.root.mode.value}
         )
 
+    _spare_the_collector()
     asyncio.run(app.serve(config, load=load, on_listening=listening))
     return cli.GOOD
+
+
+def _spare_the_collector() -> None:
+    """What is loaded by now stays for good, and the garbage of a request has no cycles: looking through both for
+    cycles at every 700 allocations, Python's default, takes a tenth of intake's time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 def _python_level(level: str) -> str:

@@ -1,13 +1,13 @@
 """Webhooks made durable: every alert of a webhook is written by one script before anybody is told "accepted".
 
-Requests that arrive while a call is under way share the next one (group commit): the answer still comes only after
-the write, and a storm costs round trips by time, not by request.
+Requests that arrive while all calls are under way share the next one (group commit): the answer still comes only
+after the write, and a storm costs round trips by time, not by request.
 """
 
 from __future__ import annotations
 
 import asyncio
-import secrets
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -20,8 +20,15 @@ from bridge.roles import Acceptance
 SEEN_GRANULARITY_MS = 60_000
 """A re-send is noted at most this often: it is durable already, and each note costs a write to disk."""
 
-MAX_ALERTS_PER_CALL = 512
-"""Keeps one script under a few milliseconds; a single larger webhook still goes in one piece."""
+MAX_ALERTS_PER_CALL = 96
+"""Keeps one script under two milliseconds; a single larger webhook still goes in one piece."""
+
+MAX_CALLS = 2
+"""Calls under way at once: while the store carries out one, the requests of the other are answered and read. With
+one alone, this process and the store would wait for each other in turns."""
+
+ID_BYTES = 6
+"""Of an incident's id, of which it shows twice as many hexadecimal digits."""
 
 
 @dataclass(slots=True)
@@ -40,7 +47,7 @@ class Acceptor:
         self._store = store
         self._backlog_limit = backlog_limit
         self._waiting: list[_Batch] = []
-        self._writer: asyncio.Task[None] | None = None
+        self._writers: set[asyncio.Task[None]] = set()
 
     async def accept(self, alerts: Sequence[tuple[Alert, Subject]]) -> Acceptance:
         """Write all alerts of one webhook, or none.
@@ -53,8 +60,10 @@ class Acceptor:
             return Acceptance(accepted=0, incidents=())
         batch = _Batch(arguments=_arguments(alerts), alerts=len(alerts))
         self._waiting.append(batch)
-        if self._writer is None or self._writer.done():
-            self._writer = asyncio.create_task(self._write(), name="accept-writer")
+        if len(self._writers) < MAX_CALLS:
+            writer = asyncio.create_task(self._write(), name="accept-writer")
+            self._writers.add(writer)
+            writer.add_done_callback(self._writers.discard)
         ids = await batch.done
         return Acceptance(accepted=len(alerts), incidents=tuple(dict.fromkeys(i for i in ids if i)))
 
@@ -97,7 +106,8 @@ class Acceptor:
 
 def _arguments(alerts: Sequence[tuple[Alert, Subject]]) -> list[str | int]:
     arguments: list[str | int] = []
-    for alert, subject in alerts:
+    fresh = os.urandom(ID_BYTES * len(alerts)).hex()
+    for at, (alert, subject) in enumerate(alerts):
         arguments += (
             alert.fingerprint,
             alert.status.value,
@@ -106,6 +116,6 @@ def _arguments(alerts: Sequence[tuple[Alert, Subject]]) -> list[str | int]:
             encode(alert),
             subject.key,
             encode(subject),
-            secrets.token_hex(6),
+            fresh[2 * ID_BYTES * at : 2 * ID_BYTES * (at + 1)],
         )
     return arguments

@@ -2,8 +2,20 @@
 -- ARGV: 1 backlog limit, 2 episode seen granularity ms, then 8 per alert:
 --   fingerprint, 'firing'|'resolved', starts ms, ends ms (0 none), alert json, subject key, subject json, fresh incident id
 -- Answers {'overloaded'} or one incident id per alert ('' where a resolved concerns nothing known).
+-- A storm opens incidents by the thousand, so each command counts here: what goes into one key goes there at once at
+-- the end, times are given as text (Redis formats a number slowly), an episode is one string.
 local STRIDE, FIRST = 8, 3
 if redis.call('XLEN', P .. 'work') >= N(ARGV[1]) then return {'overloaded'} end
+
+local NOW = string.format('%d', now)
+local OPENED = '{"event":"opened","fields":{}}'
+
+-- unpack() has its limit at some thousand values.
+local function in_pieces(command, key, values)
+  for first = 1, #values, 1000 do
+    redis.call(command, key, unpack(values, first, math.min(first + 999, #values)))
+  end
+end
 
 -- 'joins' lets a worker see, in the very script that closes an incident, that an alert joined after it looked.
 local function join(id, fp, mark, alert)
@@ -18,60 +30,77 @@ local function anything_fires(id)
   return false
 end
 
+local opened, open_index, by_time = {}, {}, {}
+
 -- Opens an incident for this subject, or gives the one that is open already.
 local function open(fp, alert, subject, subject_json, fresh, suspect)
-  local id = redis.call('HGET', P .. 'open', subject)
+  local id = opened[subject] or redis.call('HGET', P .. 'open', subject)
   if not id then
-    id = fresh
-    redis.call('HSET', incident_key(id), 'subject', subject_json, 'subject_key', subject, 'state', 'open',
-      'opened', now, 'suspect', suspect)
-    redis.call('HSET', P .. 'open', subject, id)
-    redis.call('ZADD', P .. 'incidents', now, id)
-    redis.call('XADD', P .. 'work', '*', 'i', id)
-    tell(id, '{"event":"opened","fields":{}}')
-  elseif suspect == '0' or not anything_fires(id) then
+    local key = incident_key(fresh)
+    redis.call('HSET', key, 'subject', subject_json, 'subject_key', subject, 'state', 'open', 'opened', NOW,
+      'suspect', suspect, 'joins', '1')
+    redis.call('HSET', key .. ':alerts', fp, 'F' .. alert)
+    redis.call('XADD', P .. 'work', '*', 'i', fresh)
+    tell(fresh, OPENED)
+    opened[subject] = fresh
+    open_index[#open_index + 1], open_index[#open_index + 2] = subject, fresh
+    by_time[#by_time + 1], by_time[#by_time + 2] = NOW, fresh
+    return fresh
+  end
+  if suspect == '0' or not anything_fires(id) then
     redis.call('HSET', incident_key(id), 'suspect', suspect)
   end
   join(id, fp, 'F', alert)
   return id
 end
 
+-- An episode: 'firing'|'resolved', when it started, when it last ended (0 never), its incident ('-' none), when it was
+-- last heard of.
+local function read(key)
+  local text = redis.call('GET', key)
+  if not text then return nil end
+  local state, starts, ends, id, seen = string.match(text, '^(%a+) (%d+) (%d+) (%S+) (%d+)$')
+  return {state = state, starts = starts, ends = ends, id = id, seen = seen}
+end
+
+local function keep(key, state, starts, ends, id)
+  redis.call('SET', key, table.concat({state, starts, ends, id, NOW}, ' '), 'PX', EPISODE_KEPT_MS)
+end
+
 local out = {}
 for a = FIRST, #ARGV, STRIDE do
-  local fp, status, starts, ends = ARGV[a], ARGV[a + 1], N(ARGV[a + 2]), N(ARGV[a + 3])
+  local fp, status, starts, ends = ARGV[a], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3]
   local alert, subject, subject_json, fresh = ARGV[a + 4], ARGV[a + 5], ARGV[a + 6], ARGV[a + 7]
   local key = P .. 'episode:' .. fp
-  local e = redis.call('HMGET', key, 'state', 'starts', 'ends', 'incident', 'seen')
+  local e = read(key)
+  local fires = e and e.state == 'firing'
   local id = ''
-  if status == 'firing' and e[1] == 'firing' then
+  if status == 'firing' and fires then
     -- The same episode, whatever its startsAt: it moves in both directions in practice.
-    id = e[4]
+    id = e.id
     local i = redis.call('HMGET', incident_key(id), 'state', 'reconsider', 'closed')
-    local again = not i[1] or (i[1] == 'closed' and (now >= N(i[2] or '0') or starts > N(i[3] or '0')))
+    local again = not i[1] or (i[1] == 'closed' and (now >= N(i[2] or '0') or N(starts) > N(i[3] or '0')))
     if again then
       id = open(fp, alert, subject, subject_json, fresh, '0')
-      redis.call('HSET', key, 'incident', id, 'starts', starts, 'seen', now)
-      redis.call('PEXPIRE', key, EPISODE_KEPT_MS)
-    elseif now - N(e[5]) > N(ARGV[2]) or starts ~= N(e[2]) then
+      keep(key, 'firing', starts, e.ends, id)
+    elseif now - N(e.seen) > N(ARGV[2]) or starts ~= e.starts then
       -- A plain re-send is already durable: writing it again each time would only cost an fsync.
-      redis.call('HSET', key, 'starts', starts, 'seen', now)
-      redis.call('PEXPIRE', key, EPISODE_KEPT_MS)
+      keep(key, 'firing', starts, e.ends, id)
       if i[1] ~= 'closed' then join(id, fp, 'F', alert) end
     end
   elseif status == 'firing' then
     -- A firing that began before the last resolved ended is either stale (a slow replica) or true (a twin): suspect.
     local suspect = '0'
-    if e[3] and starts < N(e[3]) then suspect = '1' end
+    if e and N(starts) < N(e.ends) then suspect = '1' end
     id = open(fp, alert, subject, subject_json, fresh, suspect)
-    redis.call('HSET', key, 'state', 'firing', 'starts', starts, 'incident', id, 'seen', now)
-    redis.call('PEXPIRE', key, EPISODE_KEPT_MS)
+    keep(key, 'firing', starts, e and e.ends or '0', id)
   else
-    local late = e[1] == 'firing' and ends > 0 and ends < N(e[2])
+    local late = fires and N(ends) > 0 and N(ends) < N(e.starts)
     if not late then
-      redis.call('HSET', key, 'state', 'resolved', 'ends', math.max(ends, N(e[3] or '0')), 'seen', now)
-      redis.call('PEXPIRE', key, EPISODE_KEPT_MS)
-      if e[1] == 'firing' then
-        id = e[4]
+      if e and N(e.ends) > N(ends) then ends = e.ends end
+      keep(key, 'resolved', e and e.starts or starts, ends, e and e.id or '-')
+      if fires then
+        id = e.id
         if redis.call('HGET', incident_key(id), 'state') ~= 'closed' then
           join(id, fp, 'R', alert)
           tell(id, '{"event":"alert_resolved","fields":{}}')
@@ -83,4 +112,6 @@ for a = FIRST, #ARGV, STRIDE do
   end
   out[#out + 1] = id
 end
+in_pieces('HSET', P .. 'open', open_index)
+in_pieces('ZADD', P .. 'incidents', by_time)
 return out

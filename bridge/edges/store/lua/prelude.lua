@@ -3,7 +3,7 @@
 local P = KEYS[1] .. ':'
 local N = tonumber
 local CLOCK_LEAP_MS = 600000
-local EPISODE_KEPT_MS = 2592000000
+local EPISODE_KEPT_MS = '2592000000'
 
 -- Redis' own time, never below the highest time a grant was given at: after a failover to a server whose clock is
 -- behind, cooldowns get longer, never shorter.
@@ -16,6 +16,7 @@ local function clock()
 end
 
 local now, behind = clock()
+local AT = string.format('{"at_ms":%d,', now)
 
 local function incident_key(id) return P .. 'incident:' .. id end
 
@@ -23,9 +24,9 @@ local function incident_key(id) return P .. 'incident:' .. id end
 -- script that makes it: an audit written afterwards is an audit that a crash can lose.
 local function tell(id, entry)
   if entry == '' then return end
-  local line = string.format('{"at_ms":%d,', now) .. string.sub(entry, 2)
+  local line = AT .. string.sub(entry, 2)
   redis.call('RPUSH', incident_key(id) .. ':timeline', line)
-  redis.call('XADD', P .. 'events', 'MAXLEN', '~', 100000, '*', 'incident', id, 'entry', line)
+  redis.call('XADD', P .. 'events', 'MAXLEN', '~', '100000', '*', 'incident', id, 'entry', line)
 end
 
 -- Only the holder of a live claim may write. 'lost' tells the worker to drop everything it holds of it.
