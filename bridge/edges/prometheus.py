@@ -5,22 +5,16 @@ Source: https://prometheus.io/docs/prometheus/latest/querying/api/. Verified wit
 
 from __future__ import annotations
 
-import http.client
 import ssl
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
 
-import aiohttp
 import msgspec
 
 from bridge import errors
+from bridge.edges.http_neighbour import HttpNeighbour
 
 EDGE = "prometheus"
-BODY_BYTES = 16 * 1024 * 1024
-MESSAGE_CHARACTERS = 256
 
-Decoded = TypeVar("Decoded")
 Sample = tuple[Mapping[str, str], float]
 _Point = tuple[float, str]
 
@@ -62,20 +56,18 @@ class PrometheusApi:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         """``url`` may end in a path prefix. ``authorization`` is the whole header, ``Bearer ...`` or ``Basic ...``."""
-        self._url = url.rstrip("/")
-        self._headers = {"Authorization": authorization} if authorization else {}
+        self._neighbour = HttpNeighbour(
+            EDGE, url, authorization=authorization, timeout_seconds=timeout_seconds, tls=tls
+        )
         self._timeout_seconds = timeout_seconds
-        self._tls = tls
-        self._session: aiohttp.ClientSession | None = None
 
     async def ready(self) -> bool:
         """Whether Prometheus says that it is ready."""
-        reply = await self._ask("/-/ready")
-        return reply.status != http.client.SERVICE_UNAVAILABLE and bool(reply.checked())
+        return await self._neighbour.ready()
 
     async def version(self) -> str:
         """Its version, such as ``2.42.0``."""
-        reply = (await self._ask("/api/v1/status/buildinfo")).checked()
+        reply = (await self._neighbour.ask("/api/v1/status/buildinfo")).checked()
         return reply.decoded(_BuildInfoAnswer).data.version
 
     async def query(self, expr: str) -> Sequence[Sample]:
@@ -84,60 +76,14 @@ class PrometheusApi:
         Raises: EdgeRejected: the expression is wrong, or too much work.
         """
         query = {"query": expr, "timeout": f"{self._timeout_seconds:g}s"}
-        data = (await self._ask("/api/v1/query", query)).checked().decoded(_QueryAnswer).data
+        data = (await self._neighbour.ask("/api/v1/query", query)).checked().decoded(_QueryAnswer).data
         if isinstance(data, _Scalar):
             return [({}, value_of(data.result))]
         return [(series.metric, value_of(series.value)) for series in data.result]
 
     async def close(self) -> None:
         """End the connections."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
-
-    async def _ask(self, path: str, query: Mapping[str, str] | None = None) -> _Reply:
-        """Whatever was answered; every way to get no answer becomes ``EdgeUnavailable`` here."""
-        if self._session is None:
-            timeout = aiohttp.ClientTimeout(total=self._timeout_seconds)
-            self._session = aiohttp.ClientSession(headers=self._headers, timeout=timeout)
-        try:
-            async with self._session.get(
-                self._url + path, params=query, allow_redirects=False, ssl=self._tls or True
-            ) as response:
-                body = bytearray()
-                async for piece in response.content.iter_any():
-                    body += piece
-                    if len(body) > BODY_BYTES:
-                        raise ValueError(f"more than {BODY_BYTES} bytes")
-                return _Reply(path, response.status, bytes(body))
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as failure:
-            reason = str(failure) or type(failure).__name__
-            raise errors.EdgeUnavailable(EDGE, f"GET {path}: {reason}"[:MESSAGE_CHARACTERS]) from failure
-
-
-@dataclass(frozen=True, slots=True)
-class _Reply:
-    path: str
-    status: int
-    body: bytes
-
-    def checked(self) -> _Reply:
-        """Itself, if it is a success. Raises: EdgeUnavailable (5xx, 429), EdgeRejected."""
-        if self.status == http.client.OK:
-            return self
-        text = self.body[:MESSAGE_CHARACTERS].decode(errors="replace").strip()
-        message = f"GET {self.path}: answered {self.status} {text}"
-        if self.status >= 500 or self.status == http.client.TOO_MANY_REQUESTS:
-            raise errors.EdgeUnavailable(EDGE, message)
-        raise errors.EdgeRejected(EDGE, message, self.status)
-
-    def decoded(self, shape: type[Decoded]) -> Decoded:
-        """Its JSON. Raises: EdgeUnavailable: not of the documented form."""
-        try:
-            return msgspec.json.decode(self.body, type=shape)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as wrong:
-            message = f"GET {self.path}: answered what cannot be understood: {wrong}"
-            raise errors.EdgeUnavailable(EDGE, message[:MESSAGE_CHARACTERS]) from wrong
+        await self._neighbour.close()
 
 
 def value_of(point: _Point) -> float:

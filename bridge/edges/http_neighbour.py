@@ -1,0 +1,108 @@
+"""A neighbour that answers JSON over HTTP: asked with a deadline, its failures translated once.
+
+The one file that edges may share. What is asked and what it means belongs to the edge of each neighbour.
+"""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+import aiohttp
+import msgspec
+
+from bridge import errors
+
+BODY_BYTES = 64 * 1024 * 1024
+MESSAGE_CHARACTERS = 256
+
+Decoded = TypeVar("Decoded")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """Whatever was answered, a refusal included. ``edge`` is the neighbour's name."""
+
+    edge: str
+    path: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def checked(self) -> Reply:
+        """Itself, if it is a success. Raises: EdgeUnavailable (5xx, 429), EdgeRejected."""
+        if self.status == http.client.OK:
+            return self
+        text = self.body[:MESSAGE_CHARACTERS].decode(errors="replace").strip()
+        message = f"GET {self.path}: answered {self.status} {text}"
+        if self.status >= 500 or self.status == http.client.TOO_MANY_REQUESTS:
+            raise errors.EdgeUnavailable(self.edge, message)
+        raise errors.EdgeRejected(self.edge, message, self.status)
+
+    def decoded(self, shape: type[Decoded]) -> Decoded:
+        """Its JSON. Raises: EdgeUnavailable: not of the documented form."""
+        try:
+            return msgspec.json.decode(self.body, type=shape)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as wrong:
+            message = f"GET {self.path}: answered what cannot be understood: {wrong}"
+            raise errors.EdgeUnavailable(self.edge, message[:MESSAGE_CHARACTERS]) from wrong
+
+
+class HttpNeighbour:
+    """``url`` may end in a path prefix; ``authorization`` is the whole header, ``Bearer ...`` or ``Basic ...``."""
+
+    def __init__(
+        self,
+        edge: str,
+        url: str,
+        *,
+        authorization: str = "",
+        timeout_seconds: float = 5.0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._edge = edge
+        self._url = url.rstrip("/")
+        self._headers = {"Authorization": authorization} if authorization else {}
+        self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
+        self._tls = tls
+        self._session: aiohttp.ClientSession | None = None
+
+    async def ask(self, path: str, query: Mapping[str, str] | None = None) -> Reply:
+        """``GET`` of a path. Raises: EdgeUnavailable: no answer, for whatever reason."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(headers=self._headers, timeout=self._timeout)
+        try:
+            async with self._session.get(
+                self._url + path, params=query, allow_redirects=False, ssl=self._tls or True
+            ) as response:
+                body = bytearray()
+                async for piece in response.content.iter_any():
+                    body += piece
+                    if len(body) > BODY_BYTES:
+                        raise ValueError(f"more than {BODY_BYTES} bytes")
+                return Reply(
+                    edge=self._edge,
+                    path=path,
+                    status=response.status,
+                    headers=response.headers,
+                    body=bytes(body),
+                )
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as failure:
+            reason = str(failure) or type(failure).__name__
+            raise errors.EdgeUnavailable(
+                self._edge, f"GET {path}: {reason}"[:MESSAGE_CHARACTERS]
+            ) from failure
+
+    async def ready(self) -> bool:
+        """Whether it says that it is ready, on the path that Prometheus and Alertmanager share."""
+        reply = await self.ask("/-/ready")
+        return reply.status != http.client.SERVICE_UNAVAILABLE and bool(reply.checked())
+
+    async def close(self) -> None:
+        """End the connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
