@@ -137,8 +137,10 @@ def _timeline(timeline: Sequence[TimelineEntry]) -> list[str]:
         return []
     lines = [_line("timeline", f"{len(timeline)} entries" if len(timeline) > 1 else "1 entry")]
     for entry in timeline:
-        fields = ", ".join(f"{_plain(name)}: {_plain(value)}" for name, value in entry.fields.items())
-        lines.append(f"  {_time(entry.at)} {_plain(entry.event):<12} {fields}".rstrip())
+        fields = ", ".join(
+            f"{_plain(name)}: {_plain(value).rstrip('.')}" for name, value in entry.fields.items()
+        )
+        lines.append(f"  {_instant(entry.at)} {_plain(entry.event):<12} {fields}".rstrip())
     return lines
 
 
@@ -156,6 +158,11 @@ def _line(label: str, text: str) -> str:
 
 def _time(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _instant(moment: datetime) -> str:
+    """To the millisecond: a whole repair may take less than a second."""
+    return f"{moment.astimezone(UTC):%H:%M:%S}.{moment.microsecond // 1000:03}"
 
 
 def _plain(text: str) -> str:

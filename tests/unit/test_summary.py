@@ -94,8 +94,8 @@ def test_story_of_a_repair() -> None:
         "Docker says",
         "finding    healthy for 35 s, well since 2026-11-20 12:00:05 UTC (seen 2026-11-20 12:00:40 UTC)",
         "timeline   2 entries",
-        "  2026-11-20 12:00:00 UTC judged       rule: unhealthy",
-        "  2026-11-20 12:00:41 UTC closed",
+        "  12:00:00.000 judged       rule: unhealthy",
+        "  12:00:41.000 closed",
     ]
 
 
