@@ -15,6 +15,8 @@ from exporters.docker.errors import EngineNonsense
 STATES = ("created", "running", "paused", "restarting", "removing", "exited", "dead")
 HEALTH_STATUSES = ("none", "starting", "healthy", "unhealthy")
 ALIVE = frozenset({"running", "paused"})
+DEFAULT_CPU_PERIOD = 100_000
+"""Microseconds; the kernel's, which Docker leaves alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +30,10 @@ class Tally:
     oom_events: int = 0
     engine_count: int = 0
     """`RestartCount` at the last look; what the next look is compared with."""
+    oom_before: int = 0
+    """Kills in the runs before the present one, by the Engine's events or the kernel's count, whichever saw more."""
+    oom_events_before: int = 0
+    """What `oom_events` was when the present run began."""
 
     def counted(self, engine_count: int) -> Tally:
         """The tally after the Engine said `RestartCount` is `engine_count`.
@@ -41,6 +47,21 @@ class Tally:
     def oom_seen(self, times: int) -> Tally:
         return replace(self, oom_events=self.oom_events + times)
 
+    def run_ended(self, kernel_kills: int) -> Tally:
+        """The tally after a run in which the kernel counted so many kills. Doing it twice (with 0) is fine."""
+        kills = self.oom_before + max(kernel_kills, self.oom_this_run)
+        return replace(self, oom_before=kills, oom_events_before=self.oom_events)
+
+    @property
+    def oom_this_run(self) -> int:
+        """Events of the present run."""
+        return self.oom_events - self.oom_events_before
+
+    @property
+    def oom_total(self) -> int:
+        """Kills in all runs, as far as is known without the kernel's count of the present one."""
+        return self.oom_before + self.oom_this_run
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Container:
@@ -51,6 +72,8 @@ class Container:
     name: str
     image: str
     image_id: str
+    image_digest: str = ""
+    """`sha256:...` under which a registry knows the image; empty: built here, or not known."""
     state: str
     health: str = "none"
     failing_streak: int = 0
@@ -60,6 +83,16 @@ class Container:
     exit_code: int = 0
     oom_killed: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
+    pid: int = 0
+    """Of its first process, on the Engine's machine; 0: none."""
+    cgroup_parent: str = ""
+    network_mode: str = ""
+    memory_limit: int = 0
+    """Bytes; 0: none."""
+    cpu_quota: int = 0
+    """Microseconds of CPU time in each period; 0: none."""
+    cpu_period: int = DEFAULT_CPU_PERIOD
+    """Microseconds."""
     tally: Tally = field(default_factory=Tally)
 
     @property
@@ -70,6 +103,16 @@ class Container:
     def alive(self) -> bool:
         """Its processes exist now (a paused container's do)."""
         return self.state in ALIVE
+
+    @property
+    def own_network(self) -> bool:
+        """It has network devices, and they are its own: not the host's, nor another container's."""
+        return self.network_mode not in ("host", "none") and not self.network_mode.startswith("container:")
+
+    @property
+    def run(self) -> tuple[object, ...]:
+        """The same for as long as its sources of figures stay the same: a new start or new limits change it."""
+        return (self.started_at, self.pid, self.cpu_quota > 0, self.memory_limit > 0, self.network_mode)
 
 
 def from_inspect(details: Mapping[str, Any], tally: Tally) -> Container:
@@ -83,6 +126,8 @@ def from_inspect(details: Mapping[str, Any], tally: Tally) -> Container:
     try:
         state = details["State"]
         config = details["Config"]
+        host = details.get("HostConfig") or {}
+        period = int(host.get("CpuPeriod") or DEFAULT_CPU_PERIOD)
         health = state.get("Health") or {}
         return Container(
             id=str(details["Id"]),
@@ -98,10 +143,21 @@ def from_inspect(details: Mapping[str, Any], tally: Tally) -> Container:
             exit_code=int(state["ExitCode"]),
             oom_killed=bool(state["OOMKilled"]),
             labels={str(key): str(value) for key, value in (config.get("Labels") or {}).items()},
+            pid=int(state.get("Pid") or 0),
+            cgroup_parent=str(host.get("CgroupParent") or ""),
+            network_mode=str(host.get("NetworkMode") or ""),
+            memory_limit=int(host.get("Memory") or 0),
+            cpu_quota=_quota(host, period),
+            cpu_period=period,
             tally=tally.counted(int(details["RestartCount"])),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise EngineNonsense(f"inspect: cannot read the answer: {error!r}") from error
+
+
+def _quota(host: Mapping[str, Any], period: int) -> int:
+    """Docker has two ways to say it: a quota, or CPUs in billionths (`--cpus`), from which it makes one."""
+    return max(0, int(host.get("CpuQuota") or 0)) or int(host.get("NanoCpus") or 0) * period // 1_000_000_000
 
 
 def moment(text: str) -> float | None:

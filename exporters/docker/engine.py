@@ -1,4 +1,4 @@
-"""The Docker Engine's HTTP API, as far as the exporter needs it: list, inspect, ping, events.
+"""The Docker Engine's HTTP API, as far as the exporter needs it: list, inspect, ping, events, and at need statistics.
 
 The only file that talks to the Engine. It reads and never writes: no request here changes anything, so a
 read-only socket proxy will do. No container semantics and no retries beyond one on an idle connection.
@@ -11,13 +11,22 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from exporters.docker.errors import EngineAway, EngineNonsense, EngineRefused, EngineSlow, UsageError
+from exporters.docker.errors import (
+    EngineAway,
+    EngineError,
+    EngineMissing,
+    EngineNonsense,
+    EngineRefused,
+    EngineSlow,
+    UsageError,
+)
+from exporters.docker.volley import Answer, volley
 
 WATCHED_ACTIONS = (
     "create",
@@ -34,15 +43,35 @@ WATCHED_ACTIONS = (
 """Named one by one to leave out the `exec_*` events, three for each run of each health check."""
 
 
+INSPECTS_AT_ONCE = 16
+"""More gain nothing: from here on the Engine's CPU is what they wait for."""
+
+STATISTICS_AT_ONCE = 64
+"""Before Docker 25 each waits a second for the Engine's own clock, whatever else goes on; from 25 on about 30 would do."""
+
+
 @dataclass(frozen=True, slots=True)
 class UnixAddress:
     path: str
+
+    def dial(self, timeout: float) -> socket.socket:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.settimeout(timeout)
+        try:
+            sock.connect(self.path)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
 
 
 @dataclass(frozen=True, slots=True)
 class TcpAddress:
     host: str
     port: int
+
+    def dial(self, timeout: float) -> socket.socket:
+        return socket.create_connection((self.host, self.port), timeout)
 
 
 Address = UnixAddress | TcpAddress
@@ -79,7 +108,7 @@ class Engine:
     def __init__(self, address: Address, *, timeout: float) -> None:
         self._address = address
         self._timeout = timeout
-        self._connection = _connection(address, timeout)
+        self._connection = _Connection(address, timeout=timeout)
 
     def ping(self) -> None:
         self._answer("/_ping")
@@ -94,20 +123,52 @@ class Engine:
 
     def inspect(self, container_id: str) -> dict[str, Any] | None:
         """All the Engine says of one container; `None`: there is no such container (any more)."""
-        path = f"/containers/{quote(container_id, safe='')}/json"
+        path = _inspect_path(container_id)
         try:
-            details = self._json(path)
-        except _NotFound:
+            return _object(self._answer(path), path)
+        except EngineMissing:
             return None
-        if not isinstance(details, dict):
-            raise EngineNonsense(f"GET {path}: expected an object")
-        return details
+
+    def inspect_all(
+        self, container_ids: Iterable[str]
+    ) -> Iterator[tuple[str, dict[str, Any] | EngineError | None]]:
+        """As `inspect`, of many at once, each with what it says or the error, in the order of the answers."""
+        requests = [(container_id, _inspect_path(container_id)) for container_id in container_ids]
+        answers = volley(self._address.dial, requests, at_once=INSPECTS_AT_ONCE, timeout=self._timeout)
+        for container_id, answer in answers:
+            said = _judged(answer, "inspect")
+            yield container_id, None if isinstance(said, EngineMissing) else said
+
+    def statistics(
+        self, container_ids: Iterable[str], *, timeout: float
+    ) -> Iterator[tuple[str, dict[str, Any] | EngineError]]:
+        """One look at each of many containers. `timeout` (seconds): for each, most of it the Engine's own waiting.
+
+        Safe beside the other requests: each has a connection of its own.
+        """
+        requests = [
+            (container_id, f"/containers/{quote(container_id, safe='')}/stats?stream=false&one-shot=true")
+            for container_id in container_ids
+        ]
+        for container_id, answer in volley(
+            self._address.dial, requests, at_once=STATISTICS_AT_ONCE, timeout=timeout
+        ):
+            yield container_id, _judged(answer, "stats")
+
+    def image_digest(self, image_id: str) -> str:
+        """`sha256:...` under which a registry knows the image; empty: none does, or the image is gone."""
+        path = f"/images/{quote(image_id, safe=':')}/json"
+        try:
+            known = _object(self._answer(path), path).get("RepoDigests") or []
+        except EngineMissing:
+            return ""
+        return str(known[0]).partition("@")[2] if known else ""
 
     def events(self) -> EventStream:
         """Events of containers from now on. Once this returns, the Engine is recording for us."""
         filters = json.dumps({"type": ["container"], "event": list(WATCHED_ACTIONS)}, separators=(",", ":"))
         path = f"/events?filters={quote(filters)}"
-        connection = _connection(self._address, self._timeout)
+        connection = _Connection(self._address, timeout=self._timeout)
         with _translated("events"):
             try:
                 return EventStream(*_open_stream(connection, path))
@@ -179,30 +240,37 @@ class EventStream:
             self._sock.shutdown(socket.SHUT_RDWR)
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str, *, timeout: float) -> None:
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, address: Address, *, timeout: float) -> None:
         super().__init__("localhost", timeout=timeout)
-        self._path = path
+        self._address = address
+        self._seconds = timeout
 
     def connect(self) -> None:
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        sock.settimeout(self.timeout)
-        try:
-            sock.connect(self._path)
-        except BaseException:
-            sock.close()
-            raise
-        self.sock = sock
+        self.sock = self._address.dial(self._seconds)
 
 
-class _NotFound(EngineRefused):
-    pass
+def _inspect_path(container_id: str) -> str:
+    return f"/containers/{quote(container_id, safe='')}/json"
 
 
-def _connection(address: Address, timeout: float) -> http.client.HTTPConnection:
-    if isinstance(address, UnixAddress):
-        return _UnixConnection(address.path, timeout=timeout)
-    return http.client.HTTPConnection(address.host, address.port, timeout=timeout)
+def _object(body: bytes, path: str) -> dict[str, Any]:
+    try:
+        found = json.loads(body)
+    except ValueError as error:
+        raise EngineNonsense(f"GET {path}: not JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise EngineNonsense(f"GET {path}: expected an object")
+    return found
+
+
+def _judged(answer: Answer, path: str) -> dict[str, Any] | EngineError:
+    if isinstance(answer, EngineError):
+        return answer
+    try:
+        return _object(answer, path)
+    except EngineNonsense as error:
+        return error
 
 
 def _open_stream(
@@ -223,7 +291,7 @@ def _expect_ok(status: int, what: str, body: bytes) -> None:
     if status == http.client.OK:
         return
     said = body[:256].decode("utf-8", "replace").strip()
-    kind = _NotFound if status == http.client.NOT_FOUND else EngineRefused
+    kind = EngineMissing if status == http.client.NOT_FOUND else EngineRefused
     raise kind(f"{what}: HTTP {status}: {said}")
 
 

@@ -6,6 +6,7 @@ ExporterError
     ├── EngineAway     no connection, or it broke: connect anew
     │   └── EngineSlow connected, no answer in time: perhaps one container, perhaps the whole Engine
     ├── EngineRefused  an HTTP status that is not the answer
+    │   └── EngineMissing there is no such container or image (any more): an answer in itself
     └── EngineNonsense an answer that cannot be read
 """
 
@@ -32,6 +33,10 @@ class EngineSlow(EngineAway):
 
 class EngineRefused(EngineError):
     """The Engine answered with an HTTP status that carries no answer."""
+
+
+class EngineMissing(EngineRefused):
+    """The Engine knows nothing of that name."""
 
 
 class EngineNonsense(EngineError):

@@ -1,6 +1,7 @@
-"""The metrics of containers: one line of a table per family, each a pure function of one container.
+"""What the Engine knows of a container: one line of a table per family, each a pure function of one container.
 
-What changes between two events (`container_last_seen`) and the exporter's own metrics are in `page`.
+What the kernel knows is in `figures`; what changes between two events (`container_last_seen`) in `page`, the
+exporter's own metrics in `own`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 
 from exporters.docker.container import HEALTH_STATUSES, STATES, Container
 from exporters.docker.exposition import encoded, header, pairs, sanitised, seconds
+from exporters.docker.figures import Layout, Row, Slot, layout
 
 Sample = tuple[dict[str, str], str]
 """Labels on top of the container's own, and the value as written."""
@@ -22,7 +24,12 @@ COMPOSE_LABELS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labelling:
-    """Which labels every container series carries besides id, name, image and those of Compose."""
+    """Which labels every container series carries besides id, name, image and those of Compose.
+
+    Families under cAdvisor's names (`container_*`) have its labels: `id` begins with `/docker/`, Compose's labels are
+    `container_label_com_docker_compose_*`. Only the id's digits are 12 here, as in `docker ps`: all 64, different on
+    each of some thousand lines, are what takes longest to compress.
+    """
 
     host_name: str | None = None
     """Value of `docker_host`; `None`: no such label."""
@@ -30,13 +37,24 @@ class Labelling:
     """Container labels shown as `container_label_*`, by their own names. A container without one: empty."""
 
     def identity(self, container: Container) -> dict[str, str]:
+        """Labels of the families `docker_container_*`."""
         own = container.labels
         labels = {"id": container.short_id, "name": container.name, "image": container.image}
         labels |= {shown: own.get(label, "") for shown, label in COMPOSE_LABELS.items()}
         labels |= {label_name(label): own.get(label, "") for label in self.container_labels}
-        if self.host_name is not None:
-            labels["docker_host"] = self.host_name
-        return labels
+        return labels | self._host()
+
+    def cadvisor_identity(self, container: Container) -> dict[str, str]:
+        """Labels of the families `container_*`. An empty label is to Prometheus as none, so it is not written."""
+        labels = {"id": f"/docker/{container.short_id}", "name": container.name, "image": container.image}
+        shown = {
+            label: container.labels.get(label) for label in (*COMPOSE_LABELS.values(), *self.container_labels)
+        }
+        labels |= {label_name(label): value for label, value in shown.items() if value}
+        return labels | self._host()
+
+    def _host(self) -> dict[str, str]:
+        return {} if self.host_name is None else {"docker_host": self.host_name}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +64,25 @@ class Family:
     help: str
     samples: Callable[[Container], Iterable[Sample]]
 
-    def lines(self, containers: Iterable[tuple[str, Container]]) -> bytes:
-        """The whole family; each container comes with its identity labels as text."""
-        return encoded(
-            header(self.name, self.kind, self.help)
-            + "".join(
-                f"{self.name}{{{identity}{',' if labels else ''}{pairs(labels)}}} {value}\n"
-                for identity, container in containers
-                for labels, value in self.samples(container)
-            )
-        )
+
+INFO = "docker_container_info"
+INFO_HEADER = header(INFO, "gauge", "What the container is; always 1.")
+
+
+def info(identity: str, container: Container) -> bytes:
+    """Its line of `docker_container_info`, the one family whose own labels are different for each container."""
+    image = {"image_id": container.image_id, "image_digest": container.image_digest}
+    return encoded(f"{INFO}{{{identity},{pairs(image)}}} 1\n")
+
+
+def facts(container: Container) -> tuple[Layout, Row]:
+    """What the table below gives for one container, laid out as figures are."""
+    found = [
+        (Slot(family.name, pairs(labels)), value.encode())
+        for family in CONTAINER_FAMILIES
+        for labels, value in family.samples(container)
+    ]
+    return layout(tuple(slot for slot, _ in found)), tuple(value for _, value in found)
 
 
 def label_name(container_label: str) -> str:
@@ -78,13 +105,12 @@ def _choice(
     return lambda container: [({label: choice}, str(int(value(container) == choice))) for choice in choices]
 
 
+def _health_number(container: Container) -> int:
+    """As cAdvisor has it: 1 healthy, 0 not (or not yet), -1 without a health check."""
+    return {"healthy": 1, "none": -1}.get(container.health, 0)
+
+
 CONTAINER_FAMILIES = (
-    Family(
-        "docker_container_info",
-        "gauge",
-        "What the container is; always 1.",
-        lambda container: [({"image_id": container.image_id}, "1")],
-    ),
     Family(
         "docker_container_state",
         "gauge",
@@ -152,5 +178,29 @@ CONTAINER_FAMILIES = (
         "gauge",
         "When the container was last started, as a Unix time (cAdvisor's name).",
         _moment(lambda c: c.started_at),
+    ),
+    Family(
+        "container_health_state",
+        "gauge",
+        "1 healthy, 0 unhealthy or starting, -1 no health check; while the container lives (cAdvisor's name).",
+        lambda c: [({}, str(_health_number(c)))] if c.alive else [],
+    ),
+    Family(
+        "container_spec_memory_limit_bytes",
+        "gauge",
+        "Memory limit; 0: none.",
+        _one(lambda c: c.memory_limit),
+    ),
+    Family(
+        "container_spec_cpu_quota",
+        "gauge",
+        "CPU time in microseconds that the container may use in each period; absent without a limit.",
+        lambda c: [({}, str(c.cpu_quota))] if c.cpu_quota else [],
+    ),
+    Family(
+        "container_spec_cpu_period",
+        "gauge",
+        "Length of the period for the CPU quota, in microseconds.",
+        _one(lambda c: c.cpu_period),
     ),
 )

@@ -9,6 +9,7 @@ import argparse
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from exporters.docker import engine, families, logs, web
@@ -30,6 +31,8 @@ class Options:
     listen_address: tuple[str, int]
     """Loopback by default: the page names containers and images, and asks no password."""
     telemetry_path: str
+    web_config: Path | None
+    """`None` by default: neither TLS nor passwords."""
     docker_host: engine.Address
     resync_interval: float
     """Seconds. 60 by default: what an event was lost for is right again within a minute, at the price of one
@@ -37,6 +40,11 @@ class Options:
     timeout: float
     """Seconds for one answer of the Engine, and of silence before it is pinged. 5 by default: a healthy
     Engine answers in milliseconds, so a hung one shows within one scrape."""
+    stats_interval: float
+    """Seconds between the beginnings of two rounds of statistics. 15 by default, as most scrape: less would ask the
+    Engine for what nobody sees, more would show old figures."""
+    cgroupfs: str
+    procfs: str
     labelling: families.Labelling
     log_level: str
 
@@ -52,9 +60,13 @@ def parse(argv: Sequence[str] | None, environ: Mapping[str, str], *, version: st
     return Options(
         listen_address=flags.listen_address,
         telemetry_path=flags.telemetry_path,
+        web_config=flags.web_config,
         docker_host=flags.docker_host,
         resync_interval=flags.resync_interval,
         timeout=flags.timeout,
+        stats_interval=flags.stats_interval,
+        cgroupfs=flags.cgroupfs,
+        procfs=flags.procfs,
         labelling=families.Labelling(
             host_name=flags.host_name or None, container_labels=flags.container_labels
         ),
@@ -70,7 +82,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser(environ: Mapping[str, str], version: str) -> argparse.ArgumentParser:
     parser = _Parser(
         prog=PROGRAM,
-        description="Exports state, health, restarts and OOM kills of Docker containers to Prometheus.",
+        description="Exports Docker containers to Prometheus: state, health, restarts, OOM kills, and what they use.",
         allow_abbrev=False,
     )
 
@@ -95,6 +107,13 @@ def _parser(environ: Mapping[str, str], version: str) -> argparse.ArgumentParser
         "Address to listen on; port 0 lets the system choose one",
     )
     add("--web.telemetry-path", "telemetry_path", "/metrics", _telemetry_path, "Path of the metrics")
+    add(
+        "--web.config.file",
+        "web_config",
+        "",
+        lambda text: Path(text) if text else None,
+        "TLS and passwords, with the keys of Prometheus' web configuration",
+    )
     add("--docker.host", "docker_host", docker_host, engine.parse_address, "The Engine; also by DOCKER_HOST")
     add("--docker.host-name", "host_name", "", str, "Put docker_host=NAME on every container series")
     add(
@@ -106,6 +125,15 @@ def _parser(environ: Mapping[str, str], version: str) -> argparse.ArgumentParser
     )
     add("--docker.resync-interval", "resync_interval", "60s", _duration, "Time between full inventories")
     add("--docker.timeout", "timeout", "5s", _duration, "How long the Engine may take for one answer")
+    add(
+        "--docker.stats-interval",
+        "stats_interval",
+        "15s",
+        _duration,
+        "Time between rounds of the Engine's statistics, for containers the kernel does not show here",
+    )
+    add("--path.cgroupfs", "cgroupfs", "/sys/fs/cgroup", _directory, "Where the host's /sys/fs/cgroup is")
+    add("--path.procfs", "procfs", "/proc", _directory, "Where the host's /proc is")
     add("--log.level", "log_level", "info", _log_level, f"One of {', '.join(logs.LEVELS)}")
     parser.add_argument("--version", action="version", version=f"{PROGRAM} (HemoStat) {version}")
     return parser
@@ -136,6 +164,12 @@ def _telemetry_path(text: str) -> str:
     if not text.startswith("/") or text == "/" or text.startswith("/-/") or re.search(r"[\s?#]", text):
         raise UsageError(f"{text!r} cannot be the metrics' path: use one such as /metrics")
     return text
+
+
+def _directory(text: str) -> str:
+    if not text.startswith("/"):
+        raise UsageError(f"{text!r} is not an absolute path")
+    return text.rstrip("/") or "/"
 
 
 def _container_labels(text: str) -> tuple[str, ...]:

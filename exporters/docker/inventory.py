@@ -1,7 +1,8 @@
 """The inventory: what containers there are, kept current by one thread, given to scrapes as a snapshot.
 
 One list, then events, one inspect for each container an event names; the whole list again at an interval and
-after each reconnect catches what was missed. A scrape reads `snapshot` and nothing else: no rendering here,
+after each reconnect catches what was missed. At the interval the inspects come in small batches between events, so
+that neither an event nor a scrape waits for them. A scrape reads `snapshot` and nothing else: no rendering here,
 and no waiting for this thread's I/O there.
 """
 
@@ -11,21 +12,30 @@ import logging
 import queue
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from exporters.docker.container import Container, Tally, from_inspect
-from exporters.docker.engine import Engine, Event, EventStream
+from exporters.docker.engine import INSPECTS_AT_ONCE, Engine, Event, EventStream
 from exporters.docker.errors import EngineAway, EngineError, EngineSlow
 from exporters.docker.snapshot import Snapshot
+from exporters.docker.sources import Sources
+
+Inspected = dict[str, Any] | EngineError | None
 
 FIRST_RETRY_SECONDS = 0.25
 LAST_RETRY_SECONDS = 5.0
 FEED_LENGTH = 10_000
 """Events held while the inventory is busy; beyond it the reader waits, and the Engine buffers."""
+
+BATCH_PAUSE_SECONDS = 0.05
+"""Between two batches of inspects at the interval: while one is read, a scrape in another thread waits for it."""
+
+SUSPECTED = "suspected"
+"""In place of an event's action: a scrape could not read the container's figures."""
 
 log = logging.getLogger(__name__)
 
@@ -43,14 +53,20 @@ class Inventory:
         *,
         resync_interval: float,
         quiet: float,
+        sources: Sources | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Without `sources` it says what there is, and nobody reads figures."""
         self._engine = engine
+        self._sources = sources
         self._resync_interval = resync_interval
         self._quiet = quiet
         self._clock = clock
         self._containers: dict[str, Container] = {}
         self._again: set[str] = set()
+        self._due: deque[str] = deque()
+        self._digests: dict[str, str] = {}
+        self._changed = False
         self._next_resync = 0.0
         self._retry_seconds = FIRST_RETRY_SECONDS
         self._stopping = threading.Event()
@@ -79,11 +95,16 @@ class Inventory:
         if (feed := self._feed) is not None:
             feed.end()
 
+    def suspect(self, container_id: str) -> None:
+        """Look at this container soon. From any thread; with the stream lost, the next inventory looks at all."""
+        if (feed := self._feed) is not None:
+            feed.add(Event(SUSPECTED, container_id))
+
     def _follow(self) -> None:
         """From one connect to its loss. The stream opens before the list is taken: nothing is missed."""
         feed = self._feed = _Feed(self._engine.events())
         try:
-            self._resync()
+            self._refresh(self._resync())
             self._found()
             while not self._stopping.is_set():
                 self._step(feed)
@@ -92,62 +113,130 @@ class Inventory:
             feed.drain()
 
     def _step(self, feed: _Feed) -> None:
-        until_resync = self._next_resync - self._clock()
-        if until_resync <= 0:
-            self._resync()
-        elif events := feed.take(within=min(self._quiet, until_resync)):
-            self._apply(events)
-        else:
+        until_resync = max(0.0, self._next_resync - self._clock())
+        events = feed.take(within=BATCH_PAUSE_SECONDS if self._due else min(self._quiet, until_resync))
+        self._apply(events)
+        if self._due:
+            self._refresh([self._due.popleft() for _ in range(min(len(self._due), INSPECTS_AT_ONCE))])
+        elif self._clock() >= self._next_resync:
+            self._due.extend(self._resync())
+        elif not events:
             self._engine.ping()
             again, self._again = self._again, set()
             self._refresh(again)
         self._publish(up=True, confirmed_at=self._clock())
 
-    def _resync(self) -> None:
+    def _resync(self) -> list[str]:
+        """Takes the list, drops who is gone, and gives all ids, those not known yet first."""
         ids = self._engine.container_ids()
         for gone in self._containers.keys() - set(ids):
-            del self._containers[gone]
+            self._drop(gone)
         self._again.clear()
-        self._refresh(ids)
+        self._due.clear()
+        used = {container.image_id for container in self._containers.values()}
+        self._digests = {image: digest for image, digest in self._digests.items() if digest and image in used}
         self._next_resync = self._clock() + self._resync_interval
+        return sorted(ids, key=self._containers.__contains__)
 
     def _apply(self, events: list[Event]) -> None:
         destroyed = {event.container_id for event in events if event.action == "destroy"}
         for container_id in destroyed:
-            self._containers.pop(container_id, None)
+            self._drop(container_id)
+        ooms = Counter(event.container_id for event in events if event.action == "oom")
+        known = ooms.keys() & self._containers.keys()
+        self._count_ooms({container_id: ooms.pop(container_id) for container_id in known})
+        for event in events:
+            if event.action == "die":
+                # Before the Engine is asked, which may take its time: an open file holds the network namespace.
+                self._end_run(event.container_id)
         # In order of arrival and each once: a burst of events about one container costs one inspect.
         touched = dict.fromkeys(event.container_id for event in events)
-        self._refresh(container_id for container_id in touched if container_id not in destroyed)
-        self._count_ooms(events)
-        self._publish(events=self._snapshot.events + len(events))
+        self._refresh([container_id for container_id in touched if container_id not in destroyed])
+        self._count_ooms(ooms)
+        told = sum(event.action != SUSPECTED for event in events)
+        self._publish(events=self._snapshot.events + told)
 
     def _refresh(self, container_ids: Iterable[str]) -> None:
-        for container_id in container_ids:
+        slow: EngineSlow | None = None
+        for container_id, said in self._inspected(list(container_ids)):
             try:
-                self._look(container_id)
+                if isinstance(said, EngineError):
+                    raise said
+                self._look(container_id, said)
             except EngineSlow as error:
-                # Docker answers for a container only when that container's own lock is free. If the Engine
-                # still pings, it is this one that hangs: it keeps its last facts, the others go on.
                 self._failed("inspect_slow", error)
-                self._engine.ping()
+                slow = error
             except EngineAway:
                 raise
             except EngineError as error:
                 self._failed("inspect_failed", error)
                 self._again.add(container_id)
+        if slow:
+            # Docker answers for a container only when that container's own lock is free. If the Engine still
+            # pings, it is this one that hangs: it keeps its last facts, the others go on.
+            self._engine.ping()
 
-    def _look(self, container_id: str) -> None:
-        details = self._engine.inspect(container_id)
+    def _inspected(self, container_ids: list[str]) -> Iterator[tuple[str, Inspected]]:
+        if len(container_ids) != 1:
+            yield from self._engine.inspect_all(container_ids)
+            return
+        # One alone goes over the kept connection, which is the quickest.
+        try:
+            yield container_ids[0], self._engine.inspect(container_ids[0])
+        except EngineError as error:
+            yield container_ids[0], error
+
+    def _look(self, container_id: str, details: dict[str, Any] | None) -> None:
         if details is None:
-            self._containers.pop(container_id, None)
+            self._drop(container_id)
             return
         before = self._containers.get(container_id)
-        self._containers[container_id] = from_inspect(details, before.tally if before else Tally())
+        container = from_inspect(details, before.tally if before else Tally())
+        container = replace(container, image_digest=self._digest(container.image_id))
+        if before and before.run != container.run:
+            container = replace(container, tally=self._run_ended(container_id, container.tally))
+        if container != before:
+            self._put(container)
+        if self._sources:
+            self._sources.follow(self._containers[container_id])
 
-    def _count_ooms(self, events: list[Event]) -> None:
-        for container_id, times in Counter(e.container_id for e in events if e.action == "oom").items():
+    def _digest(self, image_id: str) -> str:
+        """Asked once for each image. A proxy that lets nobody ask about images costs no more than the digest."""
+        if image_id not in self._digests:
+            self._digests[image_id] = ""
+            try:
+                self._digests[image_id] = self._engine.image_digest(image_id)
+            except EngineSlow as error:
+                self._failed("image_slow", error)
+            except EngineAway:
+                raise
+            except EngineError as error:
+                log.debug("image_digest_unknown", extra={"image_id": image_id, "error": str(error)})
+        return self._digests[image_id]
+
+    def _end_run(self, container_id: str) -> None:
+        if (container := self._containers.get(container_id)) is not None:
+            self._put(replace(container, tally=self._run_ended(container_id, container.tally)))
+
+    def _run_ended(self, container_id: str, tally: Tally) -> Tally:
+        return tally.run_ended(self._sources.close(container_id) if self._sources else 0)
+
+    def _count_ooms(self, times: Mapping[str, int]) -> None:
+        for container_id, count in times.items():
             if (container := self._containers.get(container_id)) is not None:
-                self._containers[container_id] = replace(container, tally=container.tally.oom_seen(times))
+                self._put(replace(container, tally=container.tally.oom_seen(count)))
+                if self._sources:
+                    self._sources.count(self._containers[container_id])
+
+    def _put(self, container: Container) -> None:
+        self._containers[container.id] = container
+        self._changed = True
+
+    def _drop(self, container_id: str) -> None:
+        if self._containers.pop(container_id, None) is not None:
+            self._changed = True
+        if self._sources:
+            self._sources.close(container_id)
 
     def _found(self) -> None:
         reconnected = self._snapshot.loaded
@@ -172,10 +261,12 @@ class Inventory:
 
     def _publish(self, **changes: Any) -> None:
         """Swap in a new snapshot. One reference, one writer: readers need no lock."""
-        containers = tuple(sorted(self._containers.values(), key=lambda c: (c.name, c.id)))
-        if containers == self._snapshot.containers:
-            containers = self._snapshot.containers
-        self._snapshot = replace(self._snapshot, containers=containers, **changes)
+        if self._changed:
+            self._changed = False
+            changes["containers"] = tuple(sorted(self._containers.values(), key=lambda c: (c.name, c.id)))
+        if self._sources:
+            changes["sources"] = self._sources.by_container
+        self._snapshot = replace(self._snapshot, **changes)
 
 
 class _Feed:
@@ -203,6 +294,11 @@ class _Feed:
                 item = self._queue.get_nowait()
         except queue.Empty:
             return events
+
+    def add(self, event: Event) -> None:
+        """As if it had come from the stream; dropped where so much waits that a resync is no later."""
+        with suppress(queue.Full):
+            self._queue.put_nowait(event)
 
     def end(self) -> None:
         """End the stream; `take` will say so. From any thread."""

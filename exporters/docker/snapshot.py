@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from exporters.docker.container import Container
+from exporters.docker.sources import Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     containers: tuple[Container, ...] = ()
     """Ordered by name. The same tuple object as long as nothing about any container changed."""
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    """By id, where the figures of a living container are to be read. The handles are not immutable: read them under
+    the lock of `Sources`."""
     up: bool = False
     """The Engine answers and its event stream is open."""
     loaded: bool = False

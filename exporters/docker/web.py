@@ -1,7 +1,7 @@
 """The HTTP face: metrics, two health checks and a landing page. What is on the pages comes from the caller.
 
-HTTP/1.1 with kept connections, one thread for each. No routes that change anything, no authentication: it
-listens on loopback unless told otherwise.
+HTTP/1.1 with kept connections, one thread for each. No routes that change anything. It listens on loopback unless
+told otherwise; TLS and passwords are `security`'s.
 """
 
 from __future__ import annotations
@@ -9,20 +9,26 @@ from __future__ import annotations
 import html
 import http
 import http.server
+import itertools
 import logging
 import socket
 import socketserver
 import sys
 import threading
-import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from exporters.docker.errors import UsageError
+from exporters.docker.packing import Lasting, packed
+
+if TYPE_CHECKING:  # what it brings in costs some MiB, and on loopback nobody needs it
+    from exporters.docker.security import Security
 
 IDLE_SECONDS = 300.0
 """A kept connection is dropped after this much silence; longer than any sensible scrape interval."""
+
+HANDSHAKE_SECONDS = 10.0
 
 HEALTHY_PATH = "/-/healthy"
 READY_PATH = "/-/ready"
@@ -33,12 +39,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    body: bytes
+    body: bytes | Iterable[bytes]
+    """In pieces it is sent as they are made, so that a large page is never in memory as a whole."""
     content_type: str = TEXT
     status: http.HTTPStatus = http.HTTPStatus.OK
+    lasting: Lasting | None = None
+    """What is sent before the body."""
 
 
 Routes = Mapping[str, Callable[[], Reply]]
+
+UNAUTHORIZED = Reply(b"Unauthorized.\n", status=http.HTTPStatus.UNAUTHORIZED)
 
 
 def parse_listen_address(text: str) -> tuple[str, int]:
@@ -73,8 +84,8 @@ class Web:
         OSError: the address cannot be listened on.
     """
 
-    def __init__(self, address: tuple[str, int], routes: Routes) -> None:
-        self._server = _server(address, routes)
+    def __init__(self, address: tuple[str, int], routes: Routes, security: Security | None = None) -> None:
+        self._server = _server(address, routes, security)
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, name="web", daemon=True
         )
@@ -102,6 +113,16 @@ class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
     block_on_close = False
     request_queue_size = 64
     routes: Routes
+    security: Security | None
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        if self.security is None or not self.security.encrypts:
+            super().finish_request(request, client_address)
+            return
+        # In the connection's own thread: a client that is slow to greet holds up nobody else.
+        request.settimeout(HANDSHAKE_SECONDS)
+        with self.security.wrapped(request) as encrypted:
+            super().finish_request(encrypted, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         error = sys.exception()
@@ -124,22 +145,43 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._send(self._reply(), with_body=False)
 
     def _reply(self) -> Reply:
+        if self.server.security and not self.server.security.admits(self.headers.get("Authorization", "")):
+            return UNAUTHORIZED
         route = self.server.routes.get(self.path.partition("?")[0])
         return route() if route else Reply(b"Not found.\n", status=http.HTTPStatus.NOT_FOUND)
 
     def _send(self, reply: Reply, *, with_body: bool) -> None:
-        body = reply.body
         self.send_response(reply.status)
         self.send_header("Content-Type", reply.content_type)
         self.send_header("Vary", "Accept-Encoding")
+        if reply.status == http.HTTPStatus.UNAUTHORIZED:
+            self.send_header("WWW-Authenticate", 'Basic realm="metrics"')
+        pieces = [reply.body] if isinstance(reply.body, bytes) else reply.body
         if wants_gzip(self.headers.get("Accept-Encoding", "")):
-            # Level 1: the higher ones cost more than everything else in a scrape, for little.
-            body = zlib.compress(body, level=1, wbits=31)
             self.send_header("Content-Encoding", "gzip")
-        self.send_header("Content-Length", str(len(body)))
+            self._send_whole(packed(reply.lasting, pieces), with_body=with_body)
+            return
+        if reply.lasting:
+            pieces = itertools.chain(reply.lasting.pieces(), pieces)
+        if with_body and not isinstance(reply.body, bytes) and self.request_version == "HTTP/1.1":
+            self._send_chunked(pieces)
+        else:
+            self._send_whole(list(pieces), with_body=with_body)
+
+    def _send_whole(self, pieces: list[bytes], *, with_body: bool) -> None:
+        self.send_header("Content-Length", str(sum(map(len, pieces))))
         self.end_headers()
         if with_body:
-            self.wfile.write(body)
+            self.wfile.write(b"".join(pieces))
+
+    def _send_chunked(self, pieces: Iterable[bytes]) -> None:
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for piece in pieces:
+            if piece:
+                # In one write: each is a call to the kernel, and wakes the reader.
+                self.wfile.write(b"".join((b"%x\r\n" % len(piece), piece, b"\r\n")))
+        self.wfile.write(b"0\r\n\r\n")
 
     def version_string(self) -> str:
         return "hemostat-docker-exporter"
@@ -157,10 +199,11 @@ def wants_gzip(accept_encoding: str) -> bool:
     return False
 
 
-def _server(address: tuple[str, int], routes: Routes) -> _Server:
+def _server(address: tuple[str, int], routes: Routes, security: Security | None) -> _Server:
     family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
     # A class of its own per server, because socketserver takes the family from the class.
     server = type("_Server", (_Server,), {"address_family": family})(address, _Handler)
     assert isinstance(server, _Server)  # noqa: S101  (for the type checker: `type` returns Any)
     server.routes = routes
+    server.security = security
     return server

@@ -134,3 +134,47 @@ def test_restarts_never_go_down(engine_counts: list[int], restarts: list[int]) -
 def test_oom_events_are_kept_apart_from_restarts() -> None:
     tally = Tally().counted(1).oom_seen(2).counted(2).oom_seen(1)
     assert (tally.restarts, tally.oom_events) == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("host", "quota", "period"),
+    [
+        pytest.param({}, 0, 100_000, id="none"),
+        pytest.param({"CpuQuota": 50_000}, 50_000, 100_000, id="quota"),
+        pytest.param({"CpuQuota": 10_000, "CpuPeriod": 20_000}, 10_000, 20_000, id="quota and period"),
+        pytest.param({"NanoCpus": 1_500_000_000}, 150_000, 100_000, id="cpus"),
+        pytest.param({"CpuQuota": -1}, 0, 100_000, id="Docker's other way to say none"),
+    ],
+)
+def test_a_cpu_limit_is_a_quota_however_it_was_given(host: dict[str, int], quota: int, period: int) -> None:
+    container = from_inspect(inspect(HostConfig=host), Tally())
+    assert (container.cpu_quota, container.cpu_period) == (quota, period)
+
+
+@pytest.mark.parametrize(
+    ("mode", "own"),
+    [("bridge", True), ("shop", True), ("host", False), ("none", False), ("container:a", False)],
+)
+def test_which_network_is_its_own(mode: str, own: bool) -> None:
+    assert from_inspect(inspect(HostConfig={"NetworkMode": mode}), Tally()).own_network is own
+
+
+@pytest.mark.parametrize(
+    ("changes", "same"),
+    [
+        pytest.param({"Name": "/other", "RestartCount": 3}, True, id="renamed"),
+        pytest.param({"State__Status": "paused"}, True, id="paused"),
+        pytest.param({"State__StartedAt": "2026-11-21T00:00:00Z"}, False, id="started again"),
+        pytest.param({"HostConfig": {"Memory": 1}}, False, id="given a limit"),
+    ],
+)
+def test_a_run_lasts_until_the_next_start_or_other_limits(changes: dict[str, Any], same: bool) -> None:
+    assert (from_inspect(inspect(**changes), Tally()).run == from_inspect(INSPECT, Tally()).run) is same
+
+
+def test_kills_go_on_over_runs_by_whichever_count_saw_more() -> None:
+    first = Tally().oom_seen(1).run_ended(3)
+    second = first.oom_seen(2)
+    assert (first.oom_total, second.oom_total) == (3, 5)
+    assert second.run_ended(0) == second.run_ended(0).run_ended(0)
+    assert second.run_ended(1).oom_total == 5

@@ -20,10 +20,13 @@ RUNNING = Container(
     name="web",
     image="shop/web:1",
     image_id="sha256:46",
+    image_digest="sha256:d1",
     state="running",
     health="healthy",
     created_at=900.0,
     started_at=910.0,
+    memory_limit=64 << 20,
+    cpu_quota=50_000,
     labels={"com.docker.compose.project": "shop", "com.docker.compose.service": "web", "team.name": "a"},
     tally=Tally(restarts=3, oom_events=1),
 )
@@ -90,7 +93,7 @@ def test_promtool_finds_nothing_to_complain_about() -> None:
 @pytest.mark.parametrize(
     ("name", "labels", "expected"),
     [
-        ("docker_container_info", {"image_id": "sha256:46"}, 1),
+        ("docker_container_info", {"image_id": "sha256:46", "image_digest": "sha256:d1"}, 1),
         ("docker_container_state", {"state": "running"}, 1),
         ("docker_container_state", {"state": "exited"}, 0),
         ("docker_container_health_status", {"status": "healthy"}, 1),
@@ -98,12 +101,10 @@ def test_promtool_finds_nothing_to_complain_about() -> None:
         ("docker_container_health_failing_streak", {}, 0),
         ("docker_container_created_time_seconds", {}, 900),
         ("docker_container_start_time_seconds", {}, 910),
-        ("container_start_time_seconds", {}, 910),
         ("docker_container_exit_code", {}, 0),
         ("docker_container_oom_killed", {}, 0),
         ("docker_container_oom_events_total", {}, 1),
         ("docker_container_restarts_total", {}, 3),
-        ("container_last_seen", {}, NOW),
     ],
 )
 def test_a_running_container_shows(name: str, labels: dict[str, str], expected: float) -> None:
@@ -115,6 +116,44 @@ def test_a_running_container_shows(name: str, labels: dict[str, str], expected: 
         "compose_service": "web",
     }
     assert series(text(RUNNING))[name, frozenset((identity | labels).items())] == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("container_start_time_seconds", 910),
+        ("container_last_seen", NOW),
+        ("container_health_state", 1),
+        ("container_spec_memory_limit_bytes", 64 << 20),
+        ("container_spec_cpu_quota", 50_000),
+        ("container_spec_cpu_period", 100_000),
+        ("container_oom_events_total", 1),
+    ],
+)
+def test_families_under_cadvisors_names_have_cadvisors_labels(name: str, expected: float) -> None:
+    identity = {
+        "id": "/docker/633dce14e176",
+        "name": "web",
+        "image": "shop/web:1",
+        "container_label_com_docker_compose_project": "shop",
+        "container_label_com_docker_compose_service": "web",
+    }
+    assert series(text(RUNNING))[name, frozenset(identity.items())] == expected
+
+
+def test_cadvisors_families_carry_no_empty_labels() -> None:
+    assert "container_label_com_docker_compose" not in text(ENDED)
+
+
+@pytest.mark.parametrize(
+    ("health", "number"), [("healthy", 1), ("unhealthy", 0), ("starting", 0), ("none", -1)]
+)
+def test_health_is_the_number_that_cadvisor_gives(health: str, number: int) -> None:
+    assert values(text(replace(RUNNING, health=health)), "container_health_state") == [number]
+
+
+def test_a_container_that_has_ended_is_neither_healthy_nor_sick_to_cadvisors_rules() -> None:
+    assert values(text(ENDED), "container_health_state") == []
 
 
 @pytest.mark.parametrize(
@@ -183,7 +222,7 @@ def test_the_host_name_is_on_every_container_series_and_absent_by_default() -> N
 def test_only_listed_container_labels_are_shown_and_on_every_series() -> None:
     shown = container_series(text(RUNNING, labelling=Labelling(container_labels=("team.name",))))
     assert all(("container_label_team_name", "a") in labels for labels in shown)
-    assert "container_label" not in text(RUNNING)
+    assert "container_label_team_name" not in text(RUNNING)
 
 
 def test_own_health_is_there_before_the_engine_is() -> None:
