@@ -1,0 +1,174 @@
+"""What rules and dashboards may name, and a Prometheus that watches real containers through the real exporter."""
+
+import contextlib
+import json
+import math
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bridge.demo import parts
+from bridge.metrics import Metrics
+from exporters.docker.container import Container
+from exporters.docker.families import Labelling
+from exporters.docker.figures import FIGURES
+from exporters.docker.page import Page
+from exporters.docker.snapshot import Snapshot
+from tests.conftest import started
+from tests.integration.exporters.conftest import Exporter, until
+
+ROOT = Path(__file__).parents[2]
+RULE_FILES = sorted((ROOT / "alert-rules").rglob("*.yml"))
+DASHBOARDS = sorted((ROOT / "grafana/dashboards").glob("*.json"))
+
+OURS = re.compile(r"\b(?:docker|container|process|hemostat)_[a-z_]+\b")
+LABELS = {"docker_host", "container_name"}
+
+NODE_EXPORTER = "".join(
+    f'node_cpu_seconds_total{{cpu="{cpu}",mode="{mode}"}} 100\n'
+    for cpu in (0, 1)
+    for mode in ("user", "system")
+)
+
+
+SETTLED = (
+    'count(docker_container_health_status{name="sick", status="unhealthy"} == 1 or'
+    ' docker_container_health_status{name="shop-api-1", status="healthy"} == 1 or'
+    ' docker_container_state{name=~"broken|finished", state="exited"} == 1) == 4'
+)
+SEEN_OFTEN = "count_over_time(container_cpu_cfs_throttled_periods_total[1m]) > 4"
+
+
+def rules_of(file: Path) -> list[dict[str, Any]]:
+    return [rule for group in yaml.safe_load(file.read_text())["groups"] for rule in group["rules"]]
+
+
+def dashboard(file: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(file.read_text())
+    return loaded
+
+
+def queries(file: Path) -> dict[str, str]:
+    """What a dashboard's panels ask, by title and reference."""
+    return {
+        f"{panel['title']}, {target['refId']}": target["expr"]
+        for panel in dashboard(file)["panels"]
+        for target in panel.get("targets", ())
+    }
+
+
+PANEL_QUERIES = {
+    f"{file.stem}: {title}": query for file in DASHBOARDS for title, query in queries(file).items()
+}
+
+
+def our_metrics(expression: str) -> set[str]:
+    """The metrics of HemoStat and its exporter that a query names. Matchers are cut off: they name labels."""
+    return set(OURS.findall(re.sub(r"\{[^}]*\}", "", expression))) - LABELS
+
+
+def exported_metrics() -> set[str]:
+    """All series of the exporter's page, with one container that has been through everything, and of the bridge's."""
+    container = Container(
+        id="a" * 64,
+        name="web",
+        image="i",
+        image_id="sha256:0",
+        state="running",
+        created_at=1.0,
+        started_at=2.0,
+        finished_at=1.5,
+        cpu_quota=1,
+    )
+    page = Page(labelling=Labelling(host_name="h"), version="0", started_at=0.0)
+    snapshot = Snapshot(containers=(container,), confirmed_at=0.0)
+    text = b"".join(page.chunks(snapshot, now=3.0, inventory_age=0.0)) + Metrics().page()
+    series = {re.split(r"[{ ]", line)[0] for line in text.decode().splitlines() if not line.startswith("#")}
+    return series | {figure.name for figure in FIGURES}
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Prometheus -> exporter -> Engine, for the tests of one file."""
+
+    prometheus: parts.Prometheus
+    engine: parts.DockerEngine
+
+    def query(self, expression: str) -> list[dict[str, Any]]:
+        """What an instant query finds; not for one that gives a scalar."""
+        return self.prometheus.query(expression)
+
+    def answers(self, expression: str) -> bool:
+        """Whether something is found, and all of it is a number."""
+        found: list[Any] = self.prometheus.query(expression)
+        values = [found] if found and not isinstance(found[0], dict) else [one["value"] for one in found]
+        return bool(values) and not any(math.isnan(float(value)) for _, value in values)
+
+
+@pytest.fixture(scope="module")
+def watching(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watch]:
+    """Prometheus, after some scrapes of an exporter whose containers show everything that can be shown.
+
+    The Engine is not the shared one, where these containers would be in the way of other tests. A node exporter is
+    played by a file: dockprom's queries divide by its number of CPUs.
+    """
+    host = tmp_path_factory.mktemp("host")
+    (host / "metrics").write_text(NODE_EXPORTER)
+    port = parts.free_port()
+    served = ["-m", "http.server", str(port), "--bind", parts.LOOPBACK, "--directory", str(host)]
+    with contextlib.ExitStack() as running:
+
+        def start(part: Any) -> Any:
+            running.callback(part.stop)
+            return started(lambda: part)
+
+        engine: parts.DockerEngine = start(parts.DockerEngine())
+        run = engine.run
+        # There is no default bridge; a network of its own gives a container a device.
+        engine.client.networks.create("watched")
+        run(
+            "shop-api-1",
+            "while :; do :; done",
+            nano_cpus=100_000_000,
+            mem_limit="32m",
+            network_mode="watched",
+            healthcheck=parts.Healthcheck(command="true", interval_seconds=0.2),
+            labels={
+                "com.docker.compose.project": "shop",
+                "com.docker.compose.service": "api",
+                "org.label-schema.group": "monitoring",
+            },
+        )
+        run("nginx", "sleep 1000", network_mode="watched")
+        run("sick", "sleep 1000", healthcheck=parts.Healthcheck(command="false", interval_seconds=0.2))
+        run("broken", "exit 3")
+        run("finished", "exit 0")
+
+        flags = ("--docker.host-name=local", "--docker.container-labels=org.label-schema.group")
+        exporter = start(Exporter(engine.url, *flags))
+        node = start(
+            parts.Process(
+                [sys.executable, *served],
+                name="node",
+                url=f"http://{parts.LOOPBACK}:{port}",
+                ready_path="/metrics",
+            )
+        )
+        prometheus: parts.Prometheus = start(
+            parts.Prometheus(
+                exporter_address=exporter.url.removeprefix("http://"),
+                jobs={"node": node.url.removeprefix("http://")},
+                scrape_interval="200ms",
+                evaluation_interval="200ms",
+            )
+        )
+        # Prometheus begins to scrape five seconds after its start, by then all of this is long so.
+        until(lambda: prometheus.query(SETTLED), seconds=20)
+        until(lambda: prometheus.query(SEEN_OFTEN), seconds=20)
+        yield Watch(prometheus=prometheus, engine=engine)
