@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,11 @@ def test_the_figures_lie_between_two_looks_by_the_engine_itself(
     container = run_container("busy", busy, mem_limit="64m", cpu_quota=50_000, network_mode=network)
     exporter.shows("docker_container_figures_source", 1, name="busy", source="kernel")
     before = statistics(engine, container)
+    looked_at = time.time()
+    # Scrapes within 100 ms share their bytes: the page must be one that was made after that look.
+    assert parts.wait_until(
+        lambda: (exporter.value("container_last_seen", name="busy") or 0) >= looked_at, seconds=5
+    )
     shown = {
         name: exporter.value(name, name="busy")
         for name in (
