@@ -20,7 +20,7 @@ from bridge.edges.store.records import (
     encode_incident,
 )
 from bridge.model.evidence import ContainerFacts, PastRepair
-from bridge.model.incident import Entry, Incident, Outcome, State, Target
+from bridge.model.incident import Entry, Incident, Outcome, State, Target, TimelineEntry
 from bridge.model.policy import BreakerPolicy
 from bridge.roles import EpisodeView, Held, HeldElsewhere, Record
 
@@ -186,7 +186,9 @@ class StoredJournal:
         if found is None:
             return None
         lines = await self._store.command("LRANGE", key(f"incident:{incident_id}:timeline"), 0, -1)
-        return replace(found[0], timeline=tuple(decode_entry(line) for line in lines))
+        record = found[0]
+        opened = TimelineEntry(at=record.incident.opened_at, event="opened", fields={})
+        return replace(record, timeline=(opened, *(decode_entry(line) for line in lines)))
 
     async def _read(self, incident_id: str) -> tuple[Record, int] | None:
         """The incident and how many alerts have joined it."""

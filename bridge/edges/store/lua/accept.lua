@@ -8,7 +8,7 @@ local STRIDE, FIRST = 8, 3
 if redis.call('XLEN', P .. 'work') >= N(ARGV[1]) then return {'overloaded'} end
 
 local NOW = string.format('%d', now)
-local OPENED = '{"event":"opened","fields":{}}'
+local OPENED = AT .. '"event":"opened","fields":{}}'
 
 -- unpack() has its limit at some thousand values.
 local function in_pieces(command, key, values)
@@ -41,7 +41,7 @@ local function open(fp, alert, subject, subject_json, fresh, suspect)
       'suspect', suspect, 'joins', '1')
     redis.call('HSET', key .. ':alerts', fp, 'F' .. alert)
     redis.call('XADD', P .. 'work', '*', 'i', fresh)
-    tell(fresh, OPENED)
+    audit(fresh, OPENED) -- its story begins with 'opened' by itself: readers make that line from the field
     opened[subject] = fresh
     open_index[#open_index + 1], open_index[#open_index + 2] = subject, fresh
     by_time[#by_time + 1], by_time[#by_time + 2] = NOW, fresh

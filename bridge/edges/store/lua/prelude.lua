@@ -20,13 +20,17 @@ local AT = string.format('{"at_ms":%d,', now)
 
 local function incident_key(id) return P .. 'incident:' .. id end
 
--- Every transition leaves a line in the incident's own story and in the stream of all transitions, in the same
--- script that makes it: an audit written afterwards is an audit that a crash can lose.
+-- Every transition leaves a line in the stream of all transitions and in the incident's own story, in the same script
+-- that makes it: an audit written afterwards is an audit that a crash can lose.
+local function audit(id, line)
+  redis.call('XADD', P .. 'events', 'MAXLEN', '~', '100000', '*', 'incident', id, 'entry', line)
+end
+
 local function tell(id, entry)
   if entry == '' then return end
   local line = AT .. string.sub(entry, 2)
   redis.call('RPUSH', incident_key(id) .. ':timeline', line)
-  redis.call('XADD', P .. 'events', 'MAXLEN', '~', '100000', '*', 'incident', id, 'entry', line)
+  audit(id, line)
 end
 
 -- Only the holder of a live claim may write. 'lost' tells the worker to drop everything it holds of it.
