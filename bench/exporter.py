@@ -448,7 +448,12 @@ def growth(engine: parts.DockerEngine) -> list[Figure]:
         figure("reading and text, 100 containers, CPU", "ms", [cpu[100]]),
         figure("300", "ms", [cpu[300]]),
         figure("1000 (baseline: 100)", "ms", [cpu[1000]], [cpu[100]], goal="≤ 12x"),
-        figure("RSS at 1000", "MiB", [told[1000]["rss_mib"]], goal="≤ 45"),
+        figure(
+            "RSS at 1000, reckoned: 20 for the process and what the containers add",
+            "MiB",
+            [told[1000]["rss_mib"]],
+            goal="≤ 45",
+        ),
     ]
 
 
