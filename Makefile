@@ -11,16 +11,20 @@ PYTEST_ARGS ?=
 # A Docker Engine of the demo's own needs root.
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help demo test lint format bench lock clean system install
+.PHONY: help demo test test-compose lint format bench lock clean system install
 
 help: ## what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: install ## the whole loop on this machine: a container falls sick and is healed
 	@$(AS_ROOT) $(BIN)/hemostat demo
 
 test: lint ## everything CI runs: lint, types, architecture, tests
 	@$(BIN)/pytest $(PYTEST_ARGS)
+
+test-compose: install ## docker-compose.yml brought up, and a container healed by it: three minutes, as root
+	@PYTHON="$(PYTHON)" deploy/install-system-packages compose
+	@$(AS_ROOT) env CI=true $(BIN)/pytest tests/compose/test_compose.py $(PYTEST_ARGS)
 
 lint: install ## ruff, mypy, import contracts
 	@$(BIN)/ruff check .
