@@ -13,12 +13,12 @@ from bridge.model.incident import Outcome
 from bridge.model.refusal import Reason
 from bridge.model.verdict import Action, VerdictKind
 
-WEBHOOK_CODES = ("202", "400", "401", "403", "413", "415", "503")
+WEBHOOK_CODES = ("202", "400", "401", "403", "408", "413", "415", "503")
 REPAIR_RESULTS = ("done", "failed", "in_doubt", "settled")
 STAGES = ("intake", "queued", "evidence", "triage", "reserve", "act", "verify")
 QUEUES = ("work", "later")
 SOURCES = ("rules",)
-EDGES = ("redis", "docker", "alertmanager", "prometheus")
+EDGES = ("redis", "docker", "alertmanager")
 
 _STAGE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180, 600)
 _MINUTES = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 45, 60, 120, 180, 300, 600, 1800)

@@ -114,8 +114,10 @@ class Pipeline:
         try:
             found = await self.judge.locate(held.incident.subject)
         except errors.EdgeUnavailable as error:
+            self._failed(error)
             return await self._undecided(held, f"cannot ask Docker: {error}", EDGE_AWAY_SECONDS)
         except errors.EdgeRejected as error:
+            self._failed(error)
             return await self._close(
                 held, Outcome.ESCALATED, f"cannot tell which container is meant: {error}"
             )
@@ -138,6 +140,9 @@ class Pipeline:
         decision, collected = considered.decision, considered.evidence
         verdict = decision.verdict
         self.metrics.triage.labels(verdict.source, verdict.kind.value).inc()
+        if held.incident.state is State.OPEN:
+            waited = considered.evidence.collected_at - held.incident.opened_at
+            self.metrics.stage_duration.labels("queued").observe(max(0.0, waited.total_seconds()))
         await self.journal.saw_container(found.target, found.facts)
         now = await self.journal.now()
         held = replace(held, incident=held.incident.judged(collected.without_text(), decision, now=now))
@@ -205,6 +210,7 @@ class Pipeline:
         try:
             facts = await self.containers.inspect(_target_host(incident), judged.id if judged else "")
         except errors.EdgeError as error:
+            self._failed(error)
             return await self._undecided(held, f"cannot ask Docker: {error}", EDGE_AWAY_SECONDS)
         if (
             facts is None
@@ -248,9 +254,11 @@ class Pipeline:
                 self._deadman.arm(str(held.claim), DEADMAN_SHARE * self._lease_seconds)
                 await ACTIONS[action](self.containers, facts.host, facts.id)
         except errors.EdgeRejected as error:
+            self._failed(error)
             self.metrics.repairs.labels(action.value, "failed").inc()
             return await self._close(held, Outcome.FAILED, f"{action.value} failed: {error}")
         except errors.EdgeUnavailable as error:
+            self._failed(error)
             # It may have happened. The container's own StartedAt will tell; repeating blindly would act twice.
             self.metrics.repairs.labels(action.value, "in_doubt").inc()
             later = held.incident.in_doubt(now=await self.journal.now(), seconds=LOOK_SECONDS, failed=True)
@@ -284,6 +292,7 @@ class Pipeline:
                 # Stopped and never started: the missing half is not a second restart, and a no-op if it runs.
                 await self.containers.start(_target_host(incident), intent.container_id)
         except errors.EdgeUnavailable as error:
+            self._failed(error)
             if now - intent.at > timedelta(
                 seconds=policy.verify.within_seconds + intent.stop_timeout_seconds
             ):
@@ -293,6 +302,7 @@ class Pipeline:
                 replace(held, incident=incident.in_doubt(now=now, seconds=EDGE_AWAY_SECONDS)), None
             )
         except errors.EdgeRejected as error:
+            self._failed(error)
             return await self._close(held, Outcome.FAILED, f"the missing start failed: {error}")
         match verdict:
             case Settled.HAPPENED | Settled.HALF_DONE:
@@ -331,6 +341,7 @@ class Pipeline:
         try:
             facts = await self.containers.inspect(_target_host(incident), repair.container_id)
         except errors.EdgeError as error:
+            self._failed(error)
             answer = verification.unseen(repair, str(error), policy=policy, now=now)
         else:
             alert = await self._alert_state(held, repair)
@@ -352,7 +363,8 @@ class Pipeline:
         try:
             facts = await self.containers.inspect(_target_host(incident), repair.container_id)
             why = verification.relapse(repair, facts)
-        except errors.EdgeError:
+        except errors.EdgeError as error:
+            self._failed(error)
             why = None
         if why is not None:
             self.metrics.incidents_closed.labels(Outcome.RELAPSED.value).inc()
@@ -389,8 +401,8 @@ class Pipeline:
             return None, False
         try:
             views = [await self.alerts.active(alert.fingerprint) for alert in held.firing]
-        except errors.EdgeError:
-            self.metrics.edge_errors.labels("alertmanager").inc()
+        except errors.EdgeError as error:
+            self._failed(error)
             return None, True
         return [(view.active, view.updated_at) for view in views], False
 
@@ -417,6 +429,9 @@ class Pipeline:
         return await self._save(
             replace(held, incident=held.incident.waiting(reason, now=now, seconds=seconds)), entry
         )
+
+    def _failed(self, error: errors.EdgeError) -> None:
+        self.metrics.edge_errors.labels(error.edge).inc()
 
     async def _save(self, held: Held, entry: Entry | None) -> Held:
         held = await self.journal.save(held, entry)

@@ -108,6 +108,7 @@ class Worker:
                 self.alive_at = time.monotonic()
                 self._take(turns)
             except errors.EdgeError as error:
+                self._metrics.edge_errors.labels(error.edge).inc()
                 ready = False  # a store that came back empty has no group either
                 if time.monotonic() - told_at > TELL_AGAIN_SECONDS:
                     told_at = time.monotonic()

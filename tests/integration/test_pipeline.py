@@ -370,6 +370,7 @@ async def test_docker_away_waits_and_then_tells_a_human(walk: Walk) -> None:
     incident_id = await walk.alert()
     incident = await walk.turn(incident_id)
     assert incident.state is State.WAITING
+    assert b'hemostat_edge_errors_total{edge="docker"} 1.0' in walk.pipeline.metrics.page()
     walk.policy(wait_for_seconds=-1)
     assert (await walk.turn(incident_id)).outcome is Outcome.ESCALATED
 
