@@ -1,4 +1,4 @@
-"""Wiring, told in order: settings become edges, edges fill the roles of the walk, the walk is driven by the worker.
+"""The running bridge: what the HTTP interface asks of it, and its life from start to stop.
 
 Start: store, then work, then the door. Stop: the door first, then the work, the store last. Nothing is decided here.
 """
@@ -6,7 +6,6 @@ Start: store, then work, then the door. Stop: the door first, then the work, the
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import logging
 import os
@@ -14,32 +13,21 @@ import signal
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from aiohttp import web as http
 
 from bridge import errors, settings, web
-from bridge.edges.alertmanager import AlertmanagerApi
-from bridge.edges.deadman import Deadman
-from bridge.edges.docker_engine import DockerEngine, DockerHost, DockerTLS
 from bridge.edges.store.acceptance import Acceptor
-from bridge.edges.store.budgets import StoredBudgets
-from bridge.edges.store.connection import Store
 from bridge.edges.store.embedded import EmbeddedStore
-from bridge.edges.store.journal import StoredJournal
 from bridge.edges.store.queue import StoredQueue
-from bridge.judgement import Judge, Ruleset
-from bridge.metrics import Metrics
 from bridge.model.alert import Alert, Subject
 from bridge.model.incident import Incident, Outcome, State, Target
 from bridge.model.policy import narrowed
-from bridge.pipeline import Pipeline
 from bridge.roles import Acceptance, BudgetState, Pause, Record
-from bridge.triage import phrases
-from bridge.triage.case import DEFAULTS, Thresholds
+from bridge.wiring import Parts, parts_of, ruleset_of
 from bridge.worker import Worker
 
 log = logging.getLogger("hemostat.app")
@@ -49,146 +37,6 @@ READINESS_SECONDS = 2.0
 """How long one look at the neighbours serves everybody who asks ``/-/ready``."""
 
 STORE_RETRY_SECONDS = 1.0
-
-
-def ruleset_of(config: settings.Settings) -> Ruleset:
-    """The part of the settings that decides, and that a reload replaces whole."""
-    own: dict[str, list[str]] = {}
-    for phrase in config.triage.phrases:
-        own.setdefault(phrase.kind, []).append(phrase.pattern)
-    thresholds = Thresholds(
-        crash_loop_restarts=config.triage.crash_loop_restarts,
-        crash_exit_codes=config.triage.crash_exit_codes,
-        phrases=phrases.extended(DEFAULTS.phrases, own),
-    )
-    return Ruleset(policy=config.policy, thresholds=thresholds)
-
-
-def docker_of(config: settings.Settings) -> DockerEngine:
-    """The edge to the configured Docker hosts."""
-    return DockerEngine(
-        [
-            DockerHost(
-                name=host.name,
-                url=host.url,
-                timeout_seconds=host.timeout_seconds,
-                tls=None
-                if host.tls is None
-                else DockerTLS(
-                    ca_file=str(host.tls.ca_file) if host.tls.ca_file else None,
-                    cert_file=str(host.tls.cert_file) if host.tls.cert_file else None,
-                    key_file=str(host.tls.key_file) if host.tls.key_file else None,
-                ),
-            )
-            for host in config.docker.hosts
-        ]
-    )
-
-
-def authorization_of(upstream: settings.Upstream) -> str:
-    """The ``Authorization`` header for a neighbour, ``""`` for none."""
-    if upstream.authorization is not None:
-        return f"{upstream.authorization.type} {upstream.authorization.token.reveal()}"
-    if upstream.basic_auth is not None:
-        pair = f"{upstream.basic_auth.username}:{upstream.basic_auth.password.reveal()}"
-        return f"Basic {base64.b64encode(pair.encode()).decode()}"
-    return ""
-
-
-def alertmanager_of(config: settings.Settings) -> AlertmanagerApi | None:
-    """The edge to Alertmanager, if one is configured."""
-    if config.alertmanager is None:
-        return None
-    upstream = config.alertmanager
-    return AlertmanagerApi(
-        upstream.url, authorization=authorization_of(upstream), timeout_seconds=upstream.timeout_seconds
-    )
-
-
-def store_of(config: settings.Settings, embedded_url: str) -> Store:
-    """The connection to the configured store; ``embedded_url`` where none is."""
-    replicas = 1 if config.store.durability is settings.Durability.REPLICATED else 0
-    if config.redis is None:
-        return Store(embedded_url, replicas=replicas)
-    return Store(
-        config.redis.url,
-        database=config.redis.db,
-        username=config.redis.username,
-        password=config.redis.password.reveal() if config.redis.password else None,
-        connect_seconds=config.redis.connect_timeout_seconds,
-        timeout_seconds=config.redis.timeout_seconds,
-        replicas=replicas,
-    )
-
-
-@dataclass(slots=True)
-class Parts:
-    """Everything a running bridge, a doctor or a simulation is made of."""
-
-    config: settings.Settings
-    metrics: Metrics
-    store: Store
-    docker: DockerEngine
-    alertmanager: AlertmanagerApi | None
-    journal: StoredJournal
-    budgets: StoredBudgets
-    judge: Judge
-    pipeline: Pipeline
-    deadman: Deadman
-    server: EmbeddedStore | None
-
-
-@contextlib.asynccontextmanager
-async def parts_of(config: settings.Settings, *, embedded_url: str | None = None) -> AsyncIterator[Parts]:
-    """Build the parts, the embedded store's server included if it is needed, and take them down in reverse.
-
-    ``embedded_url``: a server of that directory that runs already. Raises ``StoreBusy``: another bridge owns the
-    directory; ``EdgeError``: no server is installed, or its data cannot be used.
-    """
-    async with contextlib.AsyncExitStack() as stack:
-        url, server = embedded_url or "", None
-        if config.redis is None and embedded_url is None:
-            server = EmbeddedStore(config.store.path)
-            url = await server.start()
-            stack.push_async_callback(server.stop)
-        store = store_of(config, url)
-        stack.push_async_callback(store.close)
-        docker = docker_of(config)
-        stack.push_async_callback(docker.close)
-        alertmanager = alertmanager_of(config)
-        if alertmanager is not None:
-            stack.push_async_callback(alertmanager.close)
-        metrics, deadman = Metrics(), Deadman()
-        journal = StoredJournal(store, lease_seconds=config.worker.lease_seconds)
-        budgets = StoredBudgets(
-            store, lease_seconds=config.worker.lease_seconds, trust_empty=config.store.trust_empty
-        )
-        judge = Judge(
-            journal=journal, budgets=budgets, containers=docker, metrics=metrics, ruleset=ruleset_of(config)
-        )
-        pipeline = Pipeline(
-            journal=journal,
-            budgets=budgets,
-            containers=docker,
-            alerts=alertmanager,
-            metrics=metrics,
-            judge=judge,
-            deadman=deadman,
-            lease_seconds=config.worker.lease_seconds,
-        )
-        yield Parts(
-            config=config,
-            metrics=metrics,
-            store=store,
-            docker=docker,
-            alertmanager=alertmanager,
-            journal=journal,
-            budgets=budgets,
-            judge=judge,
-            pipeline=pipeline,
-            deadman=deadman,
-            server=server,
-        )
 
 
 class HemoStat:

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from bridge import errors, settings
-from bridge.app import Parts, authorization_of
 from bridge.edges.prometheus import PrometheusApi
 from bridge.edges.store.budgets import EVICTION_SAFE
+from bridge.wiring import Parts, authorization_of
 
 DEADLINE_SECONDS = 5.0
 OLDEST_REDIS = (6, 2)

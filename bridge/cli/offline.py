@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
-from bridge import app, cli, logs, settings, simulation
+from bridge import cli, logs, settings, simulation, wiring
 from bridge import doctor as examination
 from bridge.cli import printing
 from bridge.cli.configured import settings_of
@@ -56,7 +56,7 @@ def simulate(options: argparse.Namespace) -> int:
         print(f"{options.payload}: {error.strerror}", file=sys.stderr)
         return cli.BAD
 
-    async def run(parts: app.Parts) -> list[simulation.Simulated]:
+    async def run(parts: wiring.Parts) -> list[simulation.Simulated]:
         return await simulation.simulate(parts.judge, webhook, hosts=parts.docker.hosts())
 
     found = asyncio.run(_with_parts(options, run))
@@ -74,10 +74,10 @@ def simulate(options: argparse.Namespace) -> int:
     return cli.GOOD if any(one.decision and one.outcome is None for one in found) else cli.NO
 
 
-async def _with_parts(options: argparse.Namespace, use: Callable[[app.Parts], Awaitable[T]]) -> T:
+async def _with_parts(options: argparse.Namespace, use: Callable[[wiring.Parts], Awaitable[T]]) -> T:
     """On the store of the running bridge if one runs, else on one started for this moment on the same directory."""
     config = settings_of(options)
     logs.set_up(level="ERROR", style="text")
     embedded = await attach(config.store.path) if config.redis is None else None
-    async with app.parts_of(config, embedded_url=embedded) as parts:
+    async with wiring.parts_of(config, embedded_url=embedded) as parts:
         return await use(parts)

@@ -42,7 +42,8 @@ class ContainerFacts:
 
     Env, command and mounts are deliberately absent: they hold secrets. ``host_now`` is the Docker host's own
     clock (``SystemTime`` of ``/info``), the only clock ``started_at`` may be compared with. ``restart_count``
-    counts restarts by restart policy since the last start through the API (which sets it to 0).
+    counts restarts by restart policy since the last start through the API (which sets it to 0). A limit that is
+    ``None`` is unknown or not set.
     """
 
     host: str
@@ -65,6 +66,8 @@ class ContainerFacts:
     stop_timeout_seconds: float
     labels: Mapping[str, str]
     host_now: datetime | None = None
+    cpu_limit_cores: float | None = None
+    memory_limit_bytes: int | None = None
 
     @property
     def running(self) -> bool:
@@ -83,12 +86,14 @@ class ContainerFacts:
 class TextLine:
     """One line of untrusted text with the id by which it is cited.
 
-    ``at`` is when it was written, by the Docker host's clock; ``None`` where the source does not say.
+    ``at`` is when it was written, by the Docker host's clock; ``None`` where the source does not say. ``count``:
+    how many lines of the same shape it stands for.
     """
 
     id: str
     text: str
     at: datetime | None = None
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +117,92 @@ class PastRepair:
     container_id: str
 
 
+class Measured(StrEnum):
+    """What a measure is of, as a closed list. A share is 0 to 1 of the container's own limit or of the host."""
+
+    CPU_SHARE = "cpu_share"
+    MEMORY_SHARE = "memory_share"
+    THROTTLED_SHARE = "throttled_share"
+    RESTARTS = "restarts"
+    REQUESTS = "requests_per_second"
+    ERRORS_SHARE = "errors_share"
+    HOST_CPU_PRESSURE = "host_cpu_pressure"
+    HOST_MEMORY_PRESSURE = "host_memory_pressure"
+    HOST_IO_PRESSURE = "host_io_pressure"
+    HOST_DISK_SHARE = "host_disk_share"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """A figure of the last 30 minutes, from Prometheus. ``points``: at most ten means, oldest first.
+
+    ``id`` is ``M1`` and on. ``slope_per_minute`` is in the figure's own unit; ``None``: too few points to say.
+    """
+
+    id: str
+    name: Measured
+    last: float
+    mean: float
+    max: float
+    slope_per_minute: float | None = None
+    points: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Neighbour:
+    """Another container of the same Compose project, or one that the target says it depends on (``B1`` and on).
+
+    ``dependency``: the target named it itself, by ``hemostat.depends_on`` or Compose's ``depends_on``. Where no
+    container bears the name, ``status`` is ``None``.
+    """
+
+    id: str
+    name: str
+    status: ContainerStatus | None
+    health: Health = Health.NONE
+    started_at: datetime | None = None
+    dependency: bool = False
+
+    @property
+    def sick(self) -> bool | None:
+        """Whether it is known to be down or unhealthy; ``None``: unknown."""
+        if self.status is None:
+            return None
+        return self.status is not ContainerStatus.RUNNING or self.health is Health.UNHEALTHY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelatedAlert:
+    """Another alert that Alertmanager holds for the same target, project or host (``R1`` and on).
+
+    ``name`` is untrusted text. ``suppressed``: silenced or inhibited. ``same_target``: it names our container.
+    """
+
+    id: str
+    name: str
+    since: datetime
+    severity: str = ""
+    suppressed: bool = False
+    same_target: bool = False
+
+
+class Changed(StrEnum):
+    """What a change was of."""
+
+    IMAGE = "image"
+    CONFIG = "config"
+    CONTAINER = "container"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """Something about the target became another (``C1`` and on); ``at`` is when that was first seen."""
+
+    id: str
+    kind: Changed
+    at: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
     """A source that gave nothing, and why."""
@@ -122,7 +213,12 @@ class Gap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """Everything a decision rests on. ``replaced_at`` is when another container took over the target's name."""
+    """Everything a decision rests on; serialised, it is what an evaluation's scenario holds.
+
+    ``replaced_at`` is when another container took over the target's name. ``alert_silenced``: an operator silenced
+    this very alert. ``fires_last_hour``: how often it began to fire. ``runbook``: the operator's own note on the
+    target (trusted). ``log_dropped``: lines not shown. ``redactions``: secrets removed, by kind.
+    """
 
     collected_at: datetime
     container: ContainerFacts | None
@@ -132,8 +228,21 @@ class Evidence:
     past_repairs: tuple[PastRepair, ...] = ()
     replaced_at: datetime | None = None
     alert_active: bool | None = None
+    alert_silenced: bool | None = None
+    fires_last_hour: int | None = None
+    measures: tuple[Measure, ...] = ()
+    neighbours: tuple[Neighbour, ...] = ()
+    related_alerts: tuple[RelatedAlert, ...] = ()
+    changes: tuple[Change, ...] = ()
+    runbook: str = ""
+    log_dropped: int = 0
+    redactions: Mapping[str, int] = field(default_factory=dict)
     gaps: tuple[Gap, ...] = ()
     version: int = field(default=1)
+
+    def measure(self, name: Measured) -> Measure | None:
+        """The figure of this name; ``None``: unknown, never zero."""
+        return next((measure for measure in self.measures if measure.name is name), None)
 
     def without_text(self) -> Evidence:
         """What may be kept: no line a container wrote, and of its labels only those that HemoStat reads itself.

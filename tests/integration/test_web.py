@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web as http
 from aiohttp.test_utils import TestClient
 
-from bridge import app, errors, settings, web
+from bridge import app, errors, settings, web, wiring
 from bridge.demo import parts
 from bridge.model.secret import Secret
 from bridge.settings.sections import AccessToken, DockerHost, Redis, Role, Store, Web
@@ -31,7 +31,7 @@ class Running:
     """The interface of one bridge, without its worker."""
 
     client: Client
-    parts: app.Parts
+    parts: wiring.Parts
     bridge: app.HemoStat
 
     async def post(
@@ -72,7 +72,7 @@ async def start(redis_url: str, aiohttp_client: Connect) -> AsyncIterator[Callab
 
     async def start_one(url: str = redis_url, **changes: Any) -> Running:
         config = config_of(url, **changes)
-        context = app.parts_of(config)
+        context = wiring.parts_of(config)
         built = await context.__aenter__()
         contexts.append(context)
         bridge = app.HemoStat(built, load=lambda: config)

@@ -1,0 +1,162 @@
+"""Wiring, told in order: settings become edges, edges fill the roles of the walk. Nothing runs yet, nothing is decided."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from bridge import settings
+from bridge.edges.alertmanager import AlertmanagerApi
+from bridge.edges.deadman import Deadman
+from bridge.edges.docker_engine import DockerEngine, DockerHost, DockerTLS
+from bridge.edges.store.budgets import StoredBudgets
+from bridge.edges.store.connection import Store
+from bridge.edges.store.embedded import EmbeddedStore
+from bridge.edges.store.journal import StoredJournal
+from bridge.judgement import Judge, Ruleset
+from bridge.metrics import Metrics
+from bridge.pipeline import Pipeline
+from bridge.triage import phrases
+from bridge.triage.case import DEFAULTS, Thresholds
+
+
+def ruleset_of(config: settings.Settings) -> Ruleset:
+    """The part of the settings that decides, and that a reload replaces whole."""
+    own: dict[str, list[str]] = {}
+    for phrase in config.triage.phrases:
+        own.setdefault(phrase.kind, []).append(phrase.pattern)
+    thresholds = Thresholds(
+        crash_loop_restarts=config.triage.crash_loop_restarts,
+        crash_exit_codes=config.triage.crash_exit_codes,
+        phrases=phrases.extended(DEFAULTS.phrases, own),
+    )
+    return Ruleset(policy=config.policy, thresholds=thresholds)
+
+
+def docker_of(config: settings.Settings) -> DockerEngine:
+    """The edge to the configured Docker hosts."""
+    return DockerEngine(
+        [
+            DockerHost(
+                name=host.name,
+                url=host.url,
+                timeout_seconds=host.timeout_seconds,
+                tls=None
+                if host.tls is None
+                else DockerTLS(
+                    ca_file=str(host.tls.ca_file) if host.tls.ca_file else None,
+                    cert_file=str(host.tls.cert_file) if host.tls.cert_file else None,
+                    key_file=str(host.tls.key_file) if host.tls.key_file else None,
+                ),
+            )
+            for host in config.docker.hosts
+        ]
+    )
+
+
+def authorization_of(upstream: settings.Upstream) -> str:
+    """The ``Authorization`` header for a neighbour, ``""`` for none."""
+    if upstream.authorization is not None:
+        return f"{upstream.authorization.type} {upstream.authorization.token.reveal()}"
+    if upstream.basic_auth is not None:
+        pair = f"{upstream.basic_auth.username}:{upstream.basic_auth.password.reveal()}"
+        return f"Basic {base64.b64encode(pair.encode()).decode()}"
+    return ""
+
+
+def alertmanager_of(config: settings.Settings) -> AlertmanagerApi | None:
+    """The edge to Alertmanager, if one is configured."""
+    if config.alertmanager is None:
+        return None
+    upstream = config.alertmanager
+    return AlertmanagerApi(
+        upstream.url, authorization=authorization_of(upstream), timeout_seconds=upstream.timeout_seconds
+    )
+
+
+def store_of(config: settings.Settings, embedded_url: str) -> Store:
+    """The connection to the configured store; ``embedded_url`` where none is."""
+    replicas = 1 if config.store.durability is settings.Durability.REPLICATED else 0
+    if config.redis is None:
+        return Store(embedded_url, replicas=replicas)
+    return Store(
+        config.redis.url,
+        database=config.redis.db,
+        username=config.redis.username,
+        password=config.redis.password.reveal() if config.redis.password else None,
+        connect_seconds=config.redis.connect_timeout_seconds,
+        timeout_seconds=config.redis.timeout_seconds,
+        replicas=replicas,
+    )
+
+
+@dataclass(slots=True)
+class Parts:
+    """Everything a running bridge, a doctor or a simulation is made of."""
+
+    config: settings.Settings
+    metrics: Metrics
+    store: Store
+    docker: DockerEngine
+    alertmanager: AlertmanagerApi | None
+    journal: StoredJournal
+    budgets: StoredBudgets
+    judge: Judge
+    pipeline: Pipeline
+    deadman: Deadman
+    server: EmbeddedStore | None
+
+
+@contextlib.asynccontextmanager
+async def parts_of(config: settings.Settings, *, embedded_url: str | None = None) -> AsyncIterator[Parts]:
+    """Build the parts, the embedded store's server included if it is needed, and take them down in reverse.
+
+    ``embedded_url``: a server of that directory that runs already. Raises ``StoreBusy``: another bridge owns the
+    directory; ``EdgeError``: no server is installed, or its data cannot be used.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        url, server = embedded_url or "", None
+        if config.redis is None and embedded_url is None:
+            server = EmbeddedStore(config.store.path)
+            url = await server.start()
+            stack.push_async_callback(server.stop)
+        store = store_of(config, url)
+        stack.push_async_callback(store.close)
+        docker = docker_of(config)
+        stack.push_async_callback(docker.close)
+        alertmanager = alertmanager_of(config)
+        if alertmanager is not None:
+            stack.push_async_callback(alertmanager.close)
+        metrics, deadman = Metrics(), Deadman()
+        journal = StoredJournal(store, lease_seconds=config.worker.lease_seconds)
+        budgets = StoredBudgets(
+            store, lease_seconds=config.worker.lease_seconds, trust_empty=config.store.trust_empty
+        )
+        judge = Judge(
+            journal=journal, budgets=budgets, containers=docker, metrics=metrics, ruleset=ruleset_of(config)
+        )
+        pipeline = Pipeline(
+            journal=journal,
+            budgets=budgets,
+            containers=docker,
+            alerts=alertmanager,
+            metrics=metrics,
+            judge=judge,
+            deadman=deadman,
+            lease_seconds=config.worker.lease_seconds,
+        )
+        yield Parts(
+            config=config,
+            metrics=metrics,
+            store=store,
+            docker=docker,
+            alertmanager=alertmanager,
+            journal=journal,
+            budgets=budgets,
+            judge=judge,
+            pipeline=pipeline,
+            deadman=deadman,
+            server=server,
+        )
