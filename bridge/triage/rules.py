@@ -17,7 +17,7 @@ from bridge.model.verdict import Action, Verdict, VerdictKind
 from bridge.triage import phrases, wording
 from bridge.triage.case import DEFAULTS, Case, Ending, Thresholds, ending, of_last_run, unexplained_starts
 
-__all__ = ["DEFAULTS", "RULES", "Rule", "RuleAnswer", "Thresholds", "judge", "trace"]
+__all__ = ["DEFAULTS", "RULES", "STRONG", "Rule", "RuleAnswer", "Thresholds", "judge", "trace"]
 
 STATE = "S1"
 """The id under which the container's state is cited."""
@@ -30,13 +30,18 @@ SHORTEST_RECHECK_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One rule. ``when``, ``verdict`` and ``because`` are its line in ``docs/triage.md`` and in ``hemostat explain``."""
+    """One rule. ``when``, ``verdict`` and ``because`` are its line in ``docs/triage.md`` and in ``hemostat explain``.
+
+    ``strong``: a repair of this rule rests on a plain fact (it crashed, its health check fails), so that it may be
+    carried out although no second opinion could be had.
+    """
 
     id: str
     when: str
     verdict: str
     because: str
     ask: Callable[[Case], Verdict | None]
+    strong: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -510,6 +515,7 @@ RULES: tuple[Rule, ...] = (
         verdict="repair: start, else restart",
         because="a single crash loses only the state inside the process",
         ask=_crashed,
+        strong=True,
     ),
     Rule(
         id="exit_code",
@@ -524,6 +530,7 @@ RULES: tuple[Rule, ...] = (
         verdict="repair: restart",
         because="the one fact that says hung, and a restart clears it",
         ask=_unhealthy,
+        strong=True,
     ),
     Rule(
         id="healthy",
@@ -556,3 +563,6 @@ RULES: tuple[Rule, ...] = (
     ),
 )
 """All rules in the order in which they are asked. The last one always matches."""
+
+STRONG = frozenset(rule.id for rule in RULES if rule.strong)
+"""Ids of the strong rules (``Verdict.rule``)."""

@@ -324,6 +324,10 @@ def test_what_no_rule_covers_pages_a_human() -> None:
     assert verdict.kind is ESCALATE
 
 
+def test_only_a_crash_and_a_failing_health_check_are_strong_grounds() -> None:
+    assert rules.STRONG == {"crashed", "unhealthy"}
+
+
 def test_rule_ids_are_unique() -> None:
     ids = [rule.id for rule in rules.RULES]
     assert len(set(ids)) == len(ids)
