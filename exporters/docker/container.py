@@ -104,6 +104,10 @@ class Container:
         """Its processes exist now (a paused container's do)."""
         return self.state in ALIVE
 
+    def ended(self, *, at: float, exit_code: int) -> Container:
+        """The same after its first process ended, as far as the Engine's event tells."""
+        return replace(self, state="exited", pid=0, exit_code=exit_code, finished_at=at)
+
     @property
     def own_network(self) -> bool:
         """It has network devices, and they are its own: not the host's, nor another container's."""

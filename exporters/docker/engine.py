@@ -13,7 +13,7 @@ import json
 import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -82,6 +82,10 @@ class Event:
     action: str
     """One of `WATCHED_ACTIONS`, without the details Docker appends after a colon."""
     container_id: str
+    at: float | None = field(default=None, compare=False)
+    """Seconds since the epoch, by the Engine's clock; `None` where it does not say."""
+    exit_code: int | None = field(default=None, compare=False)
+    """Of a `die`."""
 
 
 def parse_address(text: str) -> Address:
@@ -310,6 +314,12 @@ def _event(line: bytes) -> Event:
     try:
         record = json.loads(line)
         action = str(record["Action"]).partition(":")[0]
-        return Event(action, str(record["Actor"]["ID"]))
+        nanoseconds, code = record.get("timeNano"), (record["Actor"].get("Attributes") or {}).get("exitCode")
+        return Event(
+            action,
+            str(record["Actor"]["ID"]),
+            at=nanoseconds / 1e9 if nanoseconds else None,
+            exit_code=int(code) if action == "die" and code else None,
+        )
     except (ValueError, KeyError, TypeError) as error:
         raise EngineNonsense(f"events: cannot read {line[:256]!r}") from error

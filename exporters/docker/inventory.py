@@ -145,10 +145,15 @@ class Inventory:
         ooms = Counter(event.container_id for event in events if event.action == "oom")
         known = ooms.keys() & self._containers.keys()
         self._count_ooms({container_id: ooms.pop(container_id) for container_id in known})
+        last = {event.container_id: event for event in events if event.action in ("die", "start")}
         for event in events:
             if event.action == "die":
                 # Before the Engine is asked, which may take its time: an open file holds the network namespace.
                 self._end_run(event.container_id)
+        for event in last.values():
+            if event.action == "die":
+                self._ended(event)
+        self._publish()
         # In order of arrival and each once: a burst of events about one container costs one inspect.
         touched = dict.fromkeys(event.container_id for event in events)
         self._refresh([container_id for container_id in touched if container_id not in destroyed])
@@ -217,6 +222,13 @@ class Inventory:
     def _end_run(self, container_id: str) -> None:
         if (container := self._containers.get(container_id)) is not None:
             self._put(replace(container, tally=self._run_ended(container_id, container.tally)))
+
+    def _ended(self, event: Event) -> None:
+        """The event itself says that it ended, and how. The Engine answers for it only some 90 ms later, when the
+        network is taken down; what the event leaves open is corrected then."""
+        container = self._containers.get(event.container_id)
+        if container is not None and container.alive and event.at is not None and event.exit_code is not None:
+            self._put(container.ended(at=event.at, exit_code=event.exit_code))
 
     def _run_ended(self, container_id: str, tally: Tally) -> Tally:
         return tally.run_ended(self._sources.close(container_id) if self._sources else 0)

@@ -118,8 +118,12 @@ class ScriptedEngine:
         self.listed.remove(container_id)
         del self.inspected[container_id]
 
-    def emit(self, action: str, container_id: str) -> None:
-        event = {"Type": "container", "Action": action, "Actor": {"ID": container_id, "Attributes": {}}}
+    def emit(self, action: str, container_id: str, *, at: float | None = None, **attributes: str) -> None:
+        """`at`: seconds since the epoch; an Engine always tells it, a proxy may not."""
+        event: dict[str, Any] = {"Type": "container", "Action": action}
+        event["Actor"] = {"ID": container_id, "Attributes": attributes}
+        if at is not None:
+            event["timeNano"] = round(at * 1e9)
         self.emit_line(json.dumps(event).encode())
 
     def emit_line(self, line: bytes) -> None:

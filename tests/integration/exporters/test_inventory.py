@@ -29,6 +29,43 @@ def test_an_event_costs_one_inspect_and_no_list(scripted: ScriptedEngine, watch:
     assert watched.inventory.snapshot.events == 1
 
 
+def test_an_end_is_shown_by_its_event_before_the_engine_answers_for_the_container(
+    scripted: ScriptedEngine, watch: StartWatch
+) -> None:
+    scripted.add("a1", "web")
+    watched = watch(scripted.url, timeout=5.0)
+    scripted.hanging.add("inspect a1")
+    scripted.emit("die", "a1", at=1_700_000_000.0, exitCode="137")
+
+    until(lambda: watched.container("web").state == "exited")
+    web = watched.container("web")
+    assert (web.exit_code, web.finished_at, web.alive) == (137, 1_700_000_000.0, False)
+    scripted.add("a1", "web", Status="restarting", ExitCode=137)
+    scripted.hanging.clear()
+    scripted.released.set()
+    until(lambda: watched.container("web").state == "restarting")
+
+
+def test_an_end_that_a_start_followed_is_not_shown(scripted: ScriptedEngine, watch: StartWatch) -> None:
+    scripted.add("a1", "web")
+    watched = watch(scripted.url, timeout=5.0)
+    states: set[str] = set()
+    scripted.hanging.add("inspect a1")
+    scripted.emit("oom", "a1")
+    until(lambda: scripted.requests["inspect a1"] == 2)
+    scripted.emit("die", "a1", at=1_700_000_000.0, exitCode="1")
+    scripted.emit("start", "a1", at=1_700_000_001.0)
+    scripted.hanging.clear()
+    scripted.released.set()
+
+    def both_seen() -> bool:
+        states.add(watched.container("web").state)
+        return watched.inventory.snapshot.events == 3
+
+    until(both_seen)
+    assert states == {"running"}
+
+
 def test_a_container_gone_before_it_is_inspected_is_left_out(
     scripted: ScriptedEngine, watch: StartWatch
 ) -> None:
