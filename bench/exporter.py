@@ -14,6 +14,7 @@ import contextlib
 import gc
 import http.client
 import json
+import math
 import os
 import re
 import statistics
@@ -460,7 +461,7 @@ def growth(engine: parts.DockerEngine) -> list[Figure]:
 def repeated(docker_host: str, count: int) -> dict[str, float]:
     """CPU milliseconds of one page and the memory after it, without HTTP. Only what the exporter imports is imported
     besides what this file needs, whose memory is left out."""
-    from exporters.docker.container import Tally, from_inspect
+    from exporters.docker.container import Container, Tally, from_inspect
     from exporters.docker.engine import Engine
     from exporters.docker.families import Labelling
     from exporters.docker.kernel.cgroups import CgroupTree
@@ -480,16 +481,17 @@ def repeated(docker_host: str, count: int) -> dict[str, float]:
         for _, said in engine.inspect_all(engine.container_ids())
         if isinstance(said, dict)
     ]
-    containers, opened = [], {}
+    containers: list[Container] = []
+    opened: dict[str, Source] = {}
     for number in range(count):
         original = live[number % len(live)]
-        source: Source | None = open_source(original, tree, descriptors)
-        assert source
+        source = open_source(original, tree, descriptors)
+        assert source is not None
         copy = replace(original, id=f"{number:064x}", name=f"{original.name}-{number}")
         containers.append(copy)
         opened[copy.id] = source
     snapshot = Snapshot(containers=tuple(containers), sources=opened, confirmed_at=0.0, up=True)
-    sources = Sources(tree, descriptors, lambda _: source)
+    sources = Sources(tree, descriptors, opened.__getitem__)
     reader = Reader(sources, lambda: snapshot, lambda _: None, clock=iter(range(10**9)).__next__)
     page = Page(labelling=Labelling(), version="0", started_at=0.0)
 
@@ -555,7 +557,7 @@ def _spaced(exporter: Exporter, *, gzip: bool = False) -> float:
 
 
 def _p99(values: Sequence[float]) -> float:
-    return sorted(values)[min(len(values) - 1, int(len(values) * 0.99))]
+    return sorted(values)[math.ceil(len(values) * 0.99) - 1]
 
 
 def _cpu(pid: int) -> float:
