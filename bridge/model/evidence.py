@@ -153,7 +153,7 @@ class Neighbour:
     """Another container of the same Compose project, or one that the target says it depends on (``B1`` and on).
 
     ``dependency``: the target named it itself, by ``hemostat.depends_on`` or Compose's ``depends_on``. Where no
-    container bears the name, ``status`` is ``None``.
+    container bears the name, ``status`` is ``None``. ``exit_code``: of one that has ended.
     """
 
     id: str
@@ -162,11 +162,15 @@ class Neighbour:
     health: Health = Health.NONE
     started_at: datetime | None = None
     dependency: bool = False
+    exit_code: int | None = None
 
     @property
     def sick(self) -> bool | None:
-        """Whether it is known to be down or unhealthy; ``None``: unknown."""
-        if self.status is None:
+        """Whether it is known to be down or unhealthy; ``None``: unknown.
+
+        One that ended with 0 may be a job that is done or a database that was told to stop: nobody knows.
+        """
+        if self.status is None or (self.status is ContainerStatus.EXITED and self.exit_code == 0):
             return None
         return self.status is not ContainerStatus.RUNNING or self.health is Health.UNHEALTHY
 
