@@ -11,7 +11,10 @@ was tried, on what, and what came back; it never holds a secret or a whole forei
     ├── ClaimLost                    somebody else owns the incident now: stop at once, touch nothing
     └── EdgeError(edge)
         ├── EdgeUnavailable          away, slow or overloaded: may be tried again
-        └── EdgeRejected             answered "no": trying again will not help
+        │   ├── EdgeTimeout          nothing came back in time
+        │   └── RateLimited          told to come back later
+        ├── EdgeRejected             answered "no": trying again will not help
+        └── UnfitAnswer              answered, but not what was asked for
 """
 
 from __future__ import annotations
@@ -72,9 +75,25 @@ class EdgeUnavailable(EdgeError):
     """Away, too slow, or overloaded: the same call may work later."""
 
 
+class EdgeTimeout(EdgeUnavailable):
+    """Nothing came back before the caller's deadline; whether it was done over there is unknown."""
+
+
+class RateLimited(EdgeUnavailable):
+    """The neighbour wants fewer requests; ``retry_after_seconds`` is what it said, ``None`` where it said nothing."""
+
+    def __init__(self, edge: str, message: str, retry_after_seconds: float | None = None) -> None:
+        self.retry_after_seconds = retry_after_seconds
+        super().__init__(edge, message)
+
+
 class EdgeRejected(EdgeError):
     """The neighbour understood and refused; ``status`` is its HTTP status, 0 where there is none."""
 
     def __init__(self, edge: str, message: str, status: int = 0) -> None:
         self.status = status
         super().__init__(edge, message)
+
+
+class UnfitAnswer(EdgeError):
+    """The neighbour answered with something that is no answer (HTML in place of JSON, say). Never holds its text."""

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Protocol
 
 from bridge.model.alert import Alert
+from bridge.model.consultation import ModelAnswer, ModelRequest
 from bridge.model.evidence import ContainerFacts, EngineEvent, PastRepair, TextLine
 from bridge.model.incident import Entry, Incident, Target, TimelineEntry
 from bridge.model.policy import BreakerPolicy, Limits, TargetPolicy
@@ -298,4 +299,48 @@ class Deadman(Protocol):
 
     def disarm(self, key: str) -> None:
         """The action is over; nothing if the key is not armed."""
+        ...
+
+
+class Model(Protocol):
+    """A language model that is asked one question at a time. It judges nothing and repeats nothing."""
+
+    @property
+    def provider(self) -> str:
+        """One of ``consultation.PROVIDERS``."""
+        ...
+
+    async def ask(self, request: ModelRequest, *, deadline_seconds: float) -> ModelAnswer:
+        """What it answers, within this time from the call to the last byte.
+
+        Raises:
+            EdgeTimeout: it did not answer in time.
+            RateLimited: it wants fewer requests.
+            EdgeUnavailable: it is away or overloaded.
+            EdgeRejected: it refused the request (key, model name, parameters).
+            UnfitAnswer: what came back is not in its protocol.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of its connections."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reservation:
+    """Money and tokens set aside for one question."""
+
+    id: str
+
+
+class Spending(Protocol):
+    """What the model may cost: reserved before it is asked, settled afterwards, over all replicas together."""
+
+    async def reserve(self, *, tokens: int, usd: float) -> Reservation | None:
+        """Set this much aside; ``None``: the budget of the hour or the day does not hold it."""
+        ...
+
+    async def settle(self, reservation: Reservation, *, tokens: int, usd: float) -> None:
+        """What it really took. A reservation that is never settled stays spent."""
         ...

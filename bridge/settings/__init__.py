@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bridge.errors import SettingsError
+from bridge.model.consultation import OnFailure
 from bridge.model.secret import Secret
 from bridge.settings.building import build
 from bridge.settings.document import MAX_BYTES, read_document
@@ -32,7 +33,6 @@ from bridge.settings.sections import (
     Log,
     LogFormat,
     LogLevel,
-    OnFailure,
     Provider,
     Redis,
     Role,

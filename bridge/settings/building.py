@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from bridge.model.consultation import OnFailure
 from bridge.model.secret import Secret
 from bridge.settings.environment import Overrides
 from bridge.settings.notation import (
@@ -33,7 +34,6 @@ from bridge.settings.sections import (
     Log,
     LogFormat,
     LogLevel,
-    OnFailure,
     Provider,
     Role,
     Settings,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from bridge.model.consultation import OnFailure
 from bridge.model.policy import PROTECTED_BY_DEFAULT, Policy
 from bridge.model.secret import Secret
 from bridge.settings.notation import parse_listen_address
@@ -43,14 +44,6 @@ class Provider(StrEnum):
     ANTHROPIC = "anthropic"
     OPENAI = "openai"
     NONE = "none"
-
-
-class OnFailure(StrEnum):
-    """What happens when the model gives no usable answer."""
-
-    RULES = "rules"
-    APPROVE = "approve"
-    ESCALATE = "escalate"
 
 
 class LogLevel(StrEnum):
