@@ -26,6 +26,7 @@ from bridge.edges.store.queue import StoredQueue
 from bridge.model.alert import Alert, Subject
 from bridge.model.incident import Incident, Outcome, State, Target
 from bridge.model.policy import narrowed
+from bridge.model.storm import Storm
 from bridge.roles import Acceptance, BudgetState, Pause, Record
 from bridge.wiring import Parts, parts_of, ruleset_of
 from bridge.worker import Worker
@@ -37,6 +38,8 @@ READINESS_SECONDS = 2.0
 """How long one look at the neighbours serves everybody who asks ``/-/ready``."""
 
 STORE_RETRY_SECONDS = 1.0
+STORM_SECONDS = 5.0
+"""Between two looks at whether a storm has ended."""
 
 
 class HemoStat:
@@ -47,7 +50,11 @@ class HemoStat:
         self._parts = parts
         self._load = load
         self._config = parts.config
-        self._acceptor = Acceptor(parts.store, backlog_limit=parts.config.store.backlog_limit)
+        self._acceptor = Acceptor(
+            parts.store,
+            backlog_limit=parts.config.store.backlog_limit,
+            storm=parts.config.policy.limits.storm,
+        )
         consumer = f"{socket.gethostname()}-{os.getpid()}-{os.urandom(3).hex()}"
         lease = parts.config.worker.lease_seconds
         self._queue = StoredQueue(parts.store, consumer=consumer, lease_seconds=lease)
@@ -147,6 +154,10 @@ class HemoStat:
         await self._parts.budgets.resume()
         log.warning("resumed", extra={"by": by})
 
+    async def storm(self) -> Storm | None:
+        """The storm that is on."""
+        return await self._parts.storms.now()
+
     async def readiness(self) -> web.Readiness:
         """Store, worker loop and every Docker host, looked at no more often than each READINESS_SECONDS."""
         if self._readiness is None or time.monotonic() > self._readiness_until:
@@ -181,6 +192,7 @@ class HemoStat:
                 depth = await self._queue.depth()
                 self.metrics.incidents_open.set(await self._parts.journal.open_count())
                 self.metrics.paused.set(0 if await self._parts.budgets.paused() is None else 1)
+                self.metrics.storm.set(0 if await self._parts.storms.now() is None else 1)
         except (TimeoutError, errors.EdgeError):
             self.metrics.store_up.set(0)
             return
@@ -206,6 +218,7 @@ class HemoStat:
         # From here on nothing can fail.
         self._config = config
         self._parts.judge.ruleset = ruleset
+        self._acceptor.storm = config.policy.limits.storm
         logging.getLogger().setLevel(config.log.level.value.upper())
         self._loaded_well(True)
         log.info("reloaded")
@@ -227,6 +240,14 @@ class HemoStat:
                 await asyncio.sleep(STORE_RETRY_SECONDS)
             else:
                 return
+
+    async def watch_storms(self) -> None:
+        """Notice the end of a storm soon after it."""
+        while True:
+            with contextlib.suppress(errors.EdgeError):
+                if await self._parts.storms.settle():
+                    log.warning("storm_ended")
+            await asyncio.sleep(STORM_SECONDS)
 
     async def prune(self) -> None:
         """Forget closed incidents that are older than their retention, once an hour."""
@@ -297,6 +318,7 @@ async def _run(hemostat: HemoStat, server: EmbeddedStore | None) -> None:
         group.create_task(hemostat.note_birth(), name="note-birth")
         group.create_task(hemostat.worker.run(), name="worker")
         group.create_task(hemostat.prune(), name="prune")
+        group.create_task(hemostat.watch_storms(), name="watch-storms")
 
 
 def _first(error: BaseException | None) -> BaseException | None:

@@ -72,6 +72,7 @@ class Metrics:
         )
         self.backlog = Gauge("hemostat_backlog", "Entries in a queue.", ["queue"], registry=r)
         self.paused = Gauge("hemostat_paused", "1 while the kill switch is pulled.", registry=r)
+        self.storm = Gauge("hemostat_storm", "1 while a storm of incidents is on.", registry=r)
         self.store_up = Gauge("hemostat_store_up", "1 if the store answered at this scrape.", registry=r)
         self.edge_errors = Counter(
             "hemostat_edge_errors",

@@ -17,6 +17,7 @@ from bridge.model.evidence import ContainerFacts, EngineEvent, PastRepair, TextL
 from bridge.model.incident import Entry, Incident, Target, TimelineEntry
 from bridge.model.policy import BreakerPolicy, Limits, TargetPolicy
 from bridge.model.refusal import Refusal
+from bridge.model.storm import Storm
 
 
 class Containers(Protocol):
@@ -195,6 +196,14 @@ class Journal(Protocol):
 
     async def past_repairs(self, target: Target) -> Sequence[PastRepair]:
         """The last repairs of this target, newest first."""
+        ...
+
+
+class Storms(Protocol):
+    """Whether far too much goes wrong at once. What a storm's end counted is in the stream of events."""
+
+    async def now(self) -> Storm | None:
+        """The storm that is on; ``None`` if none is."""
         ...
 
 

@@ -29,6 +29,7 @@ from bridge.model.alert import Alert, Subject
 from bridge.model.duration import parse_duration
 from bridge.model.incident import Incident, Outcome, State, Target
 from bridge.model.secret import Secret
+from bridge.model.storm import Storm
 from bridge.roles import Acceptance, BudgetState, Pause, Record
 
 log = logging.getLogger("hemostat.web")
@@ -126,6 +127,10 @@ class Bridge(Protocol):
         """Release it."""
         ...
 
+    async def storm(self) -> Storm | None:
+        """The storm that is on."""
+        ...
+
     async def readiness(self) -> Readiness:
         """Whether work can be taken and done."""
         ...
@@ -166,6 +171,7 @@ def application(
     app.router.add_get("/api/v1/pause", show_pause)
     app.router.add_put("/api/v1/pause", pause)
     app.router.add_delete("/api/v1/pause", resume)
+    app.router.add_get("/api/v1/storm", show_storm)
     app.router.add_get("/-/healthy", healthy)
     app.router.add_get("/-/ready", ready)
     app.router.add_post("/-/reload", reload)
@@ -337,6 +343,15 @@ def _paused(pause: Pause | None) -> dict[str, object]:
     if pause is None:
         return {"paused": False}
     return {"paused": True, "by": pause.by, "why": pause.why, "since": pause.since, "until": pause.until}
+
+
+# ---- storms ------------------------------------------------------------------------------------------------------
+
+
+async def show_storm(request: web.Request) -> web.Response:
+    """``GET /api/v1/storm``."""
+    storm = await request.app[BRIDGE].storm()
+    return _json({"storm": False} if storm is None else {"storm": True, **msgspec.to_builtins(storm)})
 
 
 # ---- what machines ask -------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from bridge.edges.store.budgets import StoredBudgets
 from bridge.edges.store.connection import Store
 from bridge.edges.store.embedded import EmbeddedStore
 from bridge.edges.store.journal import StoredJournal
+from bridge.edges.store.storms import StoredStorms
 from bridge.judgement import Judge, Ruleset
 from bridge.metrics import Metrics
 from bridge.pipeline import Pipeline
@@ -103,6 +104,7 @@ class Parts:
     alertmanager: AlertmanagerApi | None
     journal: StoredJournal
     budgets: StoredBudgets
+    storms: StoredStorms
     judge: Judge
     pipeline: Pipeline
     deadman: Deadman
@@ -155,6 +157,7 @@ async def parts_of(config: settings.Settings, *, embedded_url: str | None = None
             alertmanager=alertmanager,
             journal=journal,
             budgets=budgets,
+            storms=StoredStorms(store),
             judge=judge,
             pipeline=pipeline,
             deadman=deadman,

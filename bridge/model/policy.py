@@ -173,12 +173,21 @@ class MaintenanceWindow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StormLimit:
+    """More than ``incidents`` opened in ``per_seconds`` are a storm; it ends after as long with fewer than half."""
+
+    incidents: int = 20
+    per_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Bounds over many targets. ``project_share`` is the share of sick targets above which the monitor is suspect."""
 
     fleet: Cap = field(default_factory=lambda: Cap(max=10, per_seconds=3600.0))
     host: Cap = field(default_factory=lambda: Cap(max=5, per_seconds=3600.0))
     project_share: float = 0.34
+    storm: StormLimit = field(default_factory=StormLimit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

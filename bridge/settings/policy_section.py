@@ -13,6 +13,7 @@ from bridge.model.policy import (
     Mode,
     Policy,
     Route,
+    StormLimit,
     TargetPolicy,
     VerifyPolicy,
 )
@@ -128,6 +129,14 @@ def _limits(section: Section) -> Limits:
         fleet=_cap(section.section("fleet"), default.fleet),
         host=_cap(section.section("host"), default.host),
         project_share=section.number("project_share", default.project_share),
+        storm=_storm(section.section("storm"), default.storm),
+    )
+
+
+def _storm(section: Section, default: StormLimit) -> StormLimit:
+    return StormLimit(
+        incidents=section.whole("incidents", default.incidents),
+        per_seconds=section.seconds("per", default.per_seconds, least=1.0),
     )
 
 

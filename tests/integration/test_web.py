@@ -211,6 +211,7 @@ async def test_every_metric_of_the_contract_is_there_at_zero(running: Running) -
         'hemostat_triage_total{source="rules",verdict="repair"} 0.0',
         'hemostat_backlog{queue="work"} 0.0',
         "hemostat_paused 0.0",
+        "hemostat_storm 0.0",
         "hemostat_config_last_reload_successful 1.0",
     ):
         assert series in text, series
@@ -272,6 +273,19 @@ async def test_the_kill_switch_is_pulled_seen_and_released(running: Running) -> 
     async with running.client.delete("/api/v1/pause") as answer:
         assert await answer.json() == {"paused": False}
     assert (await running.get("/api/v1/pause"))[1] == {"paused": False}
+
+
+async def test_a_storm_is_shown_with_its_counts(running: Running) -> None:
+    """And on the metrics page; before it there is none."""
+    assert (await running.get("/api/v1/storm"))[1] == {"storm": False}
+    body = json.loads((PAYLOADS / "firing-group-60.json").read_text())
+    for n, alert in enumerate(body["alerts"]):
+        alert["labels"] = {"alertname": "ContainerUnhealthy", "name": f"c{n}"}
+    await running.post(json.dumps(body).encode())
+    _, storm = await running.get("/api/v1/storm")
+    assert (storm["storm"], storm["incidents"], storm["scope"], storm["outcomes"]) == (True, 60, "fleet", {})
+    assert storm["since"] < storm["until"]
+    assert "hemostat_storm 1.0" in await page(running)
 
 
 @pytest.mark.parametrize(

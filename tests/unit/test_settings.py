@@ -23,6 +23,7 @@ from bridge.model.policy import (
     Matcher,
     MatchOperator,
     Mode,
+    StormLimit,
     VerifyPolicy,
 )
 from bridge.model.verdict import Action
@@ -225,7 +226,10 @@ def test_the_full_file_means_what_it_says(full: Settings, tmp_path: Path) -> Non
     assert policy.protected == ("*postgres*",)
     assert policy.root.caps == (Cap(max=1, per_seconds=600.0), Cap(max=9, per_seconds=86400.0))
     assert policy.limits == Limits(
-        fleet=Cap(max=20, per_seconds=7200.0), host=Cap(max=10, per_seconds=10800.0), project_share=0.5
+        fleet=Cap(max=20, per_seconds=7200.0),
+        host=Cap(max=10, per_seconds=10800.0),
+        project_share=0.5,
+        storm=StormLimit(incidents=50, per_seconds=120.0),
     )
     assert full.triage.phrases[0].kind == "licence_expired"
     assert policy.maintenance[0].matchers == (

@@ -15,6 +15,7 @@ from bridge import errors
 from bridge.edges.store.connection import Store, milliseconds
 from bridge.edges.store.records import encode
 from bridge.model.alert import Alert, Subject
+from bridge.model.policy import StormLimit
 from bridge.roles import Acceptance
 
 SEEN_GRANULARITY_MS = 60_000
@@ -41,9 +42,13 @@ class _Batch:
 
 
 class Acceptor:
-    """The writing half of intake. ``backlog_limit`` is the number of open work items above which it refuses."""
+    """The writing half of intake. ``backlog_limit`` is the number of open work items above which it refuses.
 
-    def __init__(self, store: Store, *, backlog_limit: int) -> None:
+    ``storm`` may be replaced at any time; the next write uses the new one.
+    """
+
+    def __init__(self, store: Store, *, backlog_limit: int, storm: StormLimit | None = None) -> None:
+        self.storm = storm or StormLimit()
         self._store = store
         self._backlog_limit = backlog_limit
         self._waiting: list[_Batch] = []
@@ -79,7 +84,13 @@ class Acceptor:
             arguments = [argument for batch in batches for argument in batch.arguments]
             try:
                 ids = await self._store.script(
-                    "accept", self._backlog_limit, granularity, *arguments, durable=True
+                    "accept",
+                    self._backlog_limit,
+                    granularity,
+                    self.storm.incidents,
+                    round(self.storm.per_seconds * 1000),
+                    *arguments,
+                    durable=True,
                 )
                 if ids == ["overloaded"]:
                     raise errors.EdgeUnavailable(

@@ -18,6 +18,7 @@ from bridge.edges.store.records import (
     encode,
     encode_entry,
     encode_incident,
+    pairs,
 )
 from bridge.model.evidence import ContainerFacts, PastRepair
 from bridge.model.incident import Entry, Incident, Outcome, State, Target, TimelineEntry
@@ -168,7 +169,7 @@ class StoredJournal:
         """The last repairs of this target, newest first."""
         ids = await self._store.command("LRANGE", key(f"repairs:{target.key}"), 0, 9)
         rows = await self._store.commands(*(("HGETALL", key(f"incident:{i}")) for i in ids)) if ids else []
-        incidents = [decode_incident(i, _pairs(row)) for i, row in zip(ids, rows, strict=True) if row]
+        incidents = [decode_incident(i, pairs(row)) for i, row in zip(ids, rows, strict=True) if row]
         return [
             PastRepair(
                 at=incident.repair.at,
@@ -195,12 +196,12 @@ class StoredJournal:
         flat, alerts = await self._store.commands(
             ("HGETALL", key(f"incident:{incident_id}")), ("HGETALL", key(f"incident:{incident_id}:alerts"))
         )
-        fields = _pairs(flat)
+        fields = pairs(flat)
         if not fields:
             return None
         episodes = tuple(
             EpisodeView(alert=decode_alert(text[1:]), firing=text.startswith("F"))
-            for text in _pairs(alerts).values()
+            for text in pairs(alerts).values()
         )
         return Record(incident=decode_incident(incident_id, fields), episodes=episodes), int(
             fields.get("joins", 0)
@@ -238,7 +239,7 @@ class StoredJournal:
                 upper, skip = score, skip + 1 if score == upper else 1
                 if not row:
                     continue
-                incident = decode_incident(incident_id, _pairs(row))
+                incident = decode_incident(incident_id, pairs(row))
                 if _wanted(incident, state, outcome, target):
                     found.append(incident)
                 if len(found) == limit:
@@ -280,14 +281,6 @@ def _wanted(incident: Incident, state: State | None, outcome: Outcome | None, ta
     if incident.target is not None:
         return target in (incident.target.key, incident.target.name)
     return target in (incident.subject.name, f"{incident.subject.host}/{incident.subject.name}")
-
-
-def _pairs(flat: object) -> dict[str, str]:
-    """HGETALL as plain commands answer it: a flat list, or a dict where the client has already paired it."""
-    if isinstance(flat, dict):
-        return {str(name): str(value) for name, value in flat.items()}
-    items = list(flat) if isinstance(flat, list | tuple) else []
-    return {str(items[n]): str(items[n + 1]) for n in range(0, len(items), 2)}
 
 
 def _ours(answer: Sequence[object], incident: Incident) -> None:

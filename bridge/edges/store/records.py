@@ -71,3 +71,11 @@ def decode_incident(incident_id: str, fields: Mapping[str, str]) -> Incident:
         # The script that grants is the one that knows the token: it keeps it beside the document.
         return incident.reserved(int(fields["token"]), now=incident.updated_at or incident.opened_at)
     return incident
+
+
+def pairs(flat: object) -> dict[str, str]:
+    """HGETALL as plain commands answer it: a flat list, or a dict where the client has already paired it."""
+    if isinstance(flat, dict):
+        return {str(name): str(value) for name, value in flat.items()}
+    items = list(flat) if isinstance(flat, list | tuple) else []
+    return {str(items[n]): str(items[n + 1]) for n in range(0, len(items), 2)}

@@ -1,10 +1,11 @@
 -- One or more whole webhooks: every alert of them is written here or none is.
--- ARGV: 1 backlog limit, 2 episode seen granularity ms, then 8 per alert:
+-- ARGV: 1 backlog limit, 2 episode seen granularity ms, 3 and 4 a storm: more incidents opened than this in so many ms,
+-- then 8 per alert:
 --   fingerprint, 'firing'|'resolved', starts ms, ends ms (0 none), alert json, subject key, subject json, fresh incident id
 -- Answers {'overloaded'} or one incident id per alert ('' where a resolved concerns nothing known).
 -- A storm opens incidents by the thousand, so each command counts here: what goes into one key goes there at once at
 -- the end, times are given as text (Redis formats a number slowly), an episode is one string.
-local STRIDE, FIRST = 8, 3
+local STRIDE, FIRST = 8, 5
 if redis.call('XLEN', P .. 'work') >= N(ARGV[1]) then return {'overloaded'} end
 
 local NOW = string.format('%d', now)
@@ -114,4 +115,28 @@ for a = FIRST, #ARGV, STRIDE do
 end
 in_pieces('HSET', P .. 'open', open_index)
 in_pieces('ZADD', P .. 'incidents', by_time)
+
+-- A storm begins with one incident too many in the window, and lasts until there have been fewer than half as many for
+-- as long as the window again. Told once, however many incidents it has.
+local function weather(fresh, most, per)
+  end_storm()
+  local key, index = P .. 'storm', P .. 'incidents'
+  if redis.call('EXISTS', key) == 1 then redis.call('HINCRBY', key, 'incidents', fresh)
+  else
+    local first = redis.call('ZREVRANGE', index, most, most, 'WITHSCORES')[2]
+    if not first or N(first) <= now - per then return end
+    local ids = redis.call('ZRANGEBYSCORE', index, first, '+inf')
+    local count = #ids
+    redis.call('HSET', key, 'since', first, 'incidents', count, 'scope', 'fleet')
+    for _, id in ipairs(ids) do
+      local i = redis.call('HMGET', incident_key(id), 'state', 'outcome')
+      if i[1] == 'closed' then redis.call('HINCRBY', key, 'closed:' .. i[2], 1) end
+    end
+    audit('', string.format('%s"event":"storm_began","fields":{"since":"%s","incidents":"%d","scope":"fleet"}}', AT, first, count))
+  end
+  local half = math.ceil(most / 2) - 1
+  local newest = redis.call('ZREVRANGE', index, half, half, 'WITHSCORES')[2]
+  redis.call('HSET', key, 'until', string.format('%d', N(newest) + 2 * per))
+end
+if #by_time > 0 then weather(#by_time / 2, N(ARGV[3]), N(ARGV[4])) end
 return out

@@ -6,7 +6,7 @@
 local id, target = ARGV[1], ARGV[9]
 if not held(id, ARGV[2]) then return {'lost'} end
 local key = incident_key(id)
-local was = redis.call('HMGET', key, 'state', 'outcome', 'subject_key', 'token', 'host', 'fed', 'joins')
+local was = redis.call('HMGET', key, 'state', 'outcome', 'subject_key', 'token', 'host', 'fed', 'joins', 'opened')
 -- An alert that joined after the worker looked must be looked at, not closed along with the others.
 if was[1] ~= 'closed' and ARGV[15] ~= '' and (was[7] or '0') ~= ARGV[15] then return {'joined'} end
 write(id, ARGV[3], ARGV[4], 'closed', ARGV[6])
@@ -14,6 +14,8 @@ redis.call('HSET', key, 'outcome', ARGV[7], 'reconsider', ARGV[8])
 if was[1] ~= 'closed' then
   redis.call('HSET', key, 'closed', now)
   redis.call('ZADD', P .. 'closed', now, id)
+  local since = redis.call('HGET', P .. 'storm', 'since')
+  if since and was[8] and N(was[8]) >= N(since) then redis.call('HINCRBY', P .. 'storm', 'closed:' .. ARGV[7], 1) end
 end
 if was[3] and redis.call('HGET', P .. 'open', was[3]) == id then redis.call('HDEL', P .. 'open', was[3]) end
 if target ~= '' then

@@ -44,3 +44,15 @@ local function write(id, doc, evidence, state, lease)
   redis.call('HSET', key, 'doc', doc, 'state', state, 'lease', now + N(lease))
   if evidence ~= '' then redis.call('HSET', key, 'evidence', evidence) end
 end
+
+-- A storm whose end has come is told once, with its counts, by whichever script notices first.
+local function end_storm()
+  local key = P .. 'storm'
+  local over = redis.call('HGET', key, 'until')
+  if not over or N(over) > now then return false end
+  local fields, flat = {}, redis.call('HGETALL', key)
+  for n = 1, #flat, 2 do fields[flat[n]] = flat[n + 1] end
+  redis.call('DEL', key)
+  audit('', AT .. '"event":"storm_ended","fields":' .. cjson.encode(fields) .. '}')
+  return true
+end
