@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 INSTALLED := $(VENV)/.installed
 PYTEST_ARGS ?=
+# Most tests wait for something real: two files at a time halve the suite. 0: one after the other.
+PYTEST_WORKERS ?= 2
 
 # A Docker Engine of the demo's own needs root.
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
@@ -20,7 +22,7 @@ demo: install ## the whole loop on this machine: a container falls sick and is h
 	@$(AS_ROOT) $(BIN)/hemostat demo
 
 test: lint ## everything CI runs: lint, types, architecture, tests
-	@$(BIN)/pytest $(PYTEST_ARGS)
+	@$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 test-compose: install ## docker-compose.yml brought up, and a container healed by it: three minutes, as root
 	@PYTHON="$(PYTHON)" deploy/install-system-packages compose

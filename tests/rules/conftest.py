@@ -169,6 +169,6 @@ def watching(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watch]:
             )
         )
         # Prometheus begins to scrape five seconds after its start, by then all of this is long so.
-        until(lambda: prometheus.query(SETTLED), seconds=20)
-        until(lambda: prometheus.query(SEEN_OFTEN), seconds=20)
+        until(lambda: prometheus.query(SETTLED), seconds=40)
+        until(lambda: prometheus.query(SEEN_OFTEN), seconds=40)
         yield Watch(prometheus=prometheus, engine=engine)
