@@ -68,6 +68,7 @@ class Worker:
         self._concurrency = concurrency
         self._lease_seconds = lease_seconds
         self._jobs: dict[str, _Job] = {}
+        self._slots = asyncio.Semaphore(concurrency)
         self._freed = asyncio.Event()
         self._stopping = False
         self.alive_at = 0.0
@@ -147,7 +148,9 @@ class Worker:
                     self._cancel(job, "claim_lost")
                 else:
                     job.lease_ends = asked + self._lease_seconds
-                    self._deadman.renew(str(job.held.claim), DEADMAN_SHARE * self._lease_seconds)
+                    # Counted from the question, as the lease at its latest is: a pause between the two must not add.
+                    left = asked + DEADMAN_SHARE * self._lease_seconds - time.monotonic()
+                    self._deadman.renew(str(job.held.claim), left)
 
     def _cancel_expired(self) -> None:
         now = time.monotonic()
@@ -163,7 +166,9 @@ class Worker:
     # ---- one turn --------------------------------------------------------------------------------------------
 
     def _free(self) -> int:
-        return 0 if self._stopping else self._concurrency - len(self._jobs)
+        """Slots that nobody has. Never below 0, which Redis would take for "without a limit": a sweep may fill slots
+        that a read under way has asked for."""
+        return 0 if self._stopping else max(0, self._concurrency - len(self._jobs))
 
     async def _slot_freed(self) -> None:
         self._freed.clear()
@@ -184,18 +189,8 @@ class Worker:
         turn = job.turn
         logs.incident_id.set(turn.incident_id)
         try:
-            # Unique per call: a call that the client repeats is recognised, another turn of ours is not.
-            owner = f"{self._queue.consumer}/{secrets.token_hex(4)}"
-            started = time.monotonic()
-            claimed = await self._claims.claim(turn.incident_id, owner)
-            if claimed is None:
-                await self._queue.done(turn, claim=None)
-                return
-            if isinstance(claimed, HeldElsewhere):
-                await self._queue.later(turn, claim=None, seconds=claimed.seconds)
-                return
-            job.held, job.lease_ends = claimed, started + self._lease_seconds
-            await self._give_back(job, await self._walked(claimed))
+            async with self._slots:
+                await self._claimed(job)
         except errors.ClaimLost as error:
             # The new holder has the incident; the message may still be ours, and done is safe only for the holder.
             log.warning("claim_lost", extra={"error": str(error)})
@@ -205,6 +200,21 @@ class Worker:
         finally:
             self._jobs.pop(turn.id, None)
             self._freed.set()
+
+    async def _claimed(self, job: _Job) -> None:
+        turn = job.turn
+        # Unique per call: a call that the client repeats is recognised, another turn of ours is not.
+        owner = f"{self._queue.consumer}/{secrets.token_hex(4)}"
+        started = time.monotonic()
+        claimed = await self._claims.claim(turn.incident_id, owner)
+        if claimed is None:
+            await self._queue.done(turn, claim=None)
+            return
+        if isinstance(claimed, HeldElsewhere):
+            await self._queue.later(turn, claim=None, seconds=claimed.seconds)
+            return
+        job.held, job.lease_ends = claimed, started + self._lease_seconds
+        await self._give_back(job, await self._walked(claimed))
 
     async def _walked(self, held: Held) -> float | None:
         try:

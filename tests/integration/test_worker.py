@@ -14,7 +14,7 @@ from bridge.edges.store.connection import Store
 from bridge.edges.store.journal import StoredJournal
 from bridge.edges.store.queue import StoredQueue
 from bridge.metrics import Metrics
-from bridge.roles import Held
+from bridge.roles import Held, Turn
 from bridge.worker import Worker
 from tests.integration.desk import Desk, alert
 from tests.integration.test_pipeline import NoDeadman
@@ -34,7 +34,9 @@ class Crew:
     most_at_once: int = 0
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
-    def hire(self, walk: Walk, *, concurrency: int = 4) -> asyncio.Task[None]:
+    def hire(
+        self, walk: Walk, *, concurrency: int = 4, queue: type[StoredQueue] = StoredQueue
+    ) -> asyncio.Task[None]:
         """A worker that walks like this."""
 
         async def counted(held: Held) -> float | None:
@@ -48,7 +50,7 @@ class Crew:
 
         name = f"worker-{len(self.tasks)}"
         worker = Worker(
-            queue=StoredQueue(self.store, consumer=name, lease_seconds=LEASE_SECONDS),
+            queue=queue(self.store, consumer=name, lease_seconds=LEASE_SECONDS),
             claims=StoredJournal(self.store, lease_seconds=LEASE_SECONDS),
             walk=counted,
             stumbled=soon,
@@ -122,6 +124,46 @@ async def test_no_more_are_walked_at_once_than_there_are_slots(crew: Crew, desk:
     crew.hire(slowly, concurrency=3)
     await crew.idle()
     assert crew.most_at_once == 3
+
+
+async def test_a_read_that_was_overtaken_by_a_sweep_never_asks_without_a_limit(
+    crew: Crew, desk: Desk
+) -> None:
+    """A silent worker's turns fill the slots that a read under way has asked for; Redis takes a count below zero for
+    "everything", and the backlog would be in this process."""
+    asked: list[int] = []
+    overtaken, let_go = asyncio.Event(), asyncio.Event()
+
+    class Slow(StoredQueue):
+        async def read(self, free: int) -> list[Turn]:
+            asked.append(free)
+            await overtaken.wait()
+            return await super().read(free)
+
+    async def wait(_: Held) -> None:
+        await let_go.wait()
+
+    async def walking() -> bool:
+        return len(crew.walked) == 3
+
+    async def held() -> bool:
+        pending = await crew.store.command("XPENDING", "{hemostat}:work", "workers")
+        return int(pending["pending"]) == 6
+
+    dead = StoredQueue(crew.store, consumer="dead", lease_seconds=LEASE_SECONDS)
+    await dead.open()
+    await desk.take(*(alert(f"a{n}", fingerprint=f"a{n}") for n in range(3)))
+    assert len(await dead.read(3)) == 3
+    crew.hire(wait, concurrency=3, queue=Slow)
+    await until(walking)
+    await desk.take(*(alert(f"b{n}", fingerprint=f"b{n}") for n in range(40)))
+    overtaken.set()
+    await until(held)
+    let_go.set()
+    await crew.idle()
+    assert min(asked) >= 1
+    assert crew.most_at_once == 3
+    assert len(crew.walked) == 43
 
 
 async def test_a_turn_with_a_delay_comes_again(crew: Crew, desk: Desk) -> None:
