@@ -10,8 +10,10 @@ stays undecided is told to a human.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -240,33 +242,56 @@ class Pipeline:
             failures=incident.intent.failures if incident.intent else 0,
         )
         held = replace(held, incident=incident.acting(intent, now=now))
-        refusal = await self.budgets.begin(
-            held, _entry("acting", action=action.value, container=facts.id[:12])
-        )
+        # Armed before the intent, whose answer may reach a process that was paused for longer than the lease it tells of.
+        with self._or_dead(held):
+            refusal = await self._begun(held, _entry("acting", action=action.value, container=facts.id[:12]))
+            failure = None if refusal is not None else await self._carry_out(held, intent)
         if refusal is not None:
             return await self._close(
                 _refused(replace(held, incident=incident), refusal), Outcome.REFUSED, until_text(refusal)
             )
-        log.info("acting", extra={"action": action.value, "target": incident.target and incident.target.key})
-        try:
-            with self.metrics.stage_duration.labels("act").time():
-                # The last thing before the call: a process that was paused here dies before it could act late.
-                self._deadman.arm(str(held.claim), DEADMAN_SHARE * self._lease_seconds)
-                await ACTIONS[action](self.containers, facts.host, facts.id)
-        except errors.EdgeRejected as error:
-            self._failed(error)
+        if isinstance(failure, errors.EdgeRejected):
             self.metrics.repairs.labels(action.value, "failed").inc()
-            return await self._close(held, Outcome.FAILED, f"{action.value} failed: {error}")
-        except errors.EdgeUnavailable as error:
-            self._failed(error)
+            return await self._close(held, Outcome.FAILED, f"{action.value} failed: {failure}")
+        if failure is not None:
             # It may have happened. The container's own StartedAt will tell; repeating blindly would act twice.
             self.metrics.repairs.labels(action.value, "in_doubt").inc()
             later = held.incident.in_doubt(now=await self.journal.now(), seconds=LOOK_SECONDS, failed=True)
-            return await self._save(replace(held, incident=later), _entry("in_doubt", reason=str(error)))
-        finally:
-            self._deadman.disarm(str(held.claim))
+            return await self._save(replace(held, incident=later), _entry("in_doubt", reason=str(failure)))
         self.metrics.repairs.labels(action.value, "done").inc()
         return await self._acted(held, settled=False)
+
+    async def _begun(self, held: Held, entry: Entry) -> Refusal | None:
+        """Write the intent. Raises: EdgeUnavailable: not confirmed in time; a store that hangs is no paused process."""
+        try:
+            async with asyncio.timeout(DEADMAN_SHARE / 2 * self._lease_seconds):
+                return await self.budgets.begin(held, entry)
+        except TimeoutError:
+            raise errors.EdgeUnavailable("redis", "the intent was not confirmed in time") from None
+
+    async def _carry_out(self, held: Held, intent: Intent) -> errors.EdgeError | None:
+        """Do what is intended; what went wrong, if anything."""
+        target = held.incident.target
+        log.info("acting", extra={"action": intent.action.value, "target": target and target.key})
+        try:
+            with self.metrics.stage_duration.labels("act").time():
+                await ACTIONS[intent.action](
+                    self.containers, _target_host(held.incident), intent.container_id
+                )
+        except errors.EdgeError as error:
+            self._failed(error)
+            return error
+        return None
+
+    @contextlib.contextmanager
+    def _or_dead(self, held: Held) -> Iterator[None]:
+        """Inside, a process that is paused ends before anybody else may take the incident over."""
+        key = str(held.claim)
+        self._deadman.arm(key, DEADMAN_SHARE * self._lease_seconds)
+        try:
+            yield
+        finally:
+            self._deadman.disarm(key)
 
     async def _acted(self, held: Held, *, settled: bool) -> Held:
         now = await self.journal.now()
@@ -281,37 +306,26 @@ class Pipeline:
     async def settle(self, held: Held) -> Held:
         """An intent whose action nobody reported: compare it with what Docker says, then go on from there."""
         held = await self.journal.load(held)
-        incident, intent, now = held.incident, held.incident.intent, await self.journal.now()
+        incident, intent = held.incident, held.incident.intent
         if intent is None:
             raise ValueError(f"incident {incident.id} is acting without an intent")
-        policy = self._policy(held)
         try:
             facts = await self.containers.inspect(_target_host(incident), intent.container_id)
-            verdict = verification.settle(intent, facts, now=now)
-            if verdict is Settled.HALF_DONE:
-                # Stopped and never started: the missing half is not a second restart, and a no-op if it runs.
-                await self.containers.start(_target_host(incident), intent.container_id)
-        except errors.EdgeUnavailable as error:
+        except errors.EdgeError as error:
             self._failed(error)
-            if now - intent.at > timedelta(
-                seconds=policy.verify.within_seconds + intent.stop_timeout_seconds
-            ):
-                why = f"whether the {intent.action.value} happened could not be found out: {error}"
-                return await self._close(held, Outcome.UNVERIFIED, why)
-            return await self._save(
-                replace(held, incident=incident.in_doubt(now=now, seconds=EDGE_AWAY_SECONDS)), None
-            )
-        except errors.EdgeRejected as error:
-            self._failed(error)
-            return await self._close(held, Outcome.FAILED, f"the missing start failed: {error}")
+            return await self._unsettled(held, intent, error)
+        # After the answer: an Engine that hung may have taken long to give it.
+        now = await self.journal.now()
+        verdict = verification.settle(intent, facts, now=now)
         match verdict:
-            case Settled.HAPPENED | Settled.HALF_DONE:
-                self.metrics.repairs.labels(intent.action.value, "settled").inc()
-                return await self._acted(held, settled=True)
+            case Settled.HAPPENED:
+                return await self._settled(held, intent)
+            case Settled.HALF_DONE:
+                return await self._start_missing(held, intent, now)
             case Settled.MAYBE_STILL:
-                return await self._save(
-                    replace(held, incident=incident.in_doubt(now=now, seconds=LOOK_SECONDS)), None
-                )
+                unchanged_since = intent.unchanged_since or now
+                later = incident.in_doubt(now=now, seconds=LOOK_SECONDS, unchanged_since=unchanged_since)
+                return await self._save(replace(held, incident=later), None)
             case Settled.TARGET_CHANGED:
                 return await self._close(
                     held, Outcome.FAILED, "the container was removed or recreated during the action"
@@ -327,6 +341,41 @@ class Pipeline:
                     why = f"Docker answered {intent.failures} times with an error and did not {intent.action.value} it"
                     return await self._close(held, Outcome.FAILED, why)
                 return await self._act(held, facts, now)
+
+    async def _start_missing(self, held: Held, intent: Intent, now: datetime) -> Held:
+        """Stopped and never started: the missing half is not a second restart, and a no-op if it runs."""
+        incident = held.incident
+        with self._or_dead(held):
+            # Renews the lease under the timer: a process that was paused must not start what people stopped later.
+            doubt = incident.in_doubt(now=now, seconds=0)
+            held = await self._save(
+                replace(held, incident=doubt), _entry("starting", reason="half a restart")
+            )
+            try:
+                await self.containers.start(_target_host(incident), intent.container_id)
+            except errors.EdgeError as error:
+                failure: errors.EdgeError | None = error
+                self._failed(error)
+            else:
+                failure = None
+        if isinstance(failure, errors.EdgeRejected):
+            return await self._close(held, Outcome.FAILED, f"the missing start failed: {failure}")
+        if failure is not None:
+            return await self._unsettled(held, intent, failure)
+        return await self._settled(held, intent)
+
+    async def _settled(self, held: Held, intent: Intent) -> Held:
+        self.metrics.repairs.labels(intent.action.value, "settled").inc()
+        return await self._acted(held, settled=True)
+
+    async def _unsettled(self, held: Held, intent: Intent, error: errors.EdgeError) -> Held:
+        """Docker cannot be asked whether it happened: again later, and after a while a human is told."""
+        policy, now = self._policy(held).verify, await self.journal.now()
+        if now - intent.at > timedelta(seconds=policy.within_seconds + intent.stop_timeout_seconds):
+            why = f"whether the {intent.action.value} happened could not be found out: {error}"
+            return await self._close(held, Outcome.UNVERIFIED, why)
+        later = held.incident.in_doubt(now=now, seconds=EDGE_AWAY_SECONDS)
+        return await self._save(replace(held, incident=later), None)
 
     # ---- verify ----------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ STOPPED_BY_SIGNAL = (130, 137, 143)
 """Exit codes of SIGINT, SIGKILL and SIGTERM: unless the kernel's OOM killer sent it, somebody stopped it."""
 
 SETTLE_GRACE_SECONDS = 2.0
-"""On top of the stop timeout: how long Docker may take to finish a restart whose caller died."""
+"""On top of the stop timeout: how long Docker may take for a restart whose caller died, once it answers again."""
 
 
 class AlertState(StrEnum):
@@ -167,8 +167,9 @@ class Settled(StrEnum):
 def settle(intent: Intent, facts: ContainerFacts | None, *, now: datetime) -> Settled:
     """Compare an intent with what Docker says now.
 
-    ``StartedAt`` is the evidence: a start by anybody changes it. Before the stop timeout has passed, a restart asked
-    for by a dead process may still be stopping the container.
+    ``StartedAt`` is the evidence: a start by anybody changes it. A restart asked for by a dead process may still be
+    stopping the container, or lie unread in an Engine that hangs: it did not happen only once Docker has answered for
+    a whole stop timeout that nothing changed.
     """
     if facts is None or facts.id != intent.container_id:
         return Settled.TARGET_CHANGED
@@ -176,7 +177,8 @@ def settle(intent: Intent, facts: ContainerFacts | None, *, now: datetime) -> Se
         return Settled.HAPPENED
     if intent.was_running and facts.status is ContainerStatus.EXITED:
         return Settled.HALF_DONE
-    if now - intent.at < timedelta(seconds=intent.stop_timeout_seconds + SETTLE_GRACE_SECONDS):
+    patience = timedelta(seconds=intent.stop_timeout_seconds + SETTLE_GRACE_SECONDS)
+    if intent.unchanged_since is None or now - intent.unchanged_since < patience:
         return Settled.MAYBE_STILL
     return Settled.NOT_DONE
 

@@ -88,7 +88,8 @@ class Intent:
 
     ``stop_timeout_seconds`` bounds how long the old process may still be stopping after the call; ``was_running``
     tells a half-done restart (stopped, never started) from a start that did not happen. ``failures`` counts calls
-    that Docker answered with an error or not at all.
+    that Docker answered with an error or not at all. ``unchanged_since``: since when every look found that it has not
+    happened; a look that Docker did not answer ends it (``None``).
     """
 
     action: Action
@@ -100,6 +101,7 @@ class Intent:
     token: int
     at: datetime
     failures: int = 0
+    unchanged_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,11 +185,19 @@ class Incident:
         """The intent is written; from here on a crash is settled by comparison, never repeated blindly."""
         return self._to(State.ACTING, now, intent=intent)
 
-    def in_doubt(self, *, now: datetime, seconds: float, failed: bool = False) -> Incident:
+    def in_doubt(
+        self,
+        *,
+        now: datetime,
+        seconds: float,
+        failed: bool = False,
+        unchanged_since: datetime | None = None,
+    ) -> Incident:
         """Whether it happened is not known yet; look again in ``seconds``. ``failed``: one more call went wrong."""
         intent = self.intent
-        if intent is not None and failed:
-            intent = replace(intent, failures=intent.failures + 1)
+        if intent is not None:
+            failures = intent.failures + 1 if failed else intent.failures
+            intent = replace(intent, failures=failures, unchanged_since=unchanged_since)
         return self._to(State.ACTING, now, intent=intent, look_again_at=now + timedelta(seconds=seconds))
 
     def held_back(self, *, now: datetime, seconds: float) -> Incident:

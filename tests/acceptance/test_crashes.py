@@ -6,11 +6,12 @@ Alerts are posted to the bridge as Alertmanager would. A proxy before Docker hol
 from __future__ import annotations
 
 import signal
+import time
 
 from bridge.demo import parts
 from tests.acceptance.conftest import StartBridge, StartService
-from tests.acceptance.containers import INCURABLE
-from tests.acceptance.stack import closed, events, firing, in_state
+from tests.acceptance.containers import INCURABLE, STOP_SECONDS
+from tests.acceptance.stack import at, closed, events, firing, in_state
 from tests.servers.docker_engine import DockerEngineProxy, Request
 
 WITHIN = 20.0
@@ -89,6 +90,75 @@ def test_a_paused_process_dies_before_it_could_act_on_a_lost_lease(
     paused.resume()
     assert paused.wait(10) == -signal.SIGALRM
     assert incident["outcome"] == "healed"
+    assert shop.boots == 2
+
+
+def test_a_restart_left_half_done_gets_its_missing_start(
+    start_bridge: StartBridge, start_service: StartService, docker_proxy: DockerEngineProxy
+) -> None:
+    """Docker 23 stops a container whose client dies and never starts it (moby #44365): the next bridge starts it."""
+    shop = start_service().fall_sick()
+    doomed = start_bridge(docker=docker_proxy.url)
+    held = docker_proxy.hold_before(is_restart)
+    [incident_id] = doomed.accept(firing(shop.name))
+    held.wait_until_reached(seconds=WITHIN)
+    doomed.kill()
+    held.drop()
+    shop.stop()
+    incident = start_bridge(docker=docker_proxy.url).await_incident(incident_id)
+    assert incident["outcome"] == "healed"
+    assert incident["repair"]["settled"] is True
+    actions = [
+        request.path.rpartition("/")[2] for request in docker_proxy.requests if request.method == "POST"
+    ]
+    assert actions == ["restart", "start"]
+    assert shop.boots == 2
+
+
+def test_a_container_recreated_during_the_action_is_left_alone(
+    start_bridge: StartBridge, start_service: StartService, docker_proxy: DockerEngineProxy
+) -> None:
+    """The intent was about another one; the new one is the deploy's business, however sick."""
+    shop = start_service().fall_sick()
+    doomed = start_bridge(docker=docker_proxy.url)
+    held = docker_proxy.hold_before(is_restart)
+    [incident_id] = doomed.accept(firing(shop.name))
+    held.wait_until_reached(seconds=WITHIN)
+    doomed.kill()
+    held.drop()
+    shop.remove()
+    successor = start_service(named=shop.name).fall_sick()
+    incident = start_bridge(docker=docker_proxy.url).await_incident(incident_id)
+    assert incident["outcome"] == "failed"
+    assert "recreated" in incident["reason"]
+    assert successor.boots == 1
+
+
+def test_a_call_that_a_hanging_engine_still_holds_is_not_made_again(
+    start_bridge: StartBridge, start_service: StartService, private_engine: parts.DockerEngine
+) -> None:
+    """Killed while dockerd stands still with the restart unread: when it wakes it carries that out, and no second."""
+    shop = start_service(on=private_engine).fall_sick()
+    with DockerEngineProxy(private_engine.url) as proxy:
+        doomed = start_bridge(docker=proxy.url)
+        held = proxy.hold_before(is_restart)
+        [incident_id] = doomed.accept(firing(shop.name))
+        held.wait_until_reached(seconds=WITHIN)
+        private_engine.pause_daemon()
+        held.release()
+        doomed.kill()
+        asked = len(proxy.requests)
+        successor = start_bridge(docker=proxy.url)
+        intended = at(successor.incident(incident_id)["intent"]["at"])
+
+        def asking_after_any_stop_timeout() -> bool:
+            return time.time() > intended + STOP_SECONDS + 3 and len(proxy.requests) > asked
+
+        assert parts.wait_until(asking_after_any_stop_timeout, seconds=WITHIN)
+        private_engine.resume_daemon()
+        incident = successor.await_incident(incident_id)
+    assert incident["outcome"] == "healed"
+    assert incident["repair"]["settled"] is True
     assert shop.boots == 2
 
 

@@ -18,9 +18,9 @@ from bridge.judgement import Judge, Ruleset
 from bridge.metrics import Metrics
 from bridge.model.alert import Alert, AlertStatus
 from bridge.model.evidence import ContainerStatus, Health
-from bridge.model.incident import Incident, Intent, Outcome, Repair, State, Target
+from bridge.model.incident import Entry, Incident, Intent, Outcome, Repair, State, Target
 from bridge.model.policy import Cap, Mode, Policy, TargetPolicy, VerifyPolicy
-from bridge.model.refusal import Reason
+from bridge.model.refusal import Reason, Refusal
 from bridge.model.verdict import Action
 from bridge.pipeline import MAX_FAILURES, Pipeline
 from bridge.roles import AlertView, Held
@@ -45,6 +45,21 @@ class NoDeadman:
 
     def disarm(self, key: str) -> None:
         """Nothing."""
+
+
+class RecordingDeadman(NoDeadman):
+    """Says whether the timer runs now."""
+
+    def __init__(self) -> None:
+        self.armed: set[str] = set()
+
+    def arm(self, key: str, seconds: float) -> None:
+        """It runs."""
+        self.armed.add(key)
+
+    def disarm(self, key: str) -> None:
+        """It does not."""
+        self.armed.discard(key)
 
 
 class ToldAlerts:
@@ -109,10 +124,10 @@ class Walk:
         raise AssertionError(f"not closed: {incident.state} {incident.reason}")
 
     async def much_later(self, incident_id: str) -> None:
-        """Every stop timeout has passed since the intent."""
+        """Docker has answered for longer than any stop timeout, and nothing has changed since the intent."""
         held = await self.claim(incident_id)
         if held.incident.intent is not None:
-            intent = replace(held.incident.intent, at=held.incident.intent.at - timedelta(seconds=60))
+            intent = replace(held.incident.intent, unchanged_since=BOOT)
             await self.journal.save(replace(held, incident=replace(held.incident, intent=intent)), None)
 
     async def written(self, incident_id: str) -> Incident:
@@ -153,6 +168,7 @@ class Walk:
             stop_timeout_seconds=0.0,
             token=held.incident.token or 0,
             at=now - timedelta(seconds=60),
+            unchanged_since=now - timedelta(seconds=60),
         )
         held = replace(held, incident=held.incident.acting(intent, now=now))
         await self.journal.save(held, None)
@@ -206,6 +222,74 @@ async def test_a_sick_container_is_restarted_once_and_found_healed(walk: Walk) -
         "acted",
         "closed",
     ]
+
+
+@pytest.mark.parametrize("half", [False, True], ids=["whole", "half"])
+async def test_the_timer_runs_from_before_the_lease_is_renewed_until_the_call_is_over(
+    walk: Walk, redis_url: str, half: bool
+) -> None:
+    """Else a worker that is paused between the store's answer and the timer would act after its lease."""
+    deadman, seen = RecordingDeadman(), []
+    store = Store(redis_url)
+
+    class Journal(StoredJournal):
+        async def save(self, held: Held, entry: Entry | None) -> Held:
+            if entry is not None and entry.event == "starting":
+                seen.append(("save", bool(deadman.armed)))
+            return await super().save(held, entry)
+
+    class Budgets(StoredBudgets):
+        async def begin(self, held: Held, entry: Entry) -> Refusal | None:
+            seen.append(("begin", bool(deadman.armed)))
+            return await super().begin(held, entry)
+
+    class Docker(InMemoryContainers):
+        def _act(self, verb: str, container_id: str) -> None:
+            seen.append((verb, bool(deadman.armed)))
+            super()._act(verb, container_id)
+
+    docker, parts = Docker(), walk.pipeline
+    docker.run("web")
+    walk.docker = docker
+    walk.pipeline = Pipeline(
+        journal=Journal(store, lease_seconds=30),
+        budgets=Budgets(store, lease_seconds=30, trust_empty=True),
+        containers=docker,
+        alerts=None,
+        metrics=parts.metrics,
+        judge=Judge(
+            journal=walk.journal,
+            budgets=parts.budgets,
+            containers=docker,
+            metrics=parts.metrics,
+            ruleset=parts.judge.ruleset,
+        ),
+        deadman=deadman,
+        lease_seconds=30,
+    )
+    incident_id = await walk.alert()
+    if half:
+        await walk.dies_while(State.ACTING, incident_id)
+        docker.change(status=ContainerStatus.EXITED, health=Health.NONE, exit_code=137)
+    assert (await walk.until_closed(incident_id)).outcome is Outcome.HEALED
+    assert seen == ([("save", True), ("start", True)] if half else [("begin", True), ("restart", True)])
+    assert not deadman.armed
+    await store.close()
+
+
+async def test_an_engine_that_hung_gets_its_time_anew(walk: Walk) -> None:
+    """It may still hold a call that it has not read: from its first answer on it has a whole stop timeout."""
+    walk.policy(verify=VerifyPolicy(within_seconds=120, stable_for_seconds=0, relapse_watch_seconds=0))
+    incident_id = await walk.alert()
+    await walk.dies_while(State.ACTING, incident_id)
+    walk.docker.away = True
+    assert (await walk.turn(incident_id)).state is State.ACTING
+    walk.docker.away = False
+    assert (await walk.turn(incident_id)).state is State.ACTING
+    assert walk.docker.actions == []
+    walk.docker.started()
+    incident = await walk.until_closed(incident_id)
+    assert (incident.outcome, walk.docker.actions) == (Outcome.HEALED, [])
 
 
 async def test_a_crashed_container_is_started(walk: Walk) -> None:

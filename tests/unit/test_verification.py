@@ -138,14 +138,21 @@ STOPPED = replace(BEFORE, status=ContainerStatus.EXITED, exit_code=137)
         pytest.param(intent(), running(up=5), Settled.HAPPENED, id="started since"),
         pytest.param(intent(), STOPPED, Settled.HALF_DONE, id="stopped, never started"),
         pytest.param(intent(at=NOW), STOPPED, Settled.HALF_DONE, id="stopped just now"),
+        pytest.param(intent(), BEFORE, Settled.MAYBE_STILL, id="the first answer since the intent"),
         pytest.param(
-            intent(at=NOW - timedelta(seconds=11)), BEFORE, Settled.MAYBE_STILL, id="may still be stopping"
+            intent(unchanged_since=NOW - timedelta(seconds=11)),
+            BEFORE,
+            Settled.MAYBE_STILL,
+            id="may still be stopping",
         ),
         pytest.param(
-            intent(at=NOW - timedelta(seconds=13)), BEFORE, Settled.NOT_DONE, id="stop timeout has passed"
+            intent(unchanged_since=NOW - timedelta(seconds=13)),
+            BEFORE,
+            Settled.NOT_DONE,
+            id="Docker had a whole stop timeout",
         ),
         pytest.param(
-            intent(was_running=False, stop_timeout_seconds=0),
+            intent(was_running=False, stop_timeout_seconds=0, unchanged_since=NOW - timedelta(seconds=3)),
             STOPPED,
             Settled.NOT_DONE,
             id="a start that never was",
