@@ -19,15 +19,17 @@ from pathlib import Path
 
 from aiohttp import web as http
 
-from bridge import errors, settings, web
+from bridge import delivery, errors, settings, web
 from bridge.edges.store.acceptance import Acceptor
 from bridge.edges.store.embedded import EmbeddedStore
 from bridge.edges.store.queue import StoredQueue
 from bridge.model.alert import Alert, Subject
+from bridge.model.channel import Channel
 from bridge.model.incident import Incident, Outcome, State, Target
 from bridge.model.policy import narrowed
 from bridge.model.storm import Storm
 from bridge.roles import Acceptance, BudgetState, Pause, Record
+from bridge.sinks import BacklogState
 from bridge.wiring import Parts, parts_of, ruleset_of
 from bridge.worker import Worker
 
@@ -139,6 +141,17 @@ class HemoStat:
         await self._parts.budgets.reset(target)
         log.warning("target_reset", extra={"target": target.key, "by": by})
 
+    async def deliveries(self) -> Sequence[BacklogState]:
+        """What each sink must still be told."""
+        return await self._parts.backlog.state()
+
+    async def retry_deliveries(self, channel: Channel, *, by: str) -> int | None:
+        """Try what a sink did not take again."""
+        count = await self._parts.backlog.retry(channel)
+        if count is not None:
+            log.info("deliveries_retried", extra={"channel": channel.value, "by": by, "incidents": count})
+        return count
+
     async def paused(self) -> Pause | None:
         """The kill switch."""
         return await self._parts.budgets.paused()
@@ -189,7 +202,7 @@ class HemoStat:
         """Bring the gauges up to date; a store that does not answer leaves them as they were and says so."""
         try:
             async with asyncio.timeout(READINESS_SECONDS):
-                depth = await self._queue.depth()
+                depth, untold = await self._queue.depth(), await self._parts.backlog.depth()
                 self.metrics.incidents_open.set(await self._parts.journal.open_count())
                 self.metrics.paused.set(0 if await self._parts.budgets.paused() is None else 1)
                 self.metrics.storm.set(0 if await self._parts.storms.now() is None else 1)
@@ -199,6 +212,8 @@ class HemoStat:
         self.metrics.store_up.set(1)
         for queue, entries in depth.items():
             self.metrics.backlog.labels(queue).set(entries)
+        for channel, waiting in untold.items():
+            self.metrics.backlog.labels(f"deliver_{channel}").set(waiting)
 
     async def reload(self) -> Sequence[errors.Problem]:
         """Everything fallible first; the old configuration stays alive if the new one cannot be used whole."""
@@ -248,6 +263,13 @@ class HemoStat:
                 if await self._parts.storms.settle():
                     log.warning("storm_ended")
             await asyncio.sleep(STORM_SECONDS)
+
+    async def tell(self) -> None:
+        """Tell every configured sink what moves."""
+        backlog = self._parts.backlog
+        await delivery.tell(
+            self._parts.sinks, backlog=backlog, metrics=self.metrics, lease_seconds=backlog.lease_seconds
+        )
 
     async def prune(self) -> None:
         """Forget closed incidents that are older than their retention, once an hour."""
@@ -317,6 +339,7 @@ async def _run(hemostat: HemoStat, server: EmbeddedStore | None) -> None:
             group.create_task(server.until_exit(), name="embedded-store")
         group.create_task(hemostat.note_birth(), name="note-birth")
         group.create_task(hemostat.worker.run(), name="worker")
+        group.create_task(hemostat.tell(), name="tell")
         group.create_task(hemostat.prune(), name="prune")
         group.create_task(hemostat.watch_storms(), name="watch-storms")
 

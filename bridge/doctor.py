@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from bridge import errors, settings
 from bridge.edges.prometheus import PrometheusApi
 from bridge.edges.store.budgets import EVICTION_SAFE
+from bridge.sinks import BacklogState
 from bridge.wiring import Parts, authorization_of
 
 DEADLINE_SECONDS = 5.0
@@ -33,6 +34,7 @@ async def examine(parts: Parts) -> list[Check]:
         checks += await _asked(f"docker/{host}", _docker(parts, host), advice)
     checks += await _asked("alertmanager", _alertmanager(parts), "correct alertmanager.url, or start it")
     checks += await _asked("prometheus", _prometheus(parts.config), "correct prometheus.url, or start it")
+    checks += await _asked("deliveries", _deliveries(parts), "the store does not answer; see above")
     return checks
 
 
@@ -126,6 +128,25 @@ async def _prometheus(config: settings.Settings) -> list[Check]:
         return [await _ready("prometheus", api.ready, api.version)]
     finally:
         await api.close()
+
+
+async def _deliveries(parts: Parts) -> list[Check]:
+    """Whether people are told: what waits for each sink, and what it did not take."""
+    return [_backlog(state) for state in await parts.backlog.state()]
+
+
+def _backlog(state: BacklogState) -> Check:
+    name, waiting = f"deliveries/{state.channel}", state.waiting + state.under_way
+    if state.held_since is not None:
+        found = f"held back since {state.held_since:%Y-%m-%d %H:%M} UTC, {waiting} waiting: {state.held_why}"
+        again = f"then POST /api/v1/deliveries/{state.channel}/retry, or wait: it is tried again by itself"
+        return Check(name=name, ok=False, found=found, advice=f"mend what it says; {again}")
+    if state.dead:
+        found = f"{state.dead} incidents were not taken, such as {state.given_up[0].incident_id}: {state.given_up[0].error}"
+        return Check(
+            name=name, ok=False, found=found, advice=f"POST /api/v1/deliveries/{state.channel}/retry"
+        )
+    return Check(name=name, ok=True, found=f"{waiting} waiting")
 
 
 async def _ready(

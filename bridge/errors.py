@@ -14,6 +14,7 @@ was tried, on what, and what came back; it never holds a secret or a whole forei
         │   ├── EdgeTimeout          nothing came back in time
         │   └── RateLimited          told to come back later
         ├── EdgeRejected             answered "no": trying again will not help
+        │   └── MessageRefused       answered "no" to this one message; the next one may be welcome
         └── UnfitAnswer              answered, but not what was asked for
 """
 
@@ -97,3 +98,7 @@ class EdgeRejected(EdgeError):
 
 class UnfitAnswer(EdgeError):
     """The neighbour answered with something that is no answer (HTML in place of JSON, say). Never holds its text."""
+
+
+class MessageRefused(EdgeRejected):
+    """The neighbour works and does not take this message, such as one it finds malformed."""

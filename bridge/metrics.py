@@ -9,6 +9,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from bridge.model.alert import AlertStatus
+from bridge.model.channel import Channel
 from bridge.model.incident import Outcome
 from bridge.model.refusal import Reason
 from bridge.model.verdict import Action, VerdictKind
@@ -16,7 +17,8 @@ from bridge.model.verdict import Action, VerdictKind
 WEBHOOK_CODES = ("202", "400", "401", "403", "408", "413", "415", "503")
 REPAIR_RESULTS = ("done", "failed", "in_doubt", "settled")
 STAGES = ("intake", "queued", "evidence", "triage", "reserve", "act", "verify")
-QUEUES = ("work", "later")
+QUEUES = ("work", "later", *(f"deliver_{channel.value}" for channel in Channel))
+DELIVERY_RESULTS = ("delivered", "failed", "dropped")
 SOURCES = ("rules",)
 EDGES = ("redis", "docker", "alertmanager")
 
@@ -71,6 +73,12 @@ class Metrics:
             "hemostat_triage", "Verdicts, by who decided and what.", ["source", "verdict"], registry=r
         )
         self.backlog = Gauge("hemostat_backlog", "Entries in a queue.", ["queue"], registry=r)
+        self.deliveries = Counter(
+            "hemostat_deliveries",
+            "Incidents told to a channel. failed: to be tried again; dropped: given up until the incident moves again.",
+            ["channel", "result"],
+            registry=r,
+        )
         self.paused = Gauge("hemostat_paused", "1 while the kill switch is pulled.", registry=r)
         self.storm = Gauge("hemostat_storm", "1 while a storm of incidents is on.", registry=r)
         self.store_up = Gauge("hemostat_store_up", "1 if the store answered at this scrape.", registry=r)
@@ -115,6 +123,9 @@ class Metrics:
                 self.triage.labels(source, verdict.value)
         for queue in QUEUES:
             self.backlog.labels(queue)
+        for channel in Channel:
+            for result in DELIVERY_RESULTS:
+                self.deliveries.labels(channel.value, result)
         for edge in EDGES:
             self.edge_errors.labels(edge)
 

@@ -26,11 +26,13 @@ from bridge import errors
 from bridge.intake import read_webhook, subject_of
 from bridge.metrics import Metrics
 from bridge.model.alert import Alert, Subject
+from bridge.model.channel import Channel
 from bridge.model.duration import parse_duration
 from bridge.model.incident import Incident, Outcome, State, Target
 from bridge.model.secret import Secret
 from bridge.model.storm import Storm
 from bridge.roles import Acceptance, BudgetState, Pause, Record
+from bridge.sinks import BacklogState
 
 log = logging.getLogger("hemostat.web")
 
@@ -115,6 +117,14 @@ class Bridge(Protocol):
         """Forget a target's cooldown, caps and breaker."""
         ...
 
+    async def deliveries(self) -> Sequence[BacklogState]:
+        """What each sink must still be told."""
+        ...
+
+    async def retry_deliveries(self, channel: Channel, *, by: str) -> int | None:
+        """Try what a sink did not take again; gives how many it had given up, ``None``: no such sink."""
+        ...
+
     async def paused(self) -> Pause | None:
         """The kill switch."""
         ...
@@ -168,6 +178,8 @@ def application(
     app.router.add_get("/api/v1/targets", list_targets)
     app.router.add_get("/api/v1/targets/{host}/{name}", show_target)
     app.router.add_post("/api/v1/targets/{host}/{name}/reset", reset_target)
+    app.router.add_get("/api/v1/deliveries", list_deliveries)
+    app.router.add_post("/api/v1/deliveries/{channel}/retry", retry_deliveries)
     app.router.add_get("/api/v1/pause", show_pause)
     app.router.add_put("/api/v1/pause", pause)
     app.router.add_delete("/api/v1/pause", resume)
@@ -298,6 +310,21 @@ def _budget(state: BudgetState) -> dict[str, object]:
         "actions_last_hour": state.actions_last_hour,
         "last_action_at": state.last_action_at,
     }
+
+
+async def list_deliveries(request: web.Request) -> web.Response:
+    """``GET /api/v1/deliveries``: each sink's backlog, why it is held back, and what it did not take."""
+    return _json({"deliveries": await request.app[BRIDGE].deliveries()})
+
+
+async def retry_deliveries(request: web.Request) -> web.Response:
+    """``POST /api/v1/deliveries/{channel}/retry``: what was given up is due again, and the sink is tried at once."""
+    name = request.match_info["channel"]
+    known = name in set(Channel)
+    count = await request.app[BRIDGE].retry_deliveries(Channel(name), by=request[CALLER]) if known else None
+    if count is None:
+        raise _Refused(404, "not_found", "no such channel is configured")
+    return _json({"channel": name, "retried": count}, status=202)
 
 
 # ---- the kill switch ---------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from bridge import settings
 from bridge.edges.alertmanager import AlertmanagerApi
 from bridge.edges.deadman import Deadman
 from bridge.edges.docker_engine import DockerEngine, DockerHost, DockerTLS
+from bridge.edges.store.backlog import StoredBacklog
 from bridge.edges.store.budgets import StoredBudgets
 from bridge.edges.store.connection import Store
 from bridge.edges.store.embedded import EmbeddedStore
@@ -19,6 +20,7 @@ from bridge.edges.store.storms import StoredStorms
 from bridge.judgement import Judge, Ruleset
 from bridge.metrics import Metrics
 from bridge.pipeline import Pipeline
+from bridge.sinks import Sink
 from bridge.triage import phrases
 from bridge.triage.case import DEFAULTS, Thresholds
 
@@ -93,6 +95,11 @@ def store_of(config: settings.Settings, embedded_url: str) -> Store:
     )
 
 
+async def _sinks_of(config: settings.Settings, stack: contextlib.AsyncExitStack) -> tuple[Sink, ...]:
+    """Whom incidents are told, as configured; each closed with the stack. A new sink gets its line here."""
+    return ()
+
+
 @dataclass(slots=True)
 class Parts:
     """Everything a running bridge, a doctor or a simulation is made of."""
@@ -103,6 +110,8 @@ class Parts:
     docker: DockerEngine
     alertmanager: AlertmanagerApi | None
     journal: StoredJournal
+    backlog: StoredBacklog
+    sinks: tuple[Sink, ...]
     budgets: StoredBudgets
     storms: StoredStorms
     judge: Judge
@@ -149,6 +158,7 @@ async def parts_of(config: settings.Settings, *, embedded_url: str | None = None
             deadman=deadman,
             lease_seconds=config.worker.lease_seconds,
         )
+        sinks = await _sinks_of(config, stack)
         yield Parts(
             config=config,
             metrics=metrics,
@@ -156,6 +166,8 @@ async def parts_of(config: settings.Settings, *, embedded_url: str | None = None
             docker=docker,
             alertmanager=alertmanager,
             journal=journal,
+            backlog=StoredBacklog(store, journal),
+            sinks=sinks,
             budgets=budgets,
             storms=StoredStorms(store),
             judge=judge,

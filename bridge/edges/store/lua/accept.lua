@@ -11,13 +11,6 @@ if redis.call('XLEN', P .. 'work') >= N(ARGV[1]) then return {'overloaded'} end
 local NOW = string.format('%d', now)
 local OPENED = AT .. '"event":"opened","fields":{}}'
 
--- unpack() has its limit at some thousand values.
-local function in_pieces(command, key, values)
-  for first = 1, #values, 1000 do
-    redis.call(command, key, unpack(values, first, math.min(first + 999, #values)))
-  end
-end
-
 -- 'joins' lets a worker see, in the very script that closes an incident, that an alert joined after it looked.
 local function join(id, fp, mark, alert)
   redis.call('HSET', incident_key(id) .. ':alerts', fp, mark .. alert)
@@ -31,7 +24,7 @@ local function anything_fires(id)
   return false
 end
 
-local opened, open_index, by_time = {}, {}, {}
+local opened, open_index, by_time, news = {}, {}, {}, {}
 
 -- Opens an incident for this subject, or gives the one that is open already.
 local function open(fp, alert, subject, subject_json, fresh, suspect)
@@ -46,8 +39,10 @@ local function open(fp, alert, subject, subject_json, fresh, suspect)
     opened[subject] = fresh
     open_index[#open_index + 1], open_index[#open_index + 2] = subject, fresh
     by_time[#by_time + 1], by_time[#by_time + 2] = NOW, fresh
+    news[#news + 1] = fresh
     return fresh
   end
+  if not opened[subject] then news[#news + 1] = id end
   if suspect == '0' or not anything_fires(id) then
     redis.call('HSET', incident_key(id), 'suspect', suspect)
   end
@@ -115,6 +110,7 @@ for a = FIRST, #ARGV, STRIDE do
 end
 in_pieces('HSET', P .. 'open', open_index)
 in_pieces('ZADD', P .. 'incidents', by_time)
+mark(news)
 
 -- A storm begins with one incident too many in the window, and lasts until there have been fewer than half as many for
 -- as long as the window again. Told once, however many incidents it has.

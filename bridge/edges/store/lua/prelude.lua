@@ -20,6 +20,28 @@ local AT = string.format('{"at_ms":%d,', now)
 
 local function incident_key(id) return P .. 'incident:' .. id end
 
+-- unpack() has its limit at some thousand values. `flag` is a word of the command before its values, or nil.
+local function in_pieces(command, key, values, flag)
+  for first = 1, #values, 1000 do
+    local last = math.min(first + 999, #values)
+    if flag then redis.call(command, key, flag, unpack(values, first, last))
+    else redis.call(command, key, unpack(values, first, last)) end
+  end
+end
+
+-- Puts incidents on the backlog of every sink, each to be told after the time that sink gathers news for. What waits
+-- there already is told once, and not later than it was due; what is being told is told again afterwards.
+local sinks
+local function mark(ids)
+  if #ids == 0 then return end
+  sinks = sinks or redis.call('HGETALL', P .. 'sinks')
+  for s = 1, #sinks, 2 do
+    local due, news = string.format('%d', now + sinks[s + 1]), {}
+    for _, id in ipairs(ids) do news[#news + 1], news[#news + 2] = due, id end
+    in_pieces('ZADD', P .. 'due:' .. sinks[s], news, 'LT')
+  end
+end
+
 -- Every transition leaves a line in the stream of all transitions and in the incident's own story, in the same script
 -- that makes it: an audit written afterwards is an audit that a crash can lose.
 local function audit(id, line)
@@ -31,6 +53,7 @@ local function tell(id, entry)
   local line = AT .. string.sub(entry, 2)
   redis.call('RPUSH', incident_key(id) .. ':timeline', line)
   audit(id, line)
+  mark({id})
 end
 
 -- Only the holder of a live claim may write. 'lost' tells the worker to drop everything it holds of it.
