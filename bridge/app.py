@@ -15,6 +15,7 @@ import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 
 from aiohttp import web as http
@@ -44,11 +45,26 @@ STORM_SECONDS = 5.0
 """Between two looks at whether a storm has ended."""
 
 
+class Duty(StrEnum):
+    """What a process does of the bridge's work; replicas on one Redis may share it out."""
+
+    WEB = "web"
+    """Takes in webhooks and answers the API."""
+    WORKER = "worker"
+    """Walks incidents; of the HTTP interface it answers only what whoever runs it asks."""
+
+
+EVERYTHING = frozenset(Duty)
+
+
 class HemoStat:
     """The running bridge, as ``web.Bridge`` sees it. ``load`` reads the configuration anew for a reload."""
 
-    def __init__(self, parts: Parts, *, load: Callable[[], settings.Settings]) -> None:
+    def __init__(
+        self, parts: Parts, *, load: Callable[[], settings.Settings], duties: frozenset[Duty] = EVERYTHING
+    ) -> None:
         self.metrics = parts.metrics
+        self._duties = duties
         self._parts = parts
         self._load = load
         self._config = parts.config
@@ -172,15 +188,19 @@ class HemoStat:
         return await self._parts.storms.now()
 
     async def readiness(self) -> web.Readiness:
-        """Store, worker loop and every Docker host, looked at no more often than each READINESS_SECONDS."""
+        """Store, and for a worker its loop and every Docker host, looked at no more often than each READINESS_SECONDS."""
         if self._readiness is None or time.monotonic() > self._readiness_until:
-            hosts = self.hosts()
+            works = Duty.WORKER in self._duties
+            hosts = self.hosts() if works else ()
             troubles = await asyncio.gather(
                 self._trouble(self._parts.store.command("PING")),
                 *(self._trouble(self._parts.docker.ping(h)) for h in hosts),
             )
             parts: dict[str, str | None] = {"store": troubles[0]}
-            parts["worker"] = None if self.worker.alive() else "the worker loop gets no answer from the store"
+            if works:
+                parts["worker"] = (
+                    None if self.worker.alive() else "the worker loop gets no answer from the store"
+                )
             parts |= {f"docker/{host}": trouble for host, trouble in zip(hosts, troubles[1:], strict=True)}
             self._readiness = web.Readiness(parts=parts)
             # A "no" is looked at again soon: whoever waits for a start should not wait for a cache.
@@ -290,8 +310,9 @@ async def serve(
     *,
     load: Callable[[], settings.Settings],
     on_listening: Callable[[str], None],
+    duties: frozenset[Duty] = EVERYTHING,
 ) -> None:
-    """Run the bridge until SIGTERM or SIGINT, then stop within ten seconds.
+    """Run the bridge, or a part of it, until SIGTERM or SIGINT, then stop within ten seconds.
 
     ``on_listening`` gets the real URL (the port may have been 0). Raises ``StoreBusy``, ``EdgeUnavailable`` and
     ``OSError`` (the address is taken) before anything was accepted.
@@ -301,7 +322,7 @@ async def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with parts_of(config) as parts:
-        hemostat = HemoStat(parts, load=load)
+        hemostat = HemoStat(parts, load=load, duties=duties)
         reloads: set[asyncio.Task[object]] = set()
 
         def reload() -> None:
@@ -310,12 +331,13 @@ async def serve(
             task.add_done_callback(reloads.discard)
 
         loop.add_signal_handler(signal.SIGHUP, reload)
-        app = web.application(hemostat, tokens=hemostat.tokens, max_body_bytes=config.web.max_body_bytes)
+        interface = web.application if Duty.WEB in duties else web.operations
+        app = interface(hemostat, tokens=hemostat.tokens, max_body_bytes=config.web.max_body_bytes)
         runner = http.AppRunner(app, access_log=None, shutdown_timeout=3.0, handler_cancellation=False)
         await runner.setup()
         host, port = config.web.address
         tls = tls_of(config.web.tls) if config.web.tls else None
-        root = asyncio.create_task(_run(hemostat, parts.server), name="root")
+        root = asyncio.create_task(_run(hemostat, parts.server, duties), name="root")
         try:
             site = http.TCPSite(runner, host or None, port, ssl_context=tls, backlog=1024)
             await site.start()
@@ -333,15 +355,18 @@ async def serve(
             await asyncio.gather(root, return_exceptions=True)
 
 
-async def _run(hemostat: HemoStat, server: EmbeddedStore | None) -> None:
+async def _run(hemostat: HemoStat, server: EmbeddedStore | None, duties: frozenset[Duty]) -> None:
     async with asyncio.TaskGroup() as group:
         if server is not None:
             group.create_task(server.until_exit(), name="embedded-store")
         group.create_task(hemostat.note_birth(), name="note-birth")
-        group.create_task(hemostat.worker.run(), name="worker")
-        group.create_task(hemostat.tell(), name="tell")
-        group.create_task(hemostat.prune(), name="prune")
-        group.create_task(hemostat.watch_storms(), name="watch-storms")
+        if Duty.WORKER in duties:
+            group.create_task(hemostat.worker.run(), name="worker")
+            group.create_task(hemostat.tell(), name="tell")
+            group.create_task(hemostat.prune(), name="prune")
+            group.create_task(hemostat.watch_storms(), name="watch-storms")
+        # A task that has done its work must not end the process; one that fails does.
+        await asyncio.Event().wait()
 
 
 def _first(error: BaseException | None) -> BaseException | None:

@@ -165,9 +165,7 @@ def application(
     bridge: Bridge, *, tokens: Callable[[], Sequence[Token]], max_body_bytes: int
 ) -> web.Application:
     """The interface as an aiohttp application. ``tokens`` is asked at each request, so that a reload counts."""
-    app = web.Application(client_max_size=max_body_bytes, middlewares=[_answer_errors, _authorise])
-    app[BRIDGE] = bridge
-    app[TOKENS] = tokens
+    app = operations(bridge, tokens=tokens, max_body_bytes=max_body_bytes)
     for path in WEBHOOK_PATHS:
         app.router.add_post(path, receive)
         if not path.endswith("/"):
@@ -184,6 +182,16 @@ def application(
     app.router.add_put("/api/v1/pause", pause)
     app.router.add_delete("/api/v1/pause", resume)
     app.router.add_get("/api/v1/storm", show_storm)
+    return app
+
+
+def operations(
+    bridge: Bridge, *, tokens: Callable[[], Sequence[Token]], max_body_bytes: int
+) -> web.Application:
+    """What every process answers to whoever runs it, a worker that takes in nothing included."""
+    app = web.Application(client_max_size=max_body_bytes, middlewares=[_answer_errors, _authorise])
+    app[BRIDGE] = bridge
+    app[TOKENS] = tokens
     app.router.add_get("/-/healthy", healthy)
     app.router.add_get("/-/ready", ready)
     app.router.add_post("/-/reload", reload)

@@ -82,6 +82,13 @@ def _serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         action="store_true",
         help="listen beyond loopback although no token is configured: whoever reaches the port can cause repairs",
     )
+    serve.add_argument(
+        "--roles",
+        default="web,worker",
+        metavar="ROLE,…",
+        help="what this process does: web takes in webhooks and answers the API, worker repairs (default both); any number "
+        "of processes share the work of one Redis",
+    )
     serve.set_defaults(command=serving.serve)
 
 

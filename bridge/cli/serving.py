@@ -25,6 +25,10 @@ def serve(options: argparse.Namespace) -> int:
             "add web.tokens, listen on 127.0.0.1, or insist with --web.insecure"
         )
         raise SettingsError([Problem("web.listen_address", 0, told)])
+    duties = duties_of(options.roles)
+    if duties != app.EVERYTHING and config.redis is None:
+        told = "sharing out the work needs redis: the embedded store belongs to one process"
+        raise SettingsError([Problem("--roles", 0, told)])
     unused = [
         name
         for name, given in (("llm", config.llm.active), ("slack", config.slack), ("grafana", config.grafana))
@@ -36,13 +40,22 @@ def serve(options: argparse.Namespace) -> int:
         log.warning("configured_but_not_used_yet", extra={"sections": ",".join(unused)})
 
     def listening(url: str) -> None:
-        log.info(
-            "listening", extra={"url": url, "version": cli.version(), "mode": config.policy.root.mode.value}
-        )
+        roles = ",".join(sorted(duties))
+        mode = config.policy.root.mode.value
+        log.info("listening", extra={"url": url, "version": cli.version(), "mode": mode, "roles": roles})
 
     _spare_the_collector()
-    asyncio.run(app.serve(config, load=load, on_listening=listening))
+    asyncio.run(app.serve(config, load=load, on_listening=listening, duties=duties))
     return cli.GOOD
+
+
+def duties_of(text: str) -> frozenset[app.Duty]:
+    """The roles of ``--roles``. Raises: SettingsError: one is unknown."""
+    try:
+        return frozenset(app.Duty(word.strip()) for word in text.split(","))
+    except ValueError as error:
+        known = ", ".join(app.Duty)
+        raise SettingsError([Problem("--roles", 0, f"{error}; it takes one or more of {known}")]) from error
 
 
 def _spare_the_collector() -> None:

@@ -128,6 +128,7 @@ class Bridge(parts.Process):
         redis: str | None = None,
         port: int | None = None,
         storage: Path | None = None,
+        roles: str = "web,worker",
         policy: Mapping[str, Any] | None = None,
         **sections: Any,
     ) -> None:
@@ -146,7 +147,7 @@ class Bridge(parts.Process):
         directory = parts.private_directory("bridge", None)
         self.config = directory / "hemostat.yml"
         super().__init__(
-            [sys.executable, "-m", "bridge", "serve", "--config.file", self.config],
+            [sys.executable, "-m", "bridge", "serve", "--roles", roles, "--config.file", self.config],
             name="bridge",
             directory=directory,
             files={self.config.name: json.dumps(config)},  # JSON is YAML
