@@ -12,14 +12,13 @@ from bridge.model.alert import AlertStatus
 from bridge.model.channel import Channel
 from bridge.model.incident import Outcome
 from bridge.model.refusal import Reason
-from bridge.model.verdict import Action, VerdictKind
+from bridge.model.verdict import Action, Source, VerdictKind
 
 WEBHOOK_CODES = ("202", "400", "401", "403", "408", "413", "415", "503")
 REPAIR_RESULTS = ("done", "failed", "in_doubt", "settled")
 STAGES = ("intake", "queued", "evidence", "triage", "reserve", "act", "verify")
 QUEUES = ("work", "later", *(f"deliver_{channel.value}" for channel in Channel))
 DELIVERY_RESULTS = ("delivered", "failed", "dropped")
-SOURCES = ("rules",)
 EDGES = ("redis", "docker", "alertmanager")
 
 _STAGE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180, 600)
@@ -118,9 +117,9 @@ class Metrics:
                 self.repairs.labels(action.value, result)
         for stage in STAGES:
             self.stage_duration.labels(stage)
-        for source in SOURCES:
+        for source in Source:
             for verdict in VerdictKind:
-                self.triage.labels(source, verdict.value)
+                self.triage.labels(source.value, verdict.value)
         for queue in QUEUES:
             self.backlog.labels(queue)
         for channel in Channel:

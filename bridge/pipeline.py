@@ -141,7 +141,7 @@ class Pipeline:
         considered = await self.judge.consider(held.incident.subject, held.firing, found)
         decision, collected = considered.decision, considered.evidence
         verdict = decision.verdict
-        self.metrics.triage.labels(verdict.source, verdict.kind.value).inc()
+        self.metrics.triage.labels(verdict.source.value, verdict.kind.value).inc()
         if held.incident.state is State.OPEN:
             waited = considered.evidence.collected_at - held.incident.opened_at
             self.metrics.stage_duration.labels("queued").observe(max(0.0, waited.total_seconds()))
@@ -153,6 +153,7 @@ class Pipeline:
             verdict=verdict.kind.value,
             action=verdict.action.value if verdict.action else "",
             rule=verdict.rule,
+            decided_by=verdict.decided_by,
             reason=verdict.reason,
             refused_by=", ".join(refusal.reason.value for refusal in decision.refusals),
             gaps=evidence.gap_sources(collected.gaps),

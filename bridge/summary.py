@@ -84,7 +84,7 @@ def _grounds(incident: Incident) -> list[str]:
 def _verdict(verdict: Verdict) -> str:
     what = f"{verdict.kind}({verdict.action})" if verdict.action else verdict.kind.value
     cited = f", citing {', '.join(_plain(cite) for cite in verdict.cites)}" if verdict.cites else ""
-    return f"{what} by {verdict.source}, rule {verdict.rule}{cited}"
+    return f"{what} by {verdict.decided_by}, rule {verdict.rule}{cited}"
 
 
 def _answers(incident: Incident) -> list[str]:

@@ -15,6 +15,7 @@ from bridge.guards import (
     opted_in,
     paused,
     protected,
+    second_key,
     target_unchanged,
 )
 from bridge.guards.situation import Situation
@@ -32,6 +33,7 @@ GUARDS: tuple[Callable[[Situation], GuardAnswer], ...] = (
     target_unchanged.refuse,
     action_allowed.refuse,
     min_uptime.refuse,
+    second_key.refuse,
     # Last, so that a person who is asked to approve, or reads what would have been done, sees every other "no" first.
     mode.refuse,
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from bridge.model.verdict import Action, Verdict, VerdictKind
+from bridge.model.verdict import Action, ModelResult, Verdict, VerdictKind
 
 PROVIDERS = ("anthropic", "openai")
 """Who can be asked; also the label ``provider`` of the model's metrics."""
@@ -23,28 +23,6 @@ class OnFailure(StrEnum):
     RULES = "rules"
     APPROVE = "approve"
     ESCALATE = "escalate"
-
-
-class ModelResult(StrEnum):
-    """What became of asking the model; also a metric label. All but ``ok`` and ``cached`` leave the rules alone.
-
-    ``refused``: the model declined. ``invalid``: what it said is no verdict. ``rate_limited``, ``unavailable``,
-    ``rejected``: what the provider answered. ``budget``, ``busy``, ``breaker_open``, ``store_away``: it was not
-    asked, because the budget is spent, too many others were waiting, it failed too often, or nobody could reserve.
-    """
-
-    OK = "ok"
-    CACHED = "cached"
-    TIMEOUT = "timeout"
-    REFUSED = "refused"
-    INVALID = "invalid"
-    RATE_LIMITED = "rate_limited"
-    UNAVAILABLE = "unavailable"
-    REJECTED = "rejected"
-    BUDGET = "budget"
-    BUSY = "busy"
-    BREAKER_OPEN = "breaker_open"
-    STORE_AWAY = "store_away"
 
 
 class Stop(StrEnum):

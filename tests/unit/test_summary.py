@@ -80,7 +80,7 @@ def test_story_of_a_repair() -> None:
         "verdict    repair(restart) by rules, rule unhealthy, citing S1",
         "because    web runs but its health check fails.",
         "missing    logs: no answer within 1 s",
-        "guards     8 asked",
+        "guards     9 asked",
         "  opted_in         allows (hemostat.enable: true, autoheal: absent)",
         "  protected        allows (name: web, image: shop/web:1.2, patterns: 0)",
         "  paused           allows (paused: no)",
@@ -88,6 +88,7 @@ def test_story_of_a_repair() -> None:
         f"  target_unchanged allows (container: {ID[:12]}, alerts name: no id)",
         "  action_allowed   allows (action: restart, allowed: restart)",
         "  min_uptime       allows (since its start: 86400 s, min_uptime: 0 s)",
+        "  second_key       allows (decided by: rules, approved by: nobody)",
         "  mode             allows (mode: auto, approved by: nobody)",
         f"intent     restart of container {ID[:12]}, token 7, written 2026-11-20 12:00:01 UTC",
         f"repair     restart of container {ID[:12]} at 2026-11-20 12:00:02 UTC, settled after a crash by what "

@@ -1,5 +1,6 @@
 """Each guard by its table, then all of them together."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,13 +15,14 @@ from bridge.guards import (
     opted_in,
     paused,
     protected,
+    second_key,
     target_unchanged,
 )
 from bridge.model.alert import Subject, SubjectKind
 from bridge.model.policy import MaintenanceWindow, Matcher, MatchOperator, Mode, Policy, TargetPolicy
 from bridge.model.refusal import GuardAnswer, Reason, Refusal
 from bridge.model.time_interval import parse_time_interval
-from bridge.model.verdict import Action
+from bridge.model.verdict import Action, ModelResult
 from tests.unit.guards.builders import PAGE, RESTART, alert, situation
 from tests.unit.triage.builders import ID, NOW, exited, unhealthy
 
@@ -51,6 +53,17 @@ def until(answer: GuardAnswer) -> datetime | None:
 def test_opted_in(labels: dict[str, str], allowed: bool) -> None:
     answer = opted_in.refuse(situation(facts=unhealthy(labels=labels)))
     assert reason(answer) is (None if allowed else Reason.NOT_OPTED_IN)
+
+
+@pytest.mark.parametrize(
+    ("unconfirmed", "approved_by", "refused"),
+    [(False, "", False), (True, "", True), (True, "ada", False)],
+)
+def test_second_key(unconfirmed: bool, approved_by: str, refused: bool) -> None:
+    verdict = replace(RESTART, unconfirmed=unconfirmed, model=ModelResult.TIMEOUT)
+    answer = second_key.refuse(situation(verdict=verdict, approved_by=approved_by))
+    assert reason(answer) is (Reason.APPROVAL_REQUIRED if refused else None)
+    assert answer.inputs["decided by"] == "rules (model: timeout)"
 
 
 def test_opted_in_repeats_no_label_it_does_not_understand() -> None:
@@ -242,6 +255,7 @@ TABLE = [
     "target_unchanged",
     "action_allowed",
     "min_uptime",
+    "second_key",
     "mode",
 ]
 
@@ -261,6 +275,7 @@ def test_all_guards_are_asked_and_all_refusals_kept_in_the_order_of_the_table() 
         policy=Policy(protected=("web",), maintenance=(window("always"),)),
         target_policy=TargetPolicy(mode=Mode.OBSERVE, actions=(), min_uptime_seconds=60.0),
         paused=True,
+        verdict=replace(RESTART, unconfirmed=True, model=ModelResult.BUSY),
     )
     answers = guards.ask_all(asked)
     decision = guards.decide(RESTART, answers)
@@ -273,6 +288,7 @@ def test_all_guards_are_asked_and_all_refusals_kept_in_the_order_of_the_table() 
         Reason.TARGET_CHANGED,
         Reason.ACTION_NOT_ALLOWED,
         Reason.STARTED_RECENTLY,
+        Reason.APPROVAL_REQUIRED,
         Reason.OBSERVE_MODE,
     ]
     assert not decision.allowed
