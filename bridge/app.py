@@ -266,6 +266,10 @@ class HemoStat:
 
     # ---- background ----------------------------------------------------------------------------------------------
 
+    async def follow_store(self) -> None:
+        """Move to another master of the store when one is believed in."""
+        await self._parts.store.follow()
+
     async def note_birth(self) -> None:
         """Tell the store when it began to count, as soon as it answers."""
         while True:
@@ -359,6 +363,7 @@ async def _run(hemostat: HemoStat, server: EmbeddedStore | None, duties: frozens
     async with asyncio.TaskGroup() as group:
         if server is not None:
             group.create_task(server.until_exit(), name="embedded-store")
+        group.create_task(hemostat.follow_store(), name="store-follow")
         group.create_task(hemostat.note_birth(), name="note-birth")
         if Duty.WORKER in duties:
             group.create_task(hemostat.worker.run(), name="worker")

@@ -284,15 +284,19 @@ class RedisServer(Process):
         *,
         appendfsync: str = "always",
         maxmemory_policy: str = "noeviction",
+        host: str = LOOPBACK,
         port: int | None = None,
         unixsocket: Path | None = None,
+        program: str | Path | None = None,
         extra: Sequence[str] = (),
     ) -> None:
-        program = find_program("redis-server", "valkey-server", package="redis-server")
+        """`program` is another server than the one on PATH; `extra` are more of its flags."""
+        program = program or find_program("redis-server", "valkey-server", package="redis-server")
+        self.host = host
         self.port = port or free_port()
         directory = private_directory("redis", directory)
         settings = {
-            "bind": LOOPBACK,
+            "bind": host,
             "port": str(self.port),
             "dir": str(directory),
             "save": "",
@@ -303,7 +307,7 @@ class RedisServer(Process):
         }
         flags = [word for key, value in settings.items() for word in (f"--{key}", value)]
         super().__init__([program, *flags, *extra], name="redis", directory=directory)
-        self.url = f"redis://{LOOPBACK}:{self.port}/0"
+        self.url = f"redis://{host}:{self.port}/0"
 
     def answers(self) -> bool:
         try:
@@ -317,7 +321,7 @@ class RedisServer(Process):
         For starting and emptying; what needs more takes a client on `url`.
         """
         request = "".join(f"${len(word.encode())}\r\n{word}\r\n" for word in words)
-        with socket.create_connection((LOOPBACK, self.port), timeout=2) as connection:
+        with socket.create_connection((self.host, self.port), timeout=2) as connection:
             connection.sendall(f"*{len(words)}\r\n{request}".encode())
             return connection.makefile().readline().rstrip()
 

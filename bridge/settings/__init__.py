@@ -18,6 +18,7 @@ from bridge.settings.environment import read_overrides
 from bridge.settings.findings import Findings
 from bridge.settings.notation import parse_listen_address, parse_matcher
 from bridge.settings.reading import Section
+from bridge.settings.redis_values import Cluster, Redis, RedisTls, Sentinel
 from bridge.settings.sections import (
     AccessToken,
     Authorization,
@@ -34,7 +35,6 @@ from bridge.settings.sections import (
     LogFormat,
     LogLevel,
     Provider,
-    Redis,
     Role,
     Settings,
     Slack,
@@ -53,6 +53,7 @@ __all__ = [
     "Authorization",
     "BasicAuth",
     "ClientAuth",
+    "Cluster",
     "Docker",
     "DockerHost",
     "DockerTls",
@@ -66,8 +67,10 @@ __all__ = [
     "OnFailure",
     "Provider",
     "Redis",
+    "RedisTls",
     "Role",
     "Secret",
+    "Sentinel",
     "Settings",
     "Slack",
     "Store",

@@ -196,6 +196,20 @@ def parse_redis_url(text: str) -> RedisAddress:
     )
 
 
+def parse_node(text: str) -> tuple[str, int]:
+    """Host and port of ``host:port`` or ``[::1]:port``.
+
+    Raises:
+        ValueError: it is no such address.
+    """
+    host, _, port = text.rpartition(":")
+    if not host or not _HOST.fullmatch(host) or not re.fullmatch(r"[0-9]{1,5}", port):
+        raise ValueError("must be host:port, without a scheme and without credentials")
+    if not 1 <= int(port) <= 65535:
+        raise ValueError(f"{port} is not a port: 1 to 65535")
+    return host.strip("[]"), int(port)
+
+
 def split_url(text: str) -> SplitResult:
     """A URL's parts, its port known to be one.
 

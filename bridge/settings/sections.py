@@ -1,4 +1,4 @@
-"""The settings as values, one class per section of ``hemostat.yml``. Defaults live here and nowhere else.
+"""The settings as values, one class per section of ``hemostat.yml``. Defaults live here, and for Redis in ``redis_values``.
 
 Durations are seconds. What the policy is made of lives in ``bridge.model.policy``.
 """
@@ -13,6 +13,7 @@ from bridge.model.consultation import OnFailure
 from bridge.model.policy import PROTECTED_BY_DEFAULT, Policy
 from bridge.model.secret import Secret
 from bridge.settings.notation import parse_listen_address
+from bridge.settings.redis_values import Redis
 
 
 class Role(StrEnum):
@@ -107,24 +108,6 @@ class Web:
     def address(self) -> tuple[str, int]:
         """Host (empty: every address) and port of ``listen_address``."""
         return parse_listen_address(self.listen_address)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Redis:
-    """An external Redis or Valkey. Without this section an embedded one is used."""
-
-    url: str
-    """``redis://``, ``rediss://`` or ``unix://``, without credentials and database: those are below."""
-    username: str | None = None
-    """ACL user. Default none: Redis' ``default`` user."""
-    password: Secret | None = None
-    """Default none."""
-    db: int = 0
-    """Number of the database. Default 0, the only one every server has."""
-    connect_timeout_seconds: float = 2.0
-    """Default 2: a server that is up answers in milliseconds, and Alertmanager waits 10 s for our answer."""
-    timeout_seconds: float = 5.0
-    """For one command. Default 5: longer than a slow disk's fsync, shorter than Alertmanager's patience."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

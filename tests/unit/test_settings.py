@@ -29,14 +29,17 @@ from bridge.model.policy import (
 from bridge.model.verdict import Action
 from bridge.settings import (
     ClientAuth,
+    Cluster,
     DockerHost,
     Durability,
     LogFormat,
     LogLevel,
     Provider,
     Redis,
+    RedisTls,
     Role,
     Secret,
+    Sentinel,
     Settings,
     Slack,
     load,
@@ -128,6 +131,7 @@ def defaults_of(schema: Mapping[str, Any]) -> dict[str, Any]:
 def test_the_schema_names_the_defaults_of_the_values(tmp_path: Path) -> None:
     schema: Any = settings_schema()
     redis = {"url": "redis://h", **defaults_of(schema["properties"]["redis"])}
+    assert redis.pop("tls") == {"check_hostname": RedisTls().check_hostname}  # with url, the scheme says TLS
     slack = {"webhook_url": "https://h", **defaults_of(schema["properties"]["slack"])}
     text = yaml.safe_dump({**defaults_of(schema), "redis": redis, "slack": slack})
     settings = loaded(tmp_path, text)
@@ -171,7 +175,8 @@ def schema_keys() -> set[str]:
     return {key for one in objects_of(settings_schema()) for key in one["properties"]}
 
 
-LATER = {"sentinel", "cluster", "master", "nodes"}
+OTHER_WAYS = {"sentinel", "cluster", "master", "nodes", "check_hostname"}
+"""Keys that exclude ``redis.url``, which the full file has: they have tests of their own."""
 
 
 def test_the_full_file_has_every_key() -> None:
@@ -179,7 +184,7 @@ def test_the_full_file_has_every_key() -> None:
     twins = {
         key for key in schema_keys() if key.endswith("_file") and key.removesuffix("_file") in schema_keys()
     }
-    assert given == schema_keys() - twins - LATER
+    assert given == schema_keys() - twins - OTHER_WAYS
 
 
 @pytest.fixture
@@ -192,14 +197,15 @@ def test_every_key_reaches_its_value(full: Settings) -> None:
     """Each field differs from its default, so no key is read and forgotten. The target's class comes from a label."""
 
     def compare(value: Any, default: Any, where: str) -> None:
-        for field in (field for field in dataclasses.fields(value) if field.name != "target_class"):
+        elsewhere = {"sentinel", "cluster", "tls"} if isinstance(value, Redis) else {"target_class"}
+        for field in (field for field in dataclasses.fields(value) if field.name not in elsewhere):
             here, there = getattr(value, field.name), getattr(default, field.name, None)
             assert here != there, f"{where}.{field.name}"
             if dataclasses.is_dataclass(here) and dataclasses.is_dataclass(there):
                 compare(here, there, f"{where}.{field.name}")
 
     compare(full, Settings.defaults(), "settings")
-    compare(full.redis, Redis(url=""), "redis")
+    compare(full.redis, Redis(), "redis")
     assert full.docker.hosts[0].timeout_seconds == 3.0
     assert full.docker.hosts[1].tls is not None
     assert None not in dataclasses.astuple(full.docker.hosts[1].tls)
@@ -698,6 +704,78 @@ def test_a_redis_port_alone_changes_the_files_url(tmp_path: Path) -> None:
     assert settings.redis == Redis(url="redis://h:7", db=2)
 
 
+# Redis behind Sentinels or in a Cluster
+
+
+def test_every_key_of_a_sentinel_reaches_its_value(tmp_path: Path) -> None:
+    (tmp_path / "readable.pem").write_text("certificate", encoding="utf-8")
+    tls = "{ca_file: readable.pem, cert_file: readable.pem, key_file: readable.pem, check_hostname: false}"
+    text = f"""
+redis:
+  sentinel: {{master: mymaster, nodes: ['s1:26379', '[::1]:26380'], username: watcher, password: guard, tls: {tls}}}
+  username: hemostat
+  password: redis-password
+  db: 3
+  tls: {{ca_file: readable.pem}}
+  connect_timeout: 500ms
+  timeout: 1s
+"""
+    pem = tmp_path / "readable.pem"
+    assert loaded(tmp_path, text).redis == Redis(
+        sentinel=Sentinel(
+            master="mymaster",
+            nodes=(("s1", 26379), ("::1", 26380)),
+            username="watcher",
+            password=Secret("guard"),
+            tls=RedisTls(ca_file=pem, cert_file=pem, key_file=pem, check_hostname=False),
+        ),
+        username="hemostat",
+        password=Secret("redis-password"),
+        db=3,
+        tls=RedisTls(ca_file=pem),
+        connect_timeout_seconds=0.5,
+        timeout_seconds=1.0,
+    )
+
+
+def test_a_cluster_is_its_nodes_and_a_login(tmp_path: Path) -> None:
+    text = "redis: {cluster: {nodes: ['n1:7001', 'n2:7002']}, username: u, password: p, tls: {}}"
+    expected = Redis(
+        cluster=Cluster(nodes=(("n1", 7001), ("n2", 7002))),
+        username="u",
+        password=Secret("p"),
+        tls=RedisTls(),
+    )
+    assert loaded(tmp_path, text).redis == expected
+
+
+@pytest.mark.parametrize("way", ["sentinel: {master: m, nodes: ['s:1']}", "cluster: {nodes: ['n:1']}"])
+def test_the_environment_changes_the_login_and_never_the_place(tmp_path: Path, way: str) -> None:
+    """One server by an environment variable must not quietly replace what can fail over."""
+    path = written(tmp_path, f"redis: {{{way}, password: from-file}}")
+    found = problems_of(path, {"REDIS_HOST": "other", "REDIS_PORT": "6380"})
+    assert [problem.path for problem in found] == ["$REDIS_HOST", "$REDIS_PORT"]
+    assert all("names one server" in problem.message for problem in found)
+    redis = load(path, environ={"REDIS_PASSWORD": "from-env"}).redis
+    assert redis is not None
+    assert redis.password == Secret("from-env")
+
+
+def test_the_database_of_the_environment_counts_at_a_sentinel_and_is_an_error_in_a_cluster(
+    tmp_path: Path,
+) -> None:
+    sentinel = loaded(tmp_path, "redis: {sentinel: {master: m, nodes: ['s:1']}, db: 1}", {"REDIS_DB": "2"})
+    assert sentinel.redis is not None
+    assert sentinel.redis.db == 2
+    [problem] = problems_of(written(tmp_path, "redis: {cluster: {nodes: ['n:1']}}"), {"REDIS_DB": "2"})
+    assert "has only database 0" in problem.message
+
+
+def test_a_replicated_store_may_be_behind_a_sentinel(tmp_path: Path) -> None:
+    text = "redis: {sentinel: {master: m, nodes: ['s:1']}}\nstore: {durability: replicated}"
+    assert loaded(tmp_path, text).store.durability is Durability.REPLICATED
+
+
 def test_a_model_turned_off_in_the_file_stays_off(tmp_path: Path) -> None:
     for text in ("llm: {provider: none}", "llm: {enabled: false}"):
         assert not loaded(tmp_path, text, {"ANTHROPIC_API_KEY": "k"}).llm.active
@@ -745,7 +823,7 @@ def test_the_documented_sample_loads_and_has_every_key(tmp_path: Path) -> None:
     twins = {key for key in schema_keys() if f"{key}_file" in named} | {
         key for key in schema_keys() if key.endswith("_file") and key.removesuffix("_file") in named
     }
-    assert schema_keys() - LATER - twins - named == set()
+    assert schema_keys() - twins - named == set()
 
 
 def test_the_documented_errors_are_what_is_printed(tmp_path: Path) -> None:

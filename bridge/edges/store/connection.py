@@ -1,160 +1,228 @@
-"""The only file that imports redis: one connection pool, scripts by name, errors translated once.
+"""The store as the rest of the edge speaks to it: scripts by name and plain commands, on whoever is the master now.
 
-Source: Redis >= 6.2 or any Valkey. No key and no rule of HemoStat's is known here.
+No key and no rule of HemoStat's is known here, and no word of Redis' about topology: that is ``discovery``.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+import functools
+import hashlib
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from importlib import resources
-from typing import Any, cast
-
-import hiredis
-from redis.asyncio import ConnectionPool, Redis
-from redis.asyncio.connection import AbstractConnection
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import (
-    AuthenticationError,
-    BusyLoadingError,
-    ConnectionError,  # the field's own name; nothing here needs the builtin
-    NoScriptError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-    TimeoutError,
-)
+from typing import Any, Protocol, TypeVar
 
 from bridge import errors
+from bridge.edges.store.client import (
+    BLOCK_MS,
+    EDGE,
+    Access,
+    Client,
+    MasterDown,
+    NoAnswer,
+    NoScript,
+    NotTheMaster,
+    Word,
+)
 
-EDGE = "redis"
+log = logging.getLogger("hemostat.store")
+
 NAMESPACE = "{hemostat}"
-BLOCK_MS = 1000
+
+WAIT_MS = 1000
+"""How long a replica may take to confirm."""
+
+FOLLOW_SECONDS = 1.0
+"""How often it is asked who the master is, where that can change without a word to us."""
+
+T = TypeVar("T")
 
 
 class NotReplicated(errors.EdgeUnavailable):
     """Written, but no replica confirmed it in time: treated as not written by whoever must not lose it."""
 
 
-class Store:
-    """A Redis or Valkey server and our scripts on it.
+class Topology(Protocol):
+    """Who the master is."""
 
-    ``replicas`` > 0 makes durable calls wait until that many replicas have the write (``WAIT``).
-    """
+    @property
+    def moves(self) -> bool:
+        """Whether another server may become the master while this one goes on answering."""
+        ...
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        database: int = 0,
-        password: str | None = None,
-        username: str | None = None,
-        connect_seconds: float = 2.0,
-        timeout_seconds: float = 5.0,
-        replicas: int = 0,
-    ) -> None:
-        options: dict[str, Any] = {
-            "db": database,
-            "decode_responses": True,
-            "protocol": 2,  # RESP3 answers XREADGROUP with another shape; one shape is enough
-            # A blocking read takes BLOCK_MS: with less, every quiet read would look like a dead server.
-            "socket_timeout": max(timeout_seconds, 2 * BLOCK_MS / 1000),
-            "health_check_interval": 0,
-            # One immediate retry mends a connection the server closed; more would hide an outage from the caller,
-            # who must answer 503 within seconds. All scripts are safe to run twice.
-            "retry": Retry(NoBackoff(), 1),
-        }
-        if not url.startswith("unix://"):
-            options["socket_connect_timeout"] = connect_seconds
-        if password is not None:
-            options["password"] = password
-        if username is not None:
-            options["username"] = username
-        self._pool: ConnectionPool = ConnectionPool.from_url(url, max_connections=64, **options)
-        self._pool.connection_class = _packing(self._pool.connection_class)
-        self._redis = Redis(connection_pool=self._pool)
-        self._execute = cast(
-            "Callable[..., Awaitable[Any]]", self._redis.execute_command
-        )  # untyped in redis-py
-        self.replicas = replicas
-        self._shas: dict[str, str] = {}
+    async def master(self) -> str:
+        """The URL of the server to write to now. Raises EdgeUnavailable: nobody knows one; MasterDown."""
+        ...
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._redis.aclose()
-        await self._pool.disconnect()
+        ...
 
-    async def script(self, name: str, *args: str | int | float, durable: bool = False) -> Any:
+
+class OneServer:
+    """A server at a URL, or a name that leads to the master: a new connection looks the name up again."""
+
+    moves = False
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    async def master(self) -> str:
+        """The URL."""
+        return self._url
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+class Store:
+    """A Redis or Valkey with our scripts on it.
+
+    ``replicas`` > 0 makes durable calls wait until that many replicas have the write (``WAIT``). A server is left as
+    soon as it shows that it may not be the master any more: it is away, it may not write, or its replicas do not
+    confirm. Then the topology is asked anew.
+    """
+
+    def __init__(self, where: str | Topology, access: Access | None = None, *, replicas: int = 0) -> None:
+        self.topology: Topology = OneServer(where) if isinstance(where, str) else where
+        self.replicas = replicas
+        self._access = access or Access()
+        self._client: Client | None = None
+        self._left: Client | None = None
+        self._search: asyncio.Task[Client] | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._search is not None:
+            self._search.cancel()
+            await asyncio.gather(self._search, return_exceptions=True)
+        await asyncio.gather(*self._closing, return_exceptions=True)
+        for client in (self._client, self._left):
+            if client is not None:
+                await client.close()
+        await self.topology.close()
+
+    async def follow(self) -> None:
+        """Leave the present master as soon as another one is believed in; ends at once where none can be.
+
+        Whoever only reads would otherwise stay with a master that was cut off for as long as it answers.
+        """
+        while self.topology.moves:
+            await asyncio.sleep(FOLLOW_SECONDS)
+            client = self._client
+            if client is None:
+                continue
+            try:
+                moved = await self.topology.master() != client.url
+            except MasterDown:
+                moved = True
+            except errors.EdgeError:
+                moved = False  # nobody is there who would know better than the master itself
+            if moved:
+                self._leave(client)
+                self._drop(client.close())
+
+    # ---- who is spoken to ------------------------------------------------------------------------------------
+
+    async def _on_master(self, use: Callable[[Client], Awaitable[T]]) -> T:
+        client = await self._master()
+        try:
+            return await use(client)
+        except NotTheMaster:
+            self._leave(client)
+        except (NoAnswer, NotReplicated):
+            self._leave(client)
+            raise
+        # It did nothing and said so: whoever is the master now is asked at once.
+        client = await self._master()
+        try:
+            return await use(client)
+        except (NotTheMaster, NoAnswer, NotReplicated):
+            self._leave(client)
+            raise
+
+    async def _master(self) -> Client:
+        if self._client is not None:
+            return self._client
+        if self._search is None:
+            self._search = asyncio.create_task(self._find(), name="store-find-master")
+            self._search.add_done_callback(self._found)
+        # One search for all who wait: after a failed one, a hundred of them would fail one after the other.
+        return await asyncio.shield(self._search)
+
+    async def _find(self) -> Client:
+        url = await self.topology.master()
+        left, self._left = self._left, None
+        if left is not None and left.url != url:
+            log.warning("store_master_changed", extra={"master": url, "was": left.url})
+            self._drop(left.close())
+        self._client = Client(url, self._access)
+        return self._client
+
+    def _found(self, search: asyncio.Task[Client]) -> None:
+        self._search = None
+        if not search.cancelled():
+            search.exception()  # whoever waited has it; nobody may have
+
+    def _leave(self, client: Client) -> None:
+        if self._client is client:
+            self._client, self._left = None, client
+            self._drop(client.retire())
+
+    def _drop(self, closing: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(closing, name="store-close-connections")
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    # ---- what it is told -------------------------------------------------------------------------------------
+
+    async def script(self, name: str, *args: Word, durable: bool = False) -> Any:
         """Run the script ``lua/<name>.lua``. ``durable`` waits for the replicas if the store was told to.
 
         Raises ``EdgeUnavailable``; ``NotReplicated`` if it ran but too few replicas confirmed.
         """
-        async with _translated(name):
-            try:
-                return await self._run(name, args, durable)
-            except NoScriptError:  # a new server, or a new master after a failover
-                self._shas.pop(name, None)
-                return await self._run(name, args, durable)
+        text, digest = _source(name)
 
-    async def _run(self, name: str, args: Sequence[str | int | float], durable: bool) -> Any:
-        sha = self._shas.get(name)
-        if sha is None:
-            sha = self._shas[name] = await self._redis.script_load(script_text(name))
+        async def run(client: Client) -> Any:
+            try:
+                return await self._run(client, name, ("EVALSHA", digest, 1, NAMESPACE, *args), durable)
+            except NoScript:  # a new server, or a new master after a failover; EVAL makes it known there
+                return await self._run(client, name, ("EVAL", text, 1, NAMESPACE, *args), durable)
+
+        return await self._on_master(run)
+
+    async def _run(self, client: Client, name: str, call: Sequence[Word], durable: bool) -> Any:
         if not (durable and self.replicas):
-            return await self._execute("EVALSHA", sha, 1, NAMESPACE, *args)
+            return await client.execute(*call)
         # WAIT concerns the writes of its own connection, so both travel in one pipeline.
-        async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.execute_command("EVALSHA", sha, 1, NAMESPACE, *args)
-            pipe.execute_command("WAIT", self.replicas, 1000)
-            answer, confirmed = await pipe.execute()
+        answer, confirmed = await client.pipelined([call, ("WAIT", self.replicas, WAIT_MS)])
         if confirmed < self.replicas:
-            raise NotReplicated(EDGE, f"{name}: {confirmed} of {self.replicas} replicas confirmed within 1 s")
+            message = f"{name}: {confirmed} of {self.replicas} replicas confirmed within {WAIT_MS} ms"
+            raise NotReplicated(EDGE, message)
         return answer
 
-    async def command(self, *args: str | int | float) -> Any:
+    async def command(self, *args: Word) -> Any:
         """One plain command."""
-        async with _translated(str(args[0])):
-            return await self._execute(*args)
+        return await self._on_master(lambda client: client.execute(*args))
 
-    async def commands(self, *calls: Sequence[str | int | float]) -> list[Any]:
+    async def commands(self, *calls: Sequence[Word]) -> list[Any]:
         """Several plain commands in one round trip, without a transaction."""
-        async with (
-            _translated(str(calls[0][0]) if calls else "pipeline"),
-            self._redis.pipeline(transaction=False) as pipe,
-        ):
-            for call in calls:
-                pipe.execute_command(*call)
-            return list(await pipe.execute())
+        return await self._on_master(lambda client: client.pipelined(calls))
 
     async def read_group(
         self, stream: str, group: str, consumer: str, count: int
     ) -> list[tuple[str, dict[str, str]]]:
         """New entries of a stream for this consumer, waiting up to a second for the first."""
-        async with _translated("XREADGROUP"):
-            got = await self._execute(
-                "XREADGROUP",
-                "GROUP",
-                group,
-                consumer,
-                "COUNT",
-                count,
-                "BLOCK",
-                BLOCK_MS,
-                "STREAMS",
-                key(stream),
-                ">",
-            )
+        reading = ("GROUP", group, consumer, "COUNT", count, "BLOCK", BLOCK_MS, "STREAMS", key(stream), ">")
+        got = await self.command("XREADGROUP", *reading)
         return [(str(entry), dict(fields)) for _, entries in got or [] for entry, fields in entries]
 
     async def info(self, section: str) -> dict[str, str]:
         """A section of ``INFO``, values as text."""
-        async with _translated("INFO"):
-            answer = await self._redis.info(section)
-        return {str(name): str(value) for name, value in answer.items()}
+        return await self._on_master(lambda client: client.info(section))
 
     async def config_value(self, name: str) -> str:
         """A configuration value; ``""`` where the server does not tell (managed servers hide CONFIG)."""
@@ -169,26 +237,11 @@ class Store:
 
     async def create_group(self, stream: str, group: str) -> None:
         """Make the consumer group, from the first entry on; nothing happens if it exists."""
-        async with _translated("XGROUP"):
-            try:
-                await self._redis.xgroup_create(key(stream), group, id="0", mkstream=True)
-            except ResponseError as error:
-                if "BUSYGROUP" not in str(error):
-                    raise
-
-
-def _packing(base: type[AbstractConnection]) -> type[AbstractConnection]:
-    """The same kind of connection with its commands written by hiredis.
-
-    redis-py leaves it the reading only; its own writing of a webhook's arguments takes longer than decoding the webhook.
-    """
-
-    class Packing(base):  # type: ignore[valid-type,misc]  # TCP, TLS or a unix socket, as the URL says
-        def pack_command(self, *args: Any) -> list[bytes]:
-            command, *rest = args
-            return [hiredis.pack_command((*command.split(), *rest))]  # "SCRIPT LOAD" is two words
-
-    return Packing
+        try:
+            await self.command("XGROUP", "CREATE", key(stream), group, "0", "MKSTREAM")
+        except errors.EdgeUnavailable as error:
+            if "BUSYGROUP" not in str(error):
+                raise
 
 
 def key(name: str) -> str:
@@ -196,10 +249,12 @@ def key(name: str) -> str:
     return f"{NAMESPACE}:{name}"
 
 
-def script_text(name: str) -> str:
-    """The script with its prelude, as sent to the server."""
+@functools.cache
+def _source(name: str) -> tuple[str, str]:
+    """The script with its prelude, as sent to the server, and its SHA-1, by which the server knows it."""
     folder = resources.files(__package__).joinpath("lua")
-    return folder.joinpath("prelude.lua").read_text() + folder.joinpath(f"{name}.lua").read_text()
+    text = folder.joinpath("prelude.lua").read_text() + folder.joinpath(f"{name}.lua").read_text()
+    return text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def milliseconds(at: datetime) -> int:
@@ -210,38 +265,3 @@ def milliseconds(at: datetime) -> int:
 def instant(ms: int | float | str) -> datetime:
     """The aware UTC time of milliseconds."""
     return datetime.fromtimestamp(float(ms) / 1000, UTC)
-
-
-@contextlib.contextmanager
-def _cancellable() -> Iterator[None]:
-    """Python 3.11's ``wait_for``, through which the client sends, swallows a cancellation that comes just as it is
-    done: the task would go on as if nobody had told it to end. Here it is noticed, and raised after all."""
-    task = asyncio.current_task()
-    before = task.cancelling() if task else 0
-    try:
-        yield
-    finally:
-        if task and task.cancelling() > before:
-            raise asyncio.CancelledError
-
-
-@contextlib.asynccontextmanager
-async def _translated(what: str) -> AsyncIterator[None]:
-    with _cancellable():
-        try:
-            yield
-        except NoScriptError:
-            raise
-        except AuthenticationError as error:
-            raise errors.EdgeRejected(EDGE, f"{what}: the server refused the credentials") from error
-        except OutOfMemoryError as error:
-            raise errors.EdgeUnavailable(EDGE, f"{what}: the server is out of memory (maxmemory)") from error
-        except (ReadOnlyError, BusyLoadingError) as error:
-            raise errors.EdgeUnavailable(EDGE, f"{what}: {str(error)[:120]}") from error
-        except (ConnectionError, TimeoutError, OSError) as error:
-            raise errors.EdgeUnavailable(EDGE, f"{what}: no answer ({type(error).__name__})") from error
-        except ResponseError as error:
-            # MISCONF (disk full), NOREPLICAS, MASTERDOWN, CLUSTERDOWN, OOM inside a script: all "not now".
-            raise errors.EdgeUnavailable(EDGE, f"{what}: {str(error)[:200]}") from error
-        except RedisError as error:
-            raise errors.EdgeUnavailable(EDGE, f"{what}: {type(error).__name__}") from error

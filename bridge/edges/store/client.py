@@ -1,0 +1,233 @@
+"""The only file that imports redis: one server, a pool of connections to it, and its errors translated once.
+
+Source: Redis >= 6.2 or any Valkey. No key, no rule and no topology of HemoStat's is known here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import hiredis
+from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    AskError,
+    AuthenticationError,
+    BusyLoadingError,
+    ConnectionError,  # the field's own name; nothing here needs the builtin
+    MaxConnectionsError,
+    MovedError,
+    NoScriptError,
+    OutOfMemoryError,
+    RedisError,
+    ResponseError,
+    TimeoutError,
+    TryAgainError,
+)
+
+from bridge import errors
+
+EDGE = "redis"
+
+BLOCK_MS = 1000
+"""How long a read waits for something to read."""
+
+MAX_CONNECTIONS = 64
+
+Word = str | int | float
+
+
+class NotTheMaster(errors.EdgeUnavailable):
+    """It answered that it may not write: a replica, a master without its replicas, or one without our slot.
+    Nothing was done."""
+
+
+class NoAnswer(errors.EdgeUnavailable):
+    """It is away, starting, or too slow. What was asked may have been done."""
+
+
+class MasterDown(errors.EdgeUnavailable):
+    """Those who watch the master agree that it is down, and no other one is named yet."""
+
+
+class NoScript(errors.EdgeUnavailable):
+    """It does not know the script: a new server, or a new master after a failover. Nothing was done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """TLS to a server whose URL does not say it all; paths of PEM files, ``None``: the system's authorities."""
+
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    check_hostname: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """How a server is spoken to, wherever it is."""
+
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    database: int = 0
+    tls: Tls | None = None
+    connect_seconds: float = 2.0
+    timeout_seconds: float = 5.0
+
+    def url(self, host: str, port: int) -> str:
+        """The URL of a server at this address, without credentials."""
+        scheme = "redis" if self.tls is None else "rediss"
+        return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+class Client:
+    """One server. Every method raises ``EdgeUnavailable`` or one of its kinds above, and ``EdgeRejected`` where the
+    server refuses our credentials."""
+
+    def __init__(self, url: str, access: Access) -> None:
+        self.url = url
+        self._pool: ConnectionPool = ConnectionPool.from_url(
+            url, max_connections=MAX_CONNECTIONS, **_options(url, access)
+        )
+        self._pool.connection_class = _packing(self._pool.connection_class)
+        self._redis = Redis(connection_pool=self._pool)
+        self._execute = cast(
+            "Callable[..., Awaitable[Any]]", self._redis.execute_command
+        )  # untyped in redis-py
+
+    async def execute(self, *words: Word) -> Any:
+        """One command."""
+        async with _translated(str(words[0])):
+            return await self._execute(*words)
+
+    async def pipelined(self, calls: Sequence[Sequence[Word]]) -> list[Any]:
+        """Several commands on one connection, in one round trip, without a transaction; the first error is raised."""
+        async with (
+            _translated(str(calls[0][0]) if calls else "pipeline"),
+            self._redis.pipeline(transaction=False) as pipe,
+        ):
+            for call in calls:
+                pipe.execute_command(*call)
+            # Raised by redis-py, an error would carry the arguments of its command, which are somebody's alerts.
+            answers = list(await pipe.execute(raise_on_error=False))
+            for answer in answers:
+                if isinstance(answer, Exception):
+                    raise answer
+        return answers
+
+    async def info(self, section: str) -> dict[str, str]:
+        """A section of ``INFO``, values as text."""
+        async with _translated("INFO"):
+            answer = await self._redis.info(section)
+        return {str(name): str(value) for name, value in answer.items()}
+
+    async def retire(self) -> None:
+        """Close idle connections, and each of the others as soon as its command is done."""
+        await self._pool.update_active_connections_for_reconnect()  # type: ignore[no-untyped-call]
+        with contextlib.suppress(RedisError, OSError):
+            await self._pool.disconnect(inuse_connections=False)
+
+    async def close(self) -> None:
+        """Close all connections; commands under way fail."""
+        with contextlib.suppress(RedisError, OSError):
+            await self._redis.aclose()
+            await self._pool.disconnect()
+
+
+def _options(url: str, access: Access) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "db": access.database,
+        "decode_responses": True,
+        "protocol": 2,  # RESP3 answers XREADGROUP with another shape; one shape is enough
+        # A blocking read takes BLOCK_MS: with less, every quiet read would look like a dead server.
+        "socket_timeout": max(access.timeout_seconds, 2 * BLOCK_MS / 1000),
+        "health_check_interval": 0,
+        # One immediate retry mends a connection that the server closed. A server too slow once is not asked twice:
+        # the caller must answer 503 within seconds. All scripts are safe to run twice.
+        "retry": Retry(NoBackoff(), 1, supported_errors=(ConnectionError,)),
+    }
+    if not url.startswith("unix://"):
+        options["socket_connect_timeout"] = access.connect_seconds
+    if access.password is not None:
+        options["password"] = access.password
+    if access.username is not None:
+        options["username"] = access.username
+    if access.tls is not None:
+        options["ssl_ca_certs"] = access.tls.ca_file
+        options["ssl_certfile"] = access.tls.cert_file
+        options["ssl_keyfile"] = access.tls.key_file
+        options["ssl_check_hostname"] = access.tls.check_hostname
+    return options
+
+
+def _packing(base: type[AbstractConnection]) -> type[AbstractConnection]:
+    """The same kind of connection with its commands written by hiredis.
+
+    redis-py leaves it the reading only; its own writing of a webhook's arguments takes longer than decoding the webhook.
+    """
+
+    class Packing(base):  # type: ignore[valid-type,misc]  # TCP, TLS or a unix socket, as the URL says
+        def pack_command(self, *args: Any) -> list[bytes]:
+            command, *rest = args
+            return [hiredis.pack_command((*command.split(), *rest))]  # "SCRIPT LOAD" is two words
+
+    return Packing
+
+
+@contextlib.contextmanager
+def _cancellable() -> Iterator[None]:
+    """Python 3.11's ``wait_for``, through which the client sends, swallows a cancellation that comes just as it is
+    done: the task would go on as if nobody had told it to end. Here it is noticed, and raised after all."""
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
+    try:
+        yield
+    finally:
+        if task and task.cancelling() > before:
+            raise asyncio.CancelledError
+
+
+NOT_HERE = ("READONLY", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "UNBLOCKED")
+"""Words of a server that is not the master, or not one that may write. redis-py cuts some of them off."""
+
+
+@contextlib.asynccontextmanager
+async def _translated(what: str) -> AsyncIterator[None]:
+    with _cancellable():
+        try:
+            yield
+        except NoScriptError as error:
+            raise NoScript(EDGE, f"{what}: the server does not know the script") from error
+        except AuthenticationError as error:
+            raise errors.EdgeRejected(EDGE, f"{what}: the server refused the credentials") from error
+        except OutOfMemoryError as error:
+            raise errors.EdgeUnavailable(EDGE, f"{what}: the server is out of memory (maxmemory)") from error
+        except MovedError as error:
+            raise NotTheMaster(EDGE, f"{what}: the slot is on another node") from error
+        except (AskError, TryAgainError) as error:
+            # While a slot moves, our keys are partly here and partly there, and a script on either side would miss
+            # grants that the other side has. So nobody is followed: it passes.
+            raise errors.EdgeUnavailable(EDGE, f"{what}: the slot is being moved to another node") from error
+        except MaxConnectionsError as error:
+            raise errors.EdgeUnavailable(
+                EDGE, f"{what}: more than {MAX_CONNECTIONS} calls at once"
+            ) from error
+        except BusyLoadingError as error:
+            raise NoAnswer(EDGE, f"{what}: the server is loading its data") from error
+        except (ConnectionError, TimeoutError, OSError) as error:
+            raise NoAnswer(EDGE, f"{what}: no answer ({type(error).__name__})") from error
+        except ResponseError as error:
+            # The rest, such as MISCONF (disk full) or OOM inside a script, is a "not now".
+            code, text = str(getattr(error, "status_code", None) or ""), str(error)
+            said = text if text.startswith(code) else f"{code} {text}"
+            kind = NotTheMaster if any(word in said for word in NOT_HERE) else errors.EdgeUnavailable
+            raise kind(EDGE, f"{what}: {said[:200]}") from error
+        except RedisError as error:
+            raise errors.EdgeUnavailable(EDGE, f"{what}: {type(error).__name__}") from error
