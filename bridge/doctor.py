@@ -10,7 +10,7 @@ from bridge import errors, settings
 from bridge.edges.prometheus import PrometheusApi
 from bridge.edges.store.budgets import EVICTION_SAFE
 from bridge.sinks import BacklogState
-from bridge.wiring import Parts, authorization_of
+from bridge.wiring import Parts, authorization_of, grafana_of
 
 DEADLINE_SECONDS = 5.0
 OLDEST_REDIS = (6, 2)
@@ -34,6 +34,9 @@ async def examine(parts: Parts) -> list[Check]:
         checks += await _asked(f"docker/{host}", _docker(parts, host), advice)
     checks += await _asked("alertmanager", _alertmanager(parts), "correct alertmanager.url, or start it")
     checks += await _asked("prometheus", _prometheus(parts.config), "correct prometheus.url, or start it")
+    checks += await _asked(
+        "grafana", _grafana(parts.config), "correct grafana.url and grafana.token, or start it"
+    )
     checks += await _asked("deliveries", _deliveries(parts), "the store does not answer; see above")
     return checks
 
@@ -147,6 +150,18 @@ def _backlog(state: BacklogState) -> Check:
             name=name, ok=False, found=found, advice=f"POST /api/v1/deliveries/{state.channel}/retry"
         )
     return Check(name=name, ok=True, found=f"{waiting} waiting")
+
+
+async def _grafana(config: settings.Settings) -> list[Check]:
+    grafana = grafana_of(config)
+    if grafana is None:
+        return [Check(name="grafana", ok=True, found="not configured", advice="repairs are not drawn")]
+    try:
+        version = await grafana.health()
+        await grafana.may_annotate()
+        return [Check(name="grafana", ok=True, found=f"version {version}, the token is good for annotations")]
+    finally:
+        await grafana.close()
 
 
 async def _ready(

@@ -11,6 +11,7 @@ from bridge import settings
 from bridge.edges.alertmanager import AlertmanagerApi
 from bridge.edges.deadman import Deadman
 from bridge.edges.docker_engine import DockerEngine, DockerHost, DockerTLS
+from bridge.edges.grafana import GrafanaAnnotations
 from bridge.edges.store.backlog import StoredBacklog
 from bridge.edges.store.budgets import StoredBudgets
 from bridge.edges.store.client import Access, Tls
@@ -125,7 +126,26 @@ def _tls_of(tls: settings.RedisTls | None) -> Tls | None:
 
 async def _sinks_of(config: settings.Settings, stack: contextlib.AsyncExitStack) -> tuple[Sink, ...]:
     """Whom incidents are told, as configured; each closed with the stack. A new sink gets its line here."""
-    return ()
+    sinks: list[Sink] = []
+    if (grafana := grafana_of(config)) is not None:
+        stack.push_async_callback(grafana.close)
+        sinks.append(grafana)
+    return tuple(sinks)
+
+
+def grafana_of(config: settings.Settings) -> GrafanaAnnotations | None:
+    """The sink that draws annotations, if Grafana is configured."""
+    given = config.grafana
+    if given is None:
+        return None
+    return GrafanaAnnotations(
+        given.url,
+        token=given.token.reveal() if given.token else "",
+        dashboard_uid=given.dashboard_uid or "",
+        points=given.points,
+        external_url=config.web.external_url or "",
+        timeout_seconds=given.timeout_seconds,
+    )
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import http.client
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -20,6 +20,7 @@ BODY_BYTES = 64 * 1024 * 1024
 MESSAGE_CHARACTERS = 256
 
 Decoded = TypeVar("Decoded")
+Query = Mapping[str, str] | Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,13 +32,14 @@ class Reply:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    method: str = "GET"
 
     def checked(self) -> Reply:
         """Itself, if it is a success. Raises: EdgeUnavailable (5xx, 429), EdgeRejected."""
         if self.status == http.client.OK:
             return self
         text = self.body[:MESSAGE_CHARACTERS].decode(errors="replace").strip()
-        message = f"GET {self.path}: answered {self.status} {text}"
+        message = f"{self.method} {self.path}: answered {self.status} {text}"
         if self.status >= 500 or self.status == http.client.TOO_MANY_REQUESTS:
             raise errors.EdgeUnavailable(self.edge, message)
         raise errors.EdgeRejected(self.edge, message, self.status)
@@ -47,7 +49,7 @@ class Reply:
         try:
             return msgspec.json.decode(self.body, type=shape)
         except (msgspec.MsgspecError, UnicodeDecodeError) as wrong:
-            message = f"GET {self.path}: answered what cannot be understood: {wrong}"
+            message = f"{self.method} {self.path}: answered what cannot be understood: {wrong}"
             raise errors.EdgeUnavailable(self.edge, message[:MESSAGE_CHARACTERS]) from wrong
 
 
@@ -70,30 +72,46 @@ class HttpNeighbour:
         self._tls = tls
         self._session: aiohttp.ClientSession | None = None
 
-    async def ask(self, path: str, query: Mapping[str, str] | None = None) -> Reply:
+    async def ask(self, path: str, query: Query | None = None) -> Reply:
         """``GET`` of a path. Raises: EdgeUnavailable: no answer, for whatever reason."""
+        return await self._request("GET", path, query)
+
+    async def send(self, method: str, path: str, body: object = None) -> Reply:
+        """A request that changes something, with a JSON body. Raises: EdgeUnavailable: no answer; whether it was done
+        over there is unknown."""
+        return await self._request(method, path, None, None if body is None else msgspec.json.encode(body))
+
+    async def _request(self, method: str, path: str, query: Query | None, body: bytes | None = None) -> Reply:
+        headers = {} if body is None else {"Content-Type": "application/json"}
         if self._session is None:
             self._session = aiohttp.ClientSession(headers=self._headers, timeout=self._timeout)
         try:
-            async with self._session.get(
-                self._url + path, params=query, allow_redirects=False, ssl=self._tls or True
+            async with self._session.request(
+                method,
+                self._url + path,
+                params=query,
+                data=body,
+                headers=headers,
+                allow_redirects=False,
+                ssl=self._tls or True,
             ) as response:
-                body = bytearray()
+                answer = bytearray()
                 async for piece in response.content.iter_any():
-                    body += piece
-                    if len(body) > BODY_BYTES:
+                    answer += piece
+                    if len(answer) > BODY_BYTES:
                         raise ValueError(f"more than {BODY_BYTES} bytes")
                 return Reply(
                     edge=self._edge,
                     path=path,
                     status=response.status,
                     headers=response.headers,
-                    body=bytes(body),
+                    body=bytes(answer),
+                    method=method,
                 )
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as failure:
             reason = str(failure) or type(failure).__name__
             raise errors.EdgeUnavailable(
-                self._edge, f"GET {path}: {reason}"[:MESSAGE_CHARACTERS]
+                self._edge, f"{method} {path}: {reason}"[:MESSAGE_CHARACTERS]
             ) from failure
 
     async def ready(self) -> bool:

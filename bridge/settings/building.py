@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bridge.model.consultation import OnFailure
+from bridge.model.incident import Outcome
 from bridge.model.secret import Secret
 from bridge.settings.environment import Overrides
 from bridge.settings.notation import (
@@ -315,10 +316,13 @@ def _checked_webhook(section: Section, webhook: Secret) -> Secret | None:
 
 
 def _grafana(section: Section) -> Grafana:
+    default = Grafana(url="")
     return Grafana(
         url=section.parsed("url", parse_http_url, ""),
         token=section.secret("token"),
         dashboard_uid=section.text("dashboard_uid", None),
+        points=section.parsed_items("points", Outcome) if section.has("points") else default.points,
+        timeout_seconds=section.seconds("timeout", default.timeout_seconds, least=0.1),
     )
 
 

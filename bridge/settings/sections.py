@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from bridge.model.consultation import OnFailure
+from bridge.model.incident import Outcome
 from bridge.model.policy import PROTECTED_BY_DEFAULT, Policy
 from bridge.model.secret import Secret
 from bridge.settings.notation import parse_listen_address
@@ -267,6 +268,10 @@ class Grafana:
     """Of a service account that may write annotations."""
     dashboard_uid: str | None = None
     """One dashboard. Default none: an annotation of the whole organisation."""
+    points: tuple[Outcome, ...] = (Outcome.ESCALATED, Outcome.REFUSED)
+    """Outcomes without an action that are drawn as a point. Default escalated and refused; a repair is always drawn."""
+    timeout_seconds: float = 10.0
+    """For one request. Default 10: a Grafana on SQLite takes seconds where many annotations come at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
