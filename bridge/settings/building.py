@@ -36,7 +36,9 @@ from bridge.settings.sections import (
     LogFormat,
     LogLevel,
     Provider,
+    Redaction,
     Role,
+    SecretPattern,
     Settings,
     Slack,
     Store,
@@ -71,6 +73,7 @@ def build(top: Section, overrides: Overrides, environ: Mapping[str, str]) -> Set
         grafana=_grafana(top.section("grafana")) if top.gives("grafana") else None,
         policy=build_policy(top.section("policy"), overrides),
         triage=_triage(top.section("triage")),
+        redaction=_redaction(top.section("redaction")),
         worker=_worker(top.section("worker")),
         log=_log(top.section("log"), overrides),
     )
@@ -338,6 +341,17 @@ def _triage(section: Section) -> Triage:
             )
             for node in section.sections("phrases")
         ),
+    )
+
+
+def _redaction(section: Section) -> Redaction:
+    return Redaction(
+        patterns=tuple(
+            SecretPattern(
+                name=node.parsed("name", _class_name, ""), pattern=node.parsed("pattern", parse_phrase, "")
+            )
+            for node in section.sections("patterns")
+        )
     )
 
 

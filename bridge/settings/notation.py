@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from bridge.model.policy import Matcher, MatchOperator
 from bridge.model.secret import Secret
 from bridge.settings.findings import shown
+from bridge.settings.pattern_cost import MOST_WAYS, ways
 
 MAX_PATTERN_LENGTH = 1000
 
@@ -76,14 +77,19 @@ def parse_regex(text: str) -> str:
 
 
 def parse_phrase(text: str) -> str:
-    """The same text, known to be a regular expression that says something about a log line.
+    """The same text, known to be a regular expression that says something about a log line, and soon.
 
     Raises:
-        ValueError: it cannot be compiled, or would be found in nearly every line.
+        ValueError: it cannot be compiled, would be found in nearly every line, or could search a hostile one for ever.
     """
     pattern = parse_regex(text)
     if len(text.strip()) < LEAST_PHRASE_LENGTH or re.search(pattern, "") is not None:
         raise ValueError(f"{shown(text)} would be found in nearly every line")
+    if ways(pattern) > MOST_WAYS:
+        raise ValueError(
+            f"{shown(text)} could search a hostile line for ever: one '*' or '+' may stand in it, none inside another "
+            "repeat and no alternatives in it; write a bound, such as {0,50}, for the others"
+        )
     return text
 
 

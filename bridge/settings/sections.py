@@ -298,6 +298,24 @@ class Triage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SecretPattern:
+    """What this operator's own secrets look like."""
+
+    name: str
+    """What stands where one was: ``[REDACTED:name]``."""
+    pattern: str
+    """A regular expression of at least four characters; its group ``secret``, else all of it, is the secret."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redaction:
+    """What is taken out of text before anybody sees it."""
+
+    patterns: tuple[SecretPattern, ...] = ()
+    """In addition to the built-in kinds. Default none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
     """How work is carried."""
 
@@ -336,6 +354,7 @@ class Settings:
     grafana: Grafana | None = None
     policy: Policy = field(default_factory=_default_policy)
     triage: Triage = field(default_factory=Triage)
+    redaction: Redaction = field(default_factory=Redaction)
     worker: Worker = field(default_factory=Worker)
     log: Log = field(default_factory=Log)
 

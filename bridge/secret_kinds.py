@@ -1,0 +1,423 @@
+"""What secrets look like: a table of kinds, each with the words without which it cannot be there. Pure data and checks.
+
+Every pattern takes time that grows with the length of the text and no faster: a repeat begins where nothing of its own
+class stands before it, is bounded, or is followed by what it cannot contain itself. The group ``secret`` is what goes.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+MARKER = re.compile(r"\[REDACTED:[a-z0-9_]{1,40}\]")
+"""What stands where a secret was."""
+
+_CLOSED_MARKER = re.compile(r"\[REDACTED:[a-z0-9_]{1,40}\][\])}>]*")
+
+
+def marked(kind: str) -> str:
+    """The marker of a kind."""
+    return f"[REDACTED:{kind}]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One kind of secret.
+
+    ``hints``: in lower case; the pattern is only tried where one of them occurs. ``certain``: whether a match is one;
+    what looks like a secret and is none stays.
+    """
+
+    name: str
+    hints: tuple[str, ...]
+    pattern: re.Pattern[str]
+    certain: Callable[[re.Match[str]], bool] | None = None
+    closers: bool = False
+    """Whether brackets at its end belong to what stands around it."""
+
+
+def _kind(
+    name: str,
+    hints: str,
+    pattern: str,
+    certain: Callable[[re.Match[str]], bool] | None = None,
+    *,
+    case: bool = False,
+    closers: bool = False,
+) -> Kind:
+    flags = re.NOFLAG if case else re.IGNORECASE
+    return Kind(
+        name=name,
+        hints=tuple(hints.split()),
+        pattern=re.compile(pattern, flags),
+        certain=certain,
+        closers=closers,
+    )
+
+
+# ---- checks ----------------------------------------------------------------------------------------------------------
+
+_DIGIT = re.compile(r"[0-9]")
+
+_WORDS = frozenset(
+    "a an and are as at authentication authorization bad been blank but by can cannot changed contains could denied "
+    "disabled does doesn't empty enabled enter error expected expires expired failed failure field file for found from "
+    "given has have header hidden in incorrect invalid is issued it length malformed masked may mismatch missing must "
+    "new nil no none not null of off ok old on only or optional policy please provided read redacted refresh refreshed "
+    "rejected removed required reset revoked rotated set should success the this to too true false undefined unknown "
+    "unset update updated use used using valid value verification verified was were will with wrong yes you your".split()
+)
+"""What stands after "password:" in a sentence about a password. Whoever uses one of these as a password shows it."""
+
+_REFERENCE = re.compile(
+    r"\$\{.*|\$[A-Z_][A-Z0-9_]*|\{\{.*|%\(?\w+\)?s?|<[^<>]*>|\{\w*\}|\(\w*\)|(?:vault|env|file|secretref):.*"
+)
+_PATH = re.compile(r"\.{0,2}/[\w./@-]*")
+_NO_WORD = re.compile(r"[\W_]*|[xX]+")
+
+_ABOUT = re.compile(
+    r"[_.\-]?(?:s?[_.\-]?(?:per|count|limit|type|file|path|name|ref|keyref|arn|url|uri|ttl|age|length|len|size|expir|"
+    r"expiry|issue|valid|version|policy|required|manager|store|rotation|reset|changed|updated|field|header|endpoint|"
+    r"bucket|budget|usage|used|prompt|input|output|total|less|based|algorithm|alg|scope|status|enabled|source|provider|"
+    r"format|encoder|hint|strength)|id$)",
+    re.IGNORECASE,
+)
+"""A name that goes on like this is about a secret, not one: ``token_type``, ``password_file``, ``access_key_id``."""
+
+
+def _of_an_assignment(match: re.Match[str]) -> bool:
+    name, suffix = match["name"].lower(), match["suffix"]
+    value = match["secret"].strip()
+    counted = name.startswith("token") and suffix.lower() in {"s", "ized", "izer", "ize"}
+    if (_ABOUT.match(suffix) and not (name == "secret" and suffix.lower() in {"_id", "id"})) or counted:
+        return False
+    return _is_value(name, value)
+
+
+def _is_value(name: str, value: str) -> bool:
+    if _CLOSED_MARKER.fullmatch(value) or _NO_WORD.fullmatch(value) or _REFERENCE.fullmatch(value):
+        return False
+    if value.lower().rstrip(".,:;!?)") in _WORDS:
+        return False
+    if name in {"sid", "sessionid", "session_id", "phpsessid", "jsessionid", "sig", "signature"}:
+        return len(value) >= 16
+    if name == "pwd" or name.endswith("key"):
+        return _PATH.fullmatch(value) is None and (name == "pwd" or len(value) >= 6)
+    if name.startswith(("token", "secret", "credential")):
+        return len(value) >= 4 and not value.replace(".", "").isdigit() and _PATH.fullmatch(value) is None
+    return not (value.isdigit() and len(value) < 4) or name in {"cvv", "cvv2", "cvc"}
+
+
+def _with_digit(match: re.Match[str]) -> bool:
+    """Words have none; a random token has, or is long."""
+    return _DIGIT.search(match["secret"]) is not None or len(match["secret"]) >= 40
+
+
+def _mixed(match: re.Match[str]) -> bool:
+    """A hash has no capital letters, a word no digits."""
+    secret = match["secret"]
+    return _with_digit(match) and secret != secret.lower() and secret != secret.upper()
+
+
+def _no_marker(match: re.Match[str]) -> bool:
+    return MARKER.fullmatch(match["secret"]) is None
+
+
+def _of_header(match: re.Match[str]) -> bool:
+    return _no_marker(match) and match["secret"].lower() not in _WORDS
+
+
+def _of_bare_header(match: re.Match[str]) -> bool:
+    return _of_header(match) and _with_digit(match)
+
+
+def _of_basic(match: re.Match[str]) -> bool:
+    """``Basic`` is followed by base64 of ``user:password``, not by "authentication"."""
+    try:
+        decoded = base64.b64decode(match["secret"], validate=True)
+    except binascii.Error:
+        return False
+    return b":" in decoded and decoded.isascii()
+
+
+def _of_userinfo(match: re.Match[str]) -> bool:
+    """``user:password``, or a token in the place of the user; ``git@`` is none."""
+    user, colon, password = match["secret"].partition(":")
+    if MARKER.fullmatch(match["secret"]):
+        return False
+    return bool(password) if colon else len(user) >= 16
+
+
+def _of_mail(match: re.Match[str]) -> bool:
+    """``getty@tty1.service`` and ``git@github.com`` reach nobody."""
+    local, _, domain = match["secret"].rpartition("@")
+    unit = domain.rpartition(".")[2].lower() in {
+        "service",
+        "socket",
+        "timer",
+        "mount",
+        "target",
+        "slice",
+        "scope",
+    }
+    return not unit and local.lower() != "git"
+
+
+_BRANDS = re.compile(
+    r"4[0-9]{12}(?:[0-9]{3}){0,2}|(?:5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720)[0-9]*|3[47][0-9]{13}|3(?:0[0-5]|[68])[0-9]{12,13}"
+    r"|6(?:011|5|4[4-9]|2)[0-9]*|35(?:2[89]|[3-8])[0-9]*"
+)
+
+
+def _of_card(match: re.Match[str]) -> bool:
+    """A brand's prefix and length, and Luhn's check sum (ISO/IEC 7812-1)."""
+    digits = re.sub(r"[ -]", "", match["secret"])
+    if not 13 <= len(digits) <= 19 or not _BRANDS.fullmatch(digits) or len(set(digits)) < 2:
+        return False
+    if digits[0] in "2356" and digits[:2] not in {"34", "37", "30", "36", "38", "62"} and len(digits) != 16:
+        return False
+    total = sum(int(d) for d in digits[-1::-2]) + sum(sum(divmod(2 * int(d), 10)) for d in digits[-2::-2])
+    return total % 10 == 0
+
+
+# ---- the table -------------------------------------------------------------------------------------------------------
+
+CREDENTIAL = "credential"
+"""The kind of a value that is secret by the name it stands under."""
+
+_NAMES = (
+    r"(?P<name>pass(?:word|wd|phrase|code|wort)|pwd|secret|(?<!unexpected )token|credential"
+    r"|(?:api|access|secret|private|encryption|signing|auth|master|account|shared[_\-. ]?access|storage|hmac"
+    r"|service[_\-. ]?role|licen[sc]e|subscription|jwt|cookie|session)[_\-. ]?key"
+    r"|(?<![a-z])(?:pass(?=\\{0,3}[\"']?[ \t]{0,3}=|[\"'])|pw|sid|session_?id|phpsessid|jsessionid|otp|cvv2?|cvc|ssn"
+    r"|sig|signature|_auth)(?![a-z]))(?P<suffix>[\w.\-]{0,40})"
+)
+_IS = r"\\{0,3}[\"']?[ \t]{0,3}(?:=>|:=|==?|:)[ \t]{0,3}"
+_UNQUOTED = (
+    r"(?:[^\s\"'`,;&|\\]|[,;&|](?!\s|$|[\\\"'`]|[\w.\-]{1,40}\\{0,3}[\"']?[=:])|\\(?![\"'nrt])){1,4096}"
+)
+"""Up to what ends a value: a blank, a quote, or a separator before the next name."""
+
+_NAME_HINTS = "pass pwd secret token credential key pw sid session otp cvv cvc ssn sig _auth"  # every word that _NAMES knows
+_SCHEMES = r"(?:basic|bearer|token|apikey|api-key|key|negotiate|ntlm|ssws|dpop|splunk|geniekey)"
+_PAIR = r"[a-z]{1,20}=(?:\"[^\"\n]{0,1024}\"|[^\s,\"]{0,1024})"
+
+_UNDER_A_NAME = _kind(
+    CREDENTIAL,
+    _NAME_HINTS,
+    rf"{_NAMES}{_IS}(?P<quote>[\"'`])(?P<secret>(?:\\.|(?!(?P=quote))[^\\\n]){{1,4096}})(?P=quote)",
+    _of_an_assignment,
+)
+
+
+def names_a_secret(name: str, value: str) -> bool:
+    """Whether a value is a secret because of the name it stands under, in labels and other pairs."""
+    lowered = name.lower()
+    if not value or not any(hint in lowered for hint in _UNDER_A_NAME.hints):
+        return False
+    spelled = "".join(char for char in value[:1000] if char not in '"\\\n') or "-"
+    found = _UNDER_A_NAME.pattern.search(f'{name}="{spelled}"')
+    return found is not None and _of_an_assignment(found)
+
+
+BUILT_IN: tuple[Kind, ...] = (
+    _kind(
+        "private_key",
+        "private",
+        r"(?P<secret>-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+        r"(?:(?:\s|\\+[nr])+(?:(?:proc-type|dek-info|version|comment): [^\n\\]{0,100}|[A-Za-z0-9+/=]{20,512}))*"
+        r"(?:(?:\s|\\+[nr])+=?[A-Za-z0-9+/=]{1,512}(?=(?:\s|\\+[nr])*(?:=[A-Za-z0-9+/]{4}(?:\s|\\+[nr])*)?-----END))?"
+        r"(?:(?:\s|\\+[nr])*(?:=[A-Za-z0-9+/]{4}(?:\s|\\+[nr])*)?-----END [A-Z0-9 ]{0,40}-----)?)",
+    ),
+    _kind(  # its end alone, where the beginning was cut off
+        "private_key",
+        "-----end",
+        r"(?<![A-Za-z0-9+/=])(?P<secret>(?:[A-Za-z0-9+/=]{16,512}(?:\s|\\+[nr])+){1,64}-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)",
+    ),
+    _kind("url_userinfo", "://", r"(?<=://)(?P<secret>[^\s/?#\"'<>`\\]{1,4096})@", _of_userinfo),
+    _kind(  # a password with a slash in it, which belongs encoded and often is not
+        "url_userinfo",
+        "://",
+        r"(?<=://)(?P<secret>[^\s/?#@:\"'<>\\]{0,128}:(?![0-9]{1,5}(?:[/?#]|$))[^\s@\"'<>\\]{1,256})@[\w.-]{1,253}(?=[:/?#\s\"',)]|$)",
+        _of_userinfo,
+    ),
+    _kind(
+        "connection_string",
+        "@tcp( @unix(",
+        r"(?<![\w.\-])[\w.\-]{1,64}:(?P<secret>[^\s@]{1,128})@(?:tcp|unix)\(",
+        _no_marker,
+    ),
+    _kind("connection_string", ":thin:", r"(?<=:thin:)(?P<secret>[^\s/:@]{1,64}/[^\s@]{1,128})@", _no_marker),
+    _kind(
+        "webhook_url",
+        "/services/ /workflows/ /triggers/ /api/webhooks/ webhook",
+        r"(?:hooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers)/|discord(?:app)?\.com/api/webhooks/"
+        r"|[\w.-]{1,64}\.webhook\.office\.com/|outlook\.office(?:365)?\.com/webhook/)(?P<secret>[\w/@%.\-]{8,1024})",
+    ),
+    _kind(
+        "authorization",
+        "authorization",
+        rf"authorization{_IS}\\{{0,3}}[\"']?{_SCHEMES}[ \t]{{1,3}}(?P<secret>[^\s\"',;\\]{{4,8192}})",
+        _of_header,
+    ),
+    _kind(
+        "authorization",
+        "authorization",
+        rf"authorization{_IS}\\{{0,3}}[\"']?(?:aws4-hmac-sha256|digest|oauth|signature|hawk)[ \t]{{1,3}}"
+        rf"(?P<secret>{_PAIR}(?:,[ \t]{{0,3}}{_PAIR}){{0,30}})",
+    ),
+    _kind(
+        "authorization",
+        "authorization",
+        rf"authorization{_IS}\\{{0,3}}[\"']?(?!(?:aws4-hmac|digest|oauth|signature|hawk))"
+        r"(?P<secret>[^\s\"',;\\]{8,8192})",
+        _of_bare_header,
+    ),
+    _kind(
+        "cookie",
+        "cookie",
+        r"cookie\\{0,3}[\"']?[ \t]{0,3}[:=][ \t]{0,3}\\{0,3}[\"']?"
+        r"(?P<secret>[\w!#$%&*+.^|~\-]{1,64}=[^\s;,\"'\\]{0,4096}(?:;[ \t]?[\w!#$%&*+.^|~\-]{1,64}(?:=[^\s;,\"'\\]{0,4096})?){0,64})",
+    ),
+    _kind(
+        "bearer",
+        "bearer",
+        r"(?<![a-z])bearer[ \t]{1,3}(?P<secret>[A-Za-z0-9._~+/\-]{8,8192}={0,2})(?![\w=])",
+        _with_digit,
+    ),
+    _kind(
+        "basic_auth", "basic", r"(?<![a-z])basic[ \t]{1,3}(?P<secret>[A-Za-z0-9+/]{4,1024}={0,2})", _of_basic
+    ),
+    _kind(
+        "basic_auth",
+        "curl",
+        r"curl[ \t][^\n]{0,200}?(?:-u|--user)[ \t=]{1,3}[\"']?(?P<secret>[^\s:\"']{1,64}:[^\s\"']{1,256})",
+        _no_marker,
+    ),
+    _kind(
+        "jwt",
+        "eyj",
+        r"(?<![A-Za-z0-9_-])(?P<secret>eyJ[\w-]{8,8192}\.[\w-]{4,8192}(?:\.[\w-]{0,8192}){0,3})",
+        case=True,
+    ),
+    _kind("anthropic_key", "sk-ant-", r"(?P<secret>sk-ant-[\w-]{8,512})"),
+    _kind("openai_key", "sk-", r"(?<![a-z0-9])(?P<secret>sk-[\w-]{16,512})", _with_digit),
+    _kind(
+        "aws_access_key_id",
+        "akia asia abia acca agpa aida aipa anpa anva aroa",
+        r"(?<![A-Za-z0-9])(?P<secret>(?:AKIA|ASIA|ABIA|ACCA|AGPA|AIDA|AIPA|ANPA|ANVA|AROA)[A-Z0-9]{16})(?![A-Za-z0-9])",
+        case=True,
+    ),
+    _kind(
+        "aws_secret_key",
+        "aws",
+        r"aws[^\n]{0,40}?[\"'=: ](?P<secret>[A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])",
+        _mixed,
+    ),
+    _kind(
+        "github_token",
+        "ghp_ gho_ ghu_ ghs_ ghr_ github_pat_",
+        r"(?P<secret>(?:gh[pousr]|github_pat)_\w{16,255})",
+        _with_digit,
+    ),
+    _kind(
+        "gitlab_token",
+        "glpat- gldt- glrt- glcbt- glptt- glft- glsoat- glagent- glimt- gr1348941",
+        r"(?<![a-z0-9])(?P<secret>gl(?:pat|dt|rt|cbt|ptt|ft|soat|agent|imt)-[\w.-]{16,255}|GR1348941[\w-]{16,255})",
+    ),
+    _kind(
+        "slack_token",
+        "xox xapp-",
+        r"(?<![a-z0-9])(?P<secret>xox[a-z](?:\.xox[a-z])?-[\w-]{8,512}|xapp-[\w-]{8,512})",
+    ),
+    _kind(
+        "google_key",
+        "aiza ya29. gocspx- 1//0",
+        r"(?<![\w-])(?P<secret>AIza[\w-]{30,64}|ya29\.[\w-]{16,2048}|GOCSPX-[\w-]{16,64}|1//0[\w-]{20,512})",
+        case=True,
+    ),
+    _kind(
+        "stripe_key",
+        "_live_ _test_ whsec_",
+        r"(?<![a-z0-9])(?P<secret>(?:[srp]k_(?:live|test)_|whsec_)[A-Za-z0-9]{10,255})",
+        _with_digit,
+    ),
+    _kind("npm_token", "npm_", r"(?<![a-z0-9])(?P<secret>npm_[A-Za-z0-9]{30,64})"),
+    _kind("pypi_token", "pypi-", r"(?<![a-z0-9])(?P<secret>pypi-AgE[\w-]{16,512})"),
+    _kind("sendgrid_key", "sg.", r"(?<![A-Za-z0-9])(?P<secret>SG\.[\w-]{16,64}\.[\w-]{16,128})", case=True),
+    _kind(
+        "vendor_token",
+        "hvs. hvb. hvr. dop_v1_ doo_v1_ dor_v1_ dckr_pat_ dckr_oat_ glsa_ glc_ hf_ shpat_ shpca_ shppa_ shpss_ dapi lin_api_ ntn_ "
+        "gsk_ age-secret-key- .atlasv1. key- tskey- nvapi- r8_ :aa "
+        + " ".join(f"sk{digit}" for digit in "0123456789abcdef"),
+        r"(?<![A-Za-z0-9])(?P<secret>hv[sbr]\.[\w-]{20,512}|do[opr]_v1_[a-f0-9]{40,64}|dckr_[po]at_[\w-]{16,64}|glsa_\w{24,64}"
+        r"|glc_[\w+/=]{24,512}|hf_[A-Za-z0-9]{24,64}|shp(?:at|ca|pa|ss)_[a-fA-F0-9]{24,64}|dapi[a-f0-9]{32}|lin_api_[A-Za-z0-9]{24,64}"
+        r"|ntn_[A-Za-z0-9]{24,64}|gsk_[A-Za-z0-9]{24,64}|AGE-SECRET-KEY-1[0-9A-Z]{40,64}|[A-Za-z0-9]{14}\.atlasv1\.[\w-]{40,128}"
+        r"|key-[0-9a-f]{32}|tskey-[\w-]{16,128}|nvapi-[\w-]{24,128}|r8_[A-Za-z0-9]{24,64}|SK[0-9a-f]{32}|[0-9]{8,10}:AA[\w-]{30,40})(?![A-Za-z0-9])",
+        case=True,
+    ),
+    _UNDER_A_NAME,
+    _kind(
+        CREDENTIAL,
+        _NAME_HINTS,
+        rf"{_NAMES}{_IS}\\{{1,3}}[\"'](?P<secret>[^\"'\\\n]{{1,4096}})\\{{1,3}}[\"']",
+        _of_an_assignment,
+    ),
+    _kind(
+        CREDENTIAL,
+        _NAME_HINTS,
+        rf"{_NAMES}{_IS}\\{{0,3}}[\"'`]?(?P<secret>{_UNQUOTED})",
+        _of_an_assignment,
+        closers=True,
+    ),
+    _kind(  # --password hunter2
+        CREDENTIAL,
+        "--",
+        rf"(?<![\w-])--(?!-)[a-z\-]{{0,24}}?(?P<name>pass(?:word|wd|phrase)|secret|token|(?:api|access|secret|private|auth)-?key)"
+        rf"(?P<suffix>[a-z\-]{{0,24}})[ \t]{{1,3}}(?!-)[\"']?(?P<secret>{_UNQUOTED})",
+        _of_an_assignment,
+        closers=True,
+    ),
+    _kind(  # the password is hunter2
+        CREDENTIAL,
+        "pass",
+        r"pass(?:word|wd|phrase|code)[ \t]{1,3}(?:is|was)[ \t]?:?[ \t]{0,3}[\"'`]?(?P<secret>[^\s\"'`]{4,256})",
+        _with_digit,
+    ),
+    _kind(  # IDENTIFIED BY 'hunter2'
+        CREDENTIAL,
+        "identified pass",
+        r"(?:identified[ \t](?:with[ \t]\w{1,40}[ \t])?by|password)[ \t]{1,3}'(?P<secret>[^'\n]{1,256})'",
+        _no_marker,
+    ),
+    _kind(
+        CREDENTIAL,
+        "requirepass masterauth",
+        r"(?:requirepass|masterauth)[ \t]{1,3}[\"']?(?P<secret>[^\s\"']{1,256})",
+        _no_marker,
+    ),
+    _kind(  # <password>hunter2</password>
+        CREDENTIAL,
+        "</",
+        r"<[\w:.\-]{0,40}?(?:password|passwd|secret|token|api[_-]?key)[\w.\-]{0,20}(?:\s[^<>\n]{0,200})?>(?P<secret>[^<\n]{1,2000})</",
+        _no_marker,
+    ),
+    _kind(
+        "email",
+        "@",
+        r"(?<![\w.%+\-])(?P<secret>[\w.%+\-]{1,64}@(?:[A-Za-z0-9\-]{1,63}\.){1,8}[A-Za-z]{2,24})(?![A-Za-z0-9\-])",
+        _of_mail,
+    ),
+    Kind(
+        name="card",
+        hints=(),
+        pattern=re.compile(
+            r"(?<![\w.\-+])(?P<secret>[2-6][0-9]{3}(?:[0-9]{9,15}|(?:[ -][0-9]{4}){3}|[ -][0-9]{6}[ -][0-9]{4,5}))(?![\w\-]|\.[0-9])"
+        ),
+        certain=_of_card,
+    ),
+)
+"""All built-in kinds, in the order in which they are looked for: the surer before the wider."""
