@@ -6,6 +6,7 @@ was tried, on what, and what came back; it never holds a secret or a whole forei
     BridgeError
     ├── SettingsError(problems)      the configuration is wrong: exit 2, or the old one stays in force
     ├── PayloadError(where)          the webhook's body is wrong: 400, final
+    ├── ScenarioError(problems)      an evaluation's scenarios cannot be used: exit 2
     ├── StoreBusy(owner)             another bridge holds the embedded store: exit 2
     ├── JoinedMeanwhile              an alert joined the incident after it was looked at: look again
     ├── ClaimLost                    somebody else owns the incident now: stop at once, touch nothing
@@ -46,6 +47,14 @@ class SettingsError(BridgeError):
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = problems
         super().__init__("\n".join(str(problem) for problem in problems))
+
+
+class ScenarioError(BridgeError):
+    """Scenarios cannot be used; holds every problem found, each a line with its file and path."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems))
 
 
 class PayloadError(BridgeError):

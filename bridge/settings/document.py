@@ -53,19 +53,25 @@ class _Loader(yaml.SafeLoader):
 
 def read_document(raw: bytes, findings: Findings) -> dict[str, object]:
     """The file's mapping; empty for an empty file. What is wrong goes to ``findings``, with ``lines`` filled in."""
-    if len(raw) > MAX_BYTES:
-        findings.add((), f"is larger than {MAX_BYTES // 1024} KiB")
-        return {}
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        findings.add((), "is not UTF-8", line=raw.count(b"\n", 0, error.start) + 1)
-        return {}
-    root = _composed(text, findings)
-    if root is None or (isinstance(root, yaml.ScalarNode) and _scalar(root) is None):
+    roots = _roots(raw, findings, single=True)
+    return _mapping_of(roots[0], findings, such_as="'policy:'") if roots else {}
+
+
+def read_documents(raw: bytes, *, such_as: str) -> list[tuple[dict[str, object], Findings]]:
+    """The mappings of a file of several documents, those that hold nothing left out; each with its own findings."""
+    findings = Findings()
+    roots = _roots(raw, findings, single=False)
+    if findings.problems:
+        return [({}, findings)]
+    documents = [(root, Findings()) for root in roots if not _empty(root)]
+    return [(_mapping_of(root, found, such_as=such_as), found) for root, found in documents]
+
+
+def _mapping_of(root: yaml.Node, findings: Findings, *, such_as: str) -> dict[str, object]:
+    if _empty(root):
         return {}
     if not isinstance(root, yaml.MappingNode):
-        why = "must be a mapping of sections, such as 'policy:'"
+        why = f"must be a mapping of sections, such as {such_as}"
         findings.add((), why, line=root.start_mark.line + 1)
         return {}
     values = _Values(findings)
@@ -73,11 +79,27 @@ def read_document(raw: bytes, findings: Findings) -> dict[str, object]:
     return document if isinstance(document, dict) and values.count <= MAX_VALUES else {}
 
 
-def _composed(text: str, findings: Findings) -> yaml.Node | None:
+def _empty(root: yaml.Node) -> bool:
+    return isinstance(root, yaml.ScalarNode) and _scalar(root) is None
+
+
+def _roots(raw: bytes, findings: Findings, *, single: bool) -> list[yaml.Node]:
+    """The documents of a file as nodes; none of them if anything is wrong with the file."""
+    if len(raw) > MAX_BYTES:
+        findings.add((), f"is larger than {MAX_BYTES // 1024} KiB")
+        return []
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        findings.add((), "is not UTF-8", line=raw.count(b"\n", 0, error.start) + 1)
+        return []
     loader = None
     try:
         loader = _Loader(text)
-        return loader.get_single_node()
+        if single:
+            root = loader.get_single_node()
+            return [] if root is None else [root]
+        return list(iter(lambda: loader.get_node() if loader.check_node() else None, None))
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         findings.add((), f"is not valid YAML: character #x{error.character:04x} is not allowed", line=line)
@@ -88,7 +110,7 @@ def _composed(text: str, findings: Findings) -> yaml.Node | None:
     finally:
         if loader is not None:
             loader.dispose()
-    return None
+    return []
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -22,6 +23,7 @@ _EXPECTED = {
     "integer": "a whole number",
     "number": "a number",
     "boolean": "true or false",
+    "null": "nothing",
 }
 
 
@@ -33,9 +35,14 @@ def settings_schema() -> dict[str, object]:
     return schema
 
 
-def check_shape(document: dict[str, object], findings: Findings) -> None:
-    """Note every key that does not exist, every missing one and every value of the wrong kind."""
-    for error in Draft202012Validator(settings_schema()).iter_errors(document):
+def check_shape(
+    document: dict[str, object], findings: Findings, *, schema: Mapping[str, object] | None = None
+) -> None:
+    """Note every key that does not exist, every missing one and every value of the wrong kind.
+
+    ``schema``: the settings' own unless another is given.
+    """
+    for error in Draft202012Validator(settings_schema() if schema is None else schema).iter_errors(document):
         path = tuple(error.absolute_path)
         match error.validator:
             case "additionalProperties":
@@ -67,9 +74,9 @@ def _said(error: ValidationError) -> str:
         case "type":
             return _wrong_type(error)
         case "enum":
-            near = difflib.get_close_matches(str(value), wanted, n=1)
+            near = difflib.get_close_matches(str(value), [str(one) for one in wanted], n=1)
             hint = f"; did you mean '{near[0]}'?" if near else ""
-            return f"{shown(value)} is not one of {', '.join(wanted)}{hint}"
+            return f"{shown(value)} is not one of {', '.join(map(str, wanted))}{hint}"
         case "minimum":
             return f"must be at least {wanted}, is {value}"
         case "maximum":
