@@ -19,6 +19,7 @@ from bridge.edges.store.connection import NAMESPACE, OneServer, Store, Topology
 from bridge.edges.store.discovery import ClusterNodes, Sentinels
 from bridge.edges.store.embedded import EmbeddedStore
 from bridge.edges.store.journal import StoredJournal
+from bridge.edges.store.mirror import Mirror
 from bridge.edges.store.storms import StoredStorms
 from bridge.judgement import Judge, Ruleset
 from bridge.metrics import Metrics
@@ -124,9 +125,13 @@ def _tls_of(tls: settings.RedisTls | None) -> Tls | None:
     )
 
 
-async def _sinks_of(config: settings.Settings, stack: contextlib.AsyncExitStack) -> tuple[Sink, ...]:
+async def _sinks_of(
+    config: settings.Settings, store: Store, stack: contextlib.AsyncExitStack
+) -> tuple[Sink, ...]:
     """Whom incidents are told, as configured; each closed with the stack. A new sink gets its line here."""
     sinks: list[Sink] = []
+    if config.redis is not None and config.redis.mirror:
+        sinks.append(Mirror(store))
     if (grafana := grafana_of(config)) is not None:
         stack.push_async_callback(grafana.close)
         sinks.append(grafana)
@@ -206,7 +211,7 @@ async def parts_of(config: settings.Settings, *, embedded_url: str | None = None
             deadman=deadman,
             lease_seconds=config.worker.lease_seconds,
         )
-        sinks = await _sinks_of(config, stack)
+        sinks = await _sinks_of(config, store, stack)
         yield Parts(
             config=config,
             metrics=metrics,

@@ -41,6 +41,7 @@ def build_redis(section: Section, overrides: Overrides, *, given: bool) -> Redis
         db=chosen[0] if chosen else default.db,
         connect_timeout_seconds=connect,
         timeout_seconds=command,
+        mirror=section.flag("mirror", default=default.mirror),
     )
 
 
@@ -55,7 +56,12 @@ def _named_by_others(section: Section, overrides: Overrides, named: str, ways: l
                 name, f"names one server, but the file has redis.{named}: keep one of them"
             )
     db = section.whole("db", Redis().db)
+    mirror = section.flag("mirror", default=named != "cluster")
     if named == "cluster":
+        if mirror:
+            section.note(
+                "mirror", "its keys are spread over the nodes of a Redis Cluster, so it is not offered there"
+            )
         if db:
             section.note("db", "a Redis Cluster has only database 0")
         if overrides.redis_db:
@@ -70,6 +76,7 @@ def _named_by_others(section: Section, overrides: Overrides, named: str, ways: l
         tls=_tls(section),
         connect_timeout_seconds=connect,
         timeout_seconds=command,
+        mirror=mirror,
     )
 
 

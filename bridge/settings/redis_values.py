@@ -72,3 +72,6 @@ class Redis:
     """Default 2: a server that is up answers in milliseconds, and Alertmanager waits 10 s for our answer."""
     timeout_seconds: float = 5.0
     """For one command. Default 5: longer than a slow disk's fsync, shorter than Alertmanager's patience."""
+    mirror: bool = True
+    """Whether incidents are also published under the names of the design this grew out of. Default true; never with a
+    ``cluster``."""

@@ -745,8 +745,15 @@ def test_a_cluster_is_its_nodes_and_a_login(tmp_path: Path) -> None:
         username="u",
         password=Secret("p"),
         tls=RedisTls(),
+        mirror=False,
     )
     assert loaded(tmp_path, text).redis == expected
+
+
+def test_a_cluster_cannot_be_mirrored_to(tmp_path: Path) -> None:
+    """Its nodes would each hold some of the mirror's keys."""
+    [problem] = problems_of(written(tmp_path, "redis:\n  cluster: {nodes: ['n1:7001']}\n  mirror: true\n"))
+    assert (problem.path, problem.line) == ("redis.mirror", 3)
 
 
 @pytest.mark.parametrize("way", ["sentinel: {master: m, nodes: ['s:1']}", "cluster: {nodes: ['n:1']}"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
@@ -14,6 +14,7 @@ from bridge.model.incident import Incident, Outcome
 from bridge.roles import Record
 from bridge.sinks import Delivery
 from tests.integration.desk import START
+from tests.kept_notes import KeptNotes
 from tests.servers.grafana import TOKEN, Grafana
 from tests.unit.test_annotation import acting, closed, judged
 
@@ -26,19 +27,6 @@ def ms(seconds: float) -> int:
 
 
 MakeSink = Callable[..., GrafanaAnnotations]
-
-
-class KeptNotes:
-    """Notes in memory; they outlive the process, as the store's do."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, str] = {}
-
-    def get(self, name: str) -> str:
-        return self.kept.get(name, "")
-
-    async def write(self, notes: Mapping[str, str]) -> None:
-        self.kept.update(notes)
 
 
 @pytest.fixture
