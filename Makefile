@@ -45,7 +45,7 @@ lock: install ## constraints.txt anew; run it with the oldest supported Python
 	@head -n 2 constraints.txt > constraints.new
 	@$(BIN)/pip-compile --quiet --upgrade --generate-hashes --no-header --strip-extras --allow-unsafe \
 	    --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
-	    --extra dev --extra embedded --all-build-deps --output-file - pyproject.toml >> constraints.new
+	    --extra dev --extra embedded --extra openai --all-build-deps --output-file - pyproject.toml >> constraints.new
 	@mv constraints.new constraints.txt
 
 clean: ## remove what the targets above made

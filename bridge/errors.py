@@ -96,6 +96,15 @@ class RateLimited(EdgeUnavailable):
         self.retry_after_seconds = retry_after_seconds
         super().__init__(edge, message)
 
+    @classmethod
+    def of_http(cls, edge: str, header: str | None) -> RateLimited:
+        """From a 429 and its ``Retry-After``; only seconds are understood."""
+        try:
+            seconds = float(header or "")
+        except ValueError:
+            seconds = -1.0
+        return cls(edge, "answered 429", seconds if 0 <= seconds < float("inf") else None)
+
 
 class EdgeRejected(EdgeError):
     """The neighbour understood and refused; ``status`` is its HTTP status, 0 where there is none."""

@@ -343,11 +343,18 @@ class Reservation:
     id: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overspent:
+    """A budget that does not hold what was asked for: ``limit`` is its key in ``llm.budget``."""
+
+    limit: str
+
+
 class Spending(Protocol):
     """What the model may cost: reserved before it is asked, settled afterwards, over all replicas together."""
 
-    async def reserve(self, *, tokens: int, usd: float) -> Reservation | None:
-        """Set this much aside; ``None``: the budget of the hour or the day does not hold it."""
+    async def reserve(self, *, tokens: int, usd: float) -> Reservation | Overspent:
+        """Set this much aside, or say which limit does not hold it."""
         ...
 
     async def settle(self, reservation: Reservation, *, tokens: int, usd: float) -> None:

@@ -80,6 +80,16 @@ class ModelAnswer:
     latency_seconds: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpendingLimits:
+    """What the model may cost in any hour and any day; ``None``: as many tokens as the money buys."""
+
+    usd_per_hour: float
+    usd_per_day: float
+    tokens_per_hour: int | None = None
+    tokens_per_day: int | None = None
+
+
 class Confidence(StrEnum):
     """How sure the model says it is. A number from it would mean nothing."""
 

@@ -1,0 +1,122 @@
+"""The only file that imports Anthropic's SDK: one question to Claude, its answer, its errors translated once.
+
+Importing it takes most of a second and tens of megabytes, so that only who asks Claude does. Source: anthropic 2.11,
+Messages API 2026-10-21. Retries, judgement and budgets are not here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import Any, cast
+
+import anthropic
+from anthropic.types import Message
+
+from bridge import errors
+from bridge.model.consultation import ModelAnswer, ModelRequest, Stop, Usage
+from bridge.model.secret import Secret
+
+EDGE = "anthropic"
+BASE_URL = "https://api.anthropic.com"
+CONNECT_SECONDS = 2.0
+
+_STOPS = {"end_turn": Stop.END, "max_tokens": Stop.MAX_TOKENS, "refusal": Stop.REFUSAL}
+"""Whatever else it stops for is no end: a tool it was not given, a sequence, a window that is full."""
+
+for _noisy in ("anthropic", "httpx2", "httpcore2"):
+    # At their debug level they write whole requests, which are evidence.
+    logging.getLogger(_noisy).setLevel(logging.WARNING)
+
+
+class AnthropicClaude:
+    """Implements ``roles.Model``. ``user_id`` is an opaque name of this installation."""
+
+    def __init__(self, *, api_key: Secret, base_url: str | None = None, user_id: str = "hemostat") -> None:
+        self.provider = EDGE
+        self._metadata = {"user_id": user_id}
+        # Key and address are given even where they are the default, so that a stray variable of the environment
+        # cannot send evidence elsewhere. Its own retries sleep as long as a server tells them to.
+        self._client = anthropic.AsyncAnthropic(
+            api_key=api_key.reveal(),
+            base_url=base_url or BASE_URL,
+            max_retries=0,
+            timeout=anthropic.Timeout(60.0, connect=CONNECT_SECONDS),
+        )
+
+    async def ask(self, request: ModelRequest, *, deadline_seconds: float) -> ModelAnswer:
+        """See ``roles.Model.ask``."""
+        began = time.monotonic()
+        try:
+            # The SDK's timeouts are for each phase: a server that drips a byte now and then meets all of them.
+            async with asyncio.timeout(deadline_seconds):
+                message = await self._client.messages.create(**self._parameters(request))
+            return _answer(message, time.monotonic() - began)
+        except TimeoutError as error:
+            raise errors.EdgeTimeout(EDGE, f"no answer within {deadline_seconds:.1f} s") from error
+        except errors.EdgeError:
+            raise
+        except Exception as error:  # it raises whatever its parser raises, not only its own errors
+            raise _translated(error) from error
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self._client.close()
+
+    def _parameters(self, request: ModelRequest) -> dict[str, Any]:
+        config: dict[str, Any] = {"format": {"type": "json_schema", "schema": dict(request.schema)}}
+        if request.effort is not None:
+            config["effort"] = request.effort
+        parameters: dict[str, Any] = {
+            "model": request.model,
+            "max_tokens": request.max_output_tokens,
+            "system": [
+                # Only what comes before the mark is kept, and only while it is the same to the byte.
+                {"type": "text", "text": request.system, "cache_control": {"type": "ephemeral"}},
+                {"type": "text", "text": request.preamble},
+            ],
+            "messages": [{"role": "user", "content": request.user}],
+            "output_config": config,
+            "metadata": self._metadata,
+        }
+        if request.thinking is not None:
+            parameters["thinking"] = {"type": request.thinking}
+        return parameters
+
+
+def _answer(message: Message, latency_seconds: float) -> ModelAnswer:
+    # Nothing checks a 200 with something else than a message in it before this.
+    texts = [block.text for block in message.content if block.type == "text"]
+    usage = message.usage
+    return ModelAnswer(
+        text="".join(texts),
+        stop=_STOPS.get(cast(str, message.stop_reason), Stop.OTHER),
+        model=str(message.model),
+        request_id=str(message._request_id or ""),
+        usage=Usage(
+            input_tokens=int(usage.input_tokens),
+            output_tokens=int(usage.output_tokens),
+            cache_read_tokens=int(usage.cache_read_input_tokens or 0),
+            cache_write_tokens=int(usage.cache_creation_input_tokens or 0),
+        ),
+        latency_seconds=latency_seconds,
+    )
+
+
+def _translated(error: Exception) -> errors.EdgeError:
+    """The message names kinds and numbers, never what the server wrote: that may be anything."""
+    if isinstance(error, anthropic.APITimeoutError):
+        return errors.EdgeTimeout(EDGE, "no answer in time")
+    if isinstance(error, anthropic.APIConnectionError):
+        return errors.EdgeUnavailable(EDGE, "cannot be reached")
+    if not isinstance(error, anthropic.APIStatusError):
+        return errors.UnfitAnswer(
+            EDGE, f"answered with something that is no message ({type(error).__name__})"
+        )
+    status = error.status_code
+    if status == 429:
+        return errors.RateLimited.of_http(EDGE, error.response.headers.get("retry-after"))
+    if status >= 500 or status in (408, 409):
+        return errors.EdgeUnavailable(EDGE, f"answered {status}")
+    return errors.EdgeRejected(EDGE, f"answered {status} ({type(error).__name__})", status)

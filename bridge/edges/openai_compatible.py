@@ -1,0 +1,124 @@
+"""The only file that imports OpenAI's SDK: one question to any server that speaks its chat completions.
+
+OpenAI, Ollama (0.5 and newer) and vLLM do; not every one enforces the schema, so nobody may rely on it. The SDK is the
+extra ``hemostat[openai]``. Source: openai 3.52, chat completions. Retries, judgement and budgets are not here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import Any
+
+import openai
+from openai.types.chat import ChatCompletion
+
+from bridge import errors
+from bridge.model.consultation import ModelAnswer, ModelRequest, Stop, Usage
+from bridge.model.secret import Secret
+
+EDGE = "openai"
+BASE_URL = "https://api.openai.com/v1"
+CONNECT_SECONDS = 2.0
+NO_KEY = "none"
+"""A server of one's own needs no key, the SDK needs something."""
+
+_STOPS = {"stop": Stop.END, "length": Stop.MAX_TOKENS, "content_filter": Stop.REFUSAL}
+
+for _noisy in ("openai", "httpx2", "httpcore2"):
+    # At their debug level they write whole requests, which are evidence.
+    logging.getLogger(_noisy).setLevel(logging.WARNING)
+
+
+class OpenAiCompatible:
+    """Implements ``roles.Model``. ``limit_name`` is what the server calls the most tokens it may answer with."""
+
+    def __init__(
+        self,
+        *,
+        api_key: Secret | None,
+        base_url: str | None = None,
+        limit_name: str = "max_completion_tokens",
+    ) -> None:
+        self.provider = EDGE
+        self._limit_name = limit_name
+        # Given even where they are the default: a stray variable of the environment must not send evidence elsewhere.
+        self._client = openai.AsyncOpenAI(
+            api_key=api_key.reveal() if api_key is not None else NO_KEY,
+            base_url=base_url or BASE_URL,
+            max_retries=0,
+            timeout=openai.Timeout(60.0, connect=CONNECT_SECONDS),
+        )
+
+    async def ask(self, request: ModelRequest, *, deadline_seconds: float) -> ModelAnswer:
+        """See ``roles.Model.ask``."""
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(deadline_seconds):
+                completion = await self._client.chat.completions.create(**self._parameters(request))
+            return _answer(completion, time.monotonic() - began)
+        except TimeoutError as error:
+            raise errors.EdgeTimeout(EDGE, f"no answer within {deadline_seconds:.1f} s") from error
+        except errors.EdgeError:
+            raise
+        except Exception as error:  # it raises whatever its parser raises, not only its own errors
+            raise _translated(error) from error
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self._client.close()
+
+    def _parameters(self, request: ModelRequest) -> dict[str, Any]:
+        schema = {"name": "verdict", "schema": dict(request.schema), "strict": True}
+        parameters: dict[str, Any] = {
+            "model": request.model,
+            "messages": [
+                {"role": "system", "content": f"{request.system}\n{request.preamble}"},
+                {"role": "user", "content": request.user},
+            ],
+            "response_format": {"type": "json_schema", "json_schema": schema},
+            self._limit_name: request.max_output_tokens,
+        }
+        if request.effort is not None:
+            parameters["reasoning_effort"] = request.effort
+        return parameters
+
+
+def _answer(completion: ChatCompletion, latency_seconds: float) -> ModelAnswer:
+    # Nothing checks a 200 with something else than a completion in it before this.
+    choice = completion.choices[0]
+    refused = bool(choice.message.refusal)
+    usage = completion.usage
+    details = usage.prompt_tokens_details if usage is not None else None
+    cached = int((details.cached_tokens if details is not None else 0) or 0)
+    return ModelAnswer(
+        text=str(choice.message.content or ""),
+        stop=Stop.REFUSAL if refused else _STOPS.get(str(choice.finish_reason), Stop.OTHER),
+        model=str(completion.model),
+        request_id=str(completion._request_id or completion.id or ""),
+        usage=Usage(
+            input_tokens=max(0, int(usage.prompt_tokens) - cached) if usage is not None else 0,
+            output_tokens=int(usage.completion_tokens) if usage is not None else 0,
+            cache_read_tokens=cached,
+        ),
+        latency_seconds=latency_seconds,
+    )
+
+
+def _translated(error: Exception) -> errors.EdgeError:
+    """The message names kinds and numbers, never what the server wrote: that may be anything."""
+    if isinstance(error, openai.APITimeoutError):
+        return errors.EdgeTimeout(EDGE, "no answer in time")
+    if isinstance(error, openai.APIConnectionError):
+        return errors.EdgeUnavailable(EDGE, "cannot be reached")
+    if not isinstance(error, openai.APIStatusError):
+        return errors.UnfitAnswer(
+            EDGE, f"answered with something that is no completion ({type(error).__name__})"
+        )
+    status = error.status_code
+    if status == 429:
+        return errors.RateLimited.of_http(EDGE, error.response.headers.get("retry-after"))
+    if status >= 500 or status in (408, 409):
+        return errors.EdgeUnavailable(EDGE, f"answered {status}")
+    return errors.EdgeRejected(EDGE, f"answered {status} ({type(error).__name__})", status)
