@@ -17,6 +17,7 @@ from bridge.intake import TARGET_LABELS
 from bridge.model.alert import Subject, SubjectKind
 from bridge.model.evidence import ContainerFacts, Evidence, Gap
 from bridge.model.incident import Target
+from bridge.model.share import Population
 from bridge.roles import Containers, Journal
 
 SOURCE_DEADLINE_SECONDS = 1.0
@@ -28,10 +29,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """The target and the container that bears its name now."""
+    """The target, the container that bears its name now, and the populations which that belongs to."""
 
     target: Target
     facts: ContainerFacts
+    populations: tuple[Population, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from bridge.model.alert import AlertStatus
 from bridge.model.channel import Channel
 from bridge.model.incident import Outcome
 from bridge.model.refusal import Reason
+from bridge.model.share import ShareScope
 from bridge.model.verdict import Action, Source, VerdictKind
 
 WEBHOOK_CODES = ("202", "400", "401", "403", "408", "413", "415", "503")
@@ -80,6 +81,12 @@ class Metrics:
         )
         self.paused = Gauge("hemostat_paused", "1 while the kill switch is pulled.", registry=r)
         self.storm = Gauge("hemostat_storm", "1 while a storm of incidents is on.", registry=r)
+        self.shares_suspect = Gauge(
+            "hemostat_shares_suspect",
+            "Populations in which nothing is repaired because too many are sick at once.",
+            ["scope"],
+            registry=r,
+        )
         self.store_up = Gauge("hemostat_store_up", "1 if the store answered at this scrape.", registry=r)
         self.edge_errors = Counter(
             "hemostat_edge_errors",
@@ -120,6 +127,8 @@ class Metrics:
         for source in Source:
             for verdict in VerdictKind:
                 self.triage.labels(source.value, verdict.value)
+        for scope in ShareScope:
+            self.shares_suspect.labels(scope.value)
         for queue in QUEUES:
             self.backlog.labels(queue)
         for channel in Channel:

@@ -39,6 +39,9 @@ FOLLOW_SECONDS = 1.0
 
 T = TypeVar("T")
 
+PRELUDES = {name: ("prelude", "shares_prelude") for name in ("acquire", "shares")}
+"""What stands before a script; before all others ``prelude`` alone."""
+
 
 class NotReplicated(errors.EdgeUnavailable):
     """Written, but no replica confirmed it in time: treated as not written by whoever must not lose it."""
@@ -253,7 +256,8 @@ def key(name: str) -> str:
 def _source(name: str) -> tuple[str, str]:
     """The script with its prelude, as sent to the server, and its SHA-1, by which the server knows it."""
     folder = resources.files(__package__).joinpath("lua")
-    text = folder.joinpath("prelude.lua").read_text() + folder.joinpath(f"{name}.lua").read_text()
+    files = (*PRELUDES.get(name, ("prelude",)), name)
+    text = "".join(folder.joinpath(f"{file}.lua").read_text() for file in files)
     return text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
