@@ -24,6 +24,7 @@ from bridge.edges.store.client import (
     NoAnswer,
     NoScript,
     NotTheMaster,
+    TooSlow,
     Word,
 )
 
@@ -134,12 +135,13 @@ class Store:
         client = await self._master()
         try:
             return await use(client)
-        except NotTheMaster:
-            self._leave(client)
-        except (NoAnswer, NotReplicated):
+        except (TooSlow, NotReplicated):
             self._leave(client)
             raise
-        # It did nothing and said so: whoever is the master now is asked at once.
+        except (NotTheMaster, NoAnswer):
+            self._leave(client)
+        # Once more with whoever is the master now: a connection that broke may be all that happened, and every script
+        # is safe to run twice.
         client = await self._master()
         try:
             return await use(client)
