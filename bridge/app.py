@@ -22,6 +22,7 @@ from aiohttp import web as http
 
 from bridge import delivery, errors, settings, web
 from bridge.edges.store.acceptance import Acceptor
+from bridge.edges.store.dump import last_success
 from bridge.edges.store.embedded import EmbeddedStore
 from bridge.edges.store.queue import StoredQueue
 from bridge.model.alert import Alert, Subject
@@ -234,10 +235,13 @@ class HemoStat:
                 for scope in ShareScope:
                     number = sum(share.population.scope is scope for share in suspects)
                     self.metrics.shares_suspect.labels(scope.value).set(number)
+                backup, drill = await last_success(self._parts.store)
         except (TimeoutError, errors.EdgeError):
             self.metrics.store_up.set(0)
             return
         self.metrics.store_up.set(1)
+        self.metrics.backup_success.set(backup)
+        self.metrics.drill_success.set(drill)
         for queue, entries in depth.items():
             self.metrics.backlog.labels(queue).set(entries)
         for channel, waiting in untold.items():

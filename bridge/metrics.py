@@ -88,6 +88,16 @@ class Metrics:
             registry=r,
         )
         self.store_up = Gauge("hemostat_store_up", "1 if the store answered at this scrape.", registry=r)
+        self.backup_success = Gauge(
+            "hemostat_backup_last_success_timestamp_seconds",
+            "When `hemostat backup` last worked, by the store's clock; 0 for never.",
+            registry=r,
+        )
+        self.drill_success = Gauge(
+            "hemostat_backup_drill_last_success_timestamp_seconds",
+            "When `hemostat drill` last worked, by the store's clock; 0 for never.",
+            registry=r,
+        )
         self.edge_errors = Counter(
             "hemostat_edge_errors",
             "Failed requests to a neighbour, as seen by the walk.",
