@@ -225,12 +225,6 @@ class Store:
         got = await self.command("XREADGROUP", *reading)
         return [(str(entry), dict(fields)) for _, entries in got or [] for entry, fields in entries]
 
-    async def names(self) -> list[str]:
-        """Every key of ours without its namespace, sorted, each once. Takes the store many small steps, not one."""
-        async with _translated("SCAN"):
-            found = {name async for name in self._redis.scan_iter(match=key("*"), count=1000)}
-        return sorted(name.removeprefix(key("")) for name in found)
-
     async def info(self, section: str) -> dict[str, str]:
         """A section of ``INFO``, values as text."""
         return await self._on_master(lambda client: client.info(section))

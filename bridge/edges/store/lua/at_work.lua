@@ -1,4 +1,4 @@
--- Milliseconds since the last bridge asked this store for work, -1 if none ever did. A bridge asks every second.
+-- Milliseconds since a bridge was last seen to ask for work, -1 if none ever was. It asks every second.
 local least = -1
 local groups = redis.pcall('XINFO', 'GROUPS', P .. 'work')
 if groups.err then return least end
