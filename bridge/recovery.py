@@ -99,6 +99,8 @@ async def back_up(store: Store, path: Path, *, version: str) -> BackedUp:
         async for pieces in dump.everything():
             found.see(pieces)
             writer.add(pieces)
+        if (await dump.vitals()).server != vitals.server:  # where a scan had got to means nothing to another server
+            raise errors.BackupFailed("another server has become the master meanwhile: repeat the backup")
         seal, size = writer.seal(
             keys=found.keys,
             incidents=found.incidents,

@@ -10,11 +10,13 @@ import os
 import random
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bridge import errors, recovery
 from bridge.edges.store.backup_file import BackupWriter
+from bridge.edges.store.connection import Store
 from bridge.edges.store.dump import Dump
 from tests.integration.store.conftest import StartDesk, StartRedis
 from tests.integration.store.content import content, live
@@ -146,3 +148,25 @@ async def test_a_backup_of_a_later_format_names_its_version(
     file.write_bytes(gzip.compress(lines))
     with pytest.raises(errors.BackupDamaged, match=r"format 2, written by HemoStat '9\.9'"):
         await recovery.restore(desk.store, file)
+
+
+async def test_a_server_that_was_replaced_in_the_middle_is_no_backup(
+    desk_at: StartDesk, start_redis: StartRedis, tmp_path: Path
+) -> None:
+    """A scan goes on at another server as if nothing had been, and misses keys: after a restart or a failover it is
+    repeated, not believed."""
+    redis = start_redis()
+    desk = desk_at(redis.url)
+    await live(desk)
+
+    class Interrupted(Store):
+        async def script(self, name: str, *args: Any, durable: bool = False) -> Any:
+            if name == "entries":
+                redis.restart()
+            return await super().script(name, *args, durable=durable)
+
+    store = Interrupted(redis.url)
+    with pytest.raises(errors.BackupFailed, match="another server"):
+        await recovery.back_up(store, tmp_path / "backup", version="1")
+    await store.close()
+    assert os.listdir(tmp_path) == []
