@@ -99,7 +99,8 @@ async def back_up(store: Store, path: Path, *, version: str) -> BackedUp:
         async for pieces in dump.everything():
             found.see(pieces)
             writer.add(pieces)
-        if (await dump.vitals()).server != vitals.server:  # where a scan had got to means nothing to another server
+        # How far a scan has got means nothing to another server: it would go on, and miss keys.
+        if (await dump.vitals()).server != vitals.server:
             raise errors.BackupFailed("another server has become the master meanwhile: repeat the backup")
         seal, size = writer.seal(
             keys=found.keys,
