@@ -7,21 +7,27 @@ judged here.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
 from bridge import errors
 from bridge.intake import TARGET_LABELS
 from bridge.model.alert import Subject, SubjectKind
-from bridge.model.evidence import ContainerFacts, Evidence, Gap
+from bridge.model.evidence import KEPT_LABELS, ContainerFacts, Evidence, Gap, TextLine
 from bridge.model.incident import Target
-from bridge.model.share import Population
+from bridge.redaction import Redactor, clean, shortened
 from bridge.roles import Containers, Journal
 
 SOURCE_DEADLINE_SECONDS = 1.0
 LOG_LINES = 60
+LINE_CHARACTERS = 500
+ERROR_CHARACTERS = 256
+GAP_CHARACTERS = 256
+LABELS = 64
+LABEL_CHARACTERS = 600
 EVENTS_SECONDS = 1800.0
 
 T = TypeVar("T")
@@ -29,11 +35,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """The target, the container that bears its name now, and the populations which that belongs to."""
+    """The target and the container that bears its name now."""
 
     target: Target
     facts: ContainerFacts
-    populations: tuple[Population, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +85,15 @@ async def _service(containers: Containers, subject: Subject) -> Found | Missing:
 
 
 async def collect(
-    containers: Containers, journal: Journal, found: Found, *, alert_active: bool | None, now: datetime
+    containers: Containers,
+    journal: Journal,
+    found: Found,
+    *,
+    alert_active: bool | None,
+    redactor: Redactor,
+    now: datetime,
 ) -> Evidence:
-    """Everything there is to know, from all sources at once."""
+    """Everything there is to know, from all sources at once, without a secret in any text."""
     host, container = found.facts.host, found.facts
     gaps: list[Gap] = []
     health_log, log_lines, events, past, replaced_at = await asyncio.gather(
@@ -92,17 +103,51 @@ async def collect(
         _source("history", journal.past_repairs(found.target), (), gaps),
         _source("replaced", journal.replaced_at(found.target, container), None, gaps),
     )
+    plain = _Plain(redactor)
     return Evidence(
         collected_at=now,
-        container=container,
-        health_log=tuple(health_log),
-        log_lines=tuple(log_lines),
+        container=plain.container(container),
+        health_log=plain.lines(health_log),
+        log_lines=plain.lines(log_lines),
         events=tuple(events),
         past_repairs=tuple(past),
         replaced_at=replaced_at,
         alert_active=alert_active,
-        gaps=tuple(gaps),
+        gaps=tuple(replace(gap, reason=plain.text(gap.reason, GAP_CHARACTERS)) for gap in gaps),
+        redactions=dict(plain.counts),
     )
+
+
+class _Plain:
+    """Foreign text made fit to be kept: cleaned, redacted, cut, and what was removed counted."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        self.counts: Counter[str] = Counter()
+        self._redactor = redactor
+
+    def text(self, text: str, limit: int) -> str:
+        """One text on one line."""
+        redacted = self._redactor.plain(text.replace("\n", " "), limit=limit)
+        self.counts.update(redacted.counts)
+        return redacted.text
+
+    def lines(self, lines: Sequence[TextLine]) -> tuple[TextLine, ...]:
+        """Redacted together, since a private key has many lines; those of which nothing is left are gone."""
+        redacted = self._redactor.text("\n".join(clean(line.text).replace("\n", " ") for line in lines))
+        self.counts.update(redacted.counts)
+        shown = zip(lines, redacted.text.split("\n"), strict=False)
+        return tuple(
+            replace(line, text=shortened(text, LINE_CHARACTERS)) for line, text in shown if text.strip()
+        )
+
+    def container(self, facts: ContainerFacts) -> ContainerFacts:
+        """Its labels as far as they are kept, and the error Docker keeps."""
+        kept = sorted(name for name in facts.labels if name.startswith(KEPT_LABELS))
+        names = sorted(kept, key=lambda name: not name.startswith(("hemostat.", "autoheal")))[:LABELS]
+        wanted = {name: facts.labels[name] for name in names}
+        labels, counts = self._redactor.mapping(wanted, limit=LABEL_CHARACTERS)
+        self.counts.update(counts)
+        return replace(facts, labels=labels, error=self.text(facts.error, ERROR_CHARACTERS))
 
 
 async def _source(name: str, asked: Awaitable[T], nothing: T, gaps: list[Gap]) -> T:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import msgspec
 
 from bridge.errors import PayloadError
 from bridge.model.alert import Alert, AlertStatus, Subject, SubjectKind
+from bridge.redaction import Redactor, without_half_a_token
 
 CONTAINER_ID_LABEL = "container_id"
 HOST_LABEL = "docker_host"
@@ -130,6 +132,41 @@ def _fingerprint(labels: Mapping[str, str]) -> str:
     for name in sorted(labels):
         digest.update(f"{name}\xff{labels[name]}\xff".encode(errors="surrogatepass"))
     return digest.hexdigest()[:16]
+
+
+def redacted(webhook: Webhook, redactor: Redactor) -> Webhook:
+    """The same webhook without secrets, as it may be stored and shown.
+
+    In a label an e-mail address stays, since routes and maintenance windows match labels (``owner="ada@example.org"``);
+    it goes on the way out. Source: ``docs/decisions/0017-redact-when-collected.md``.
+    """
+    texts: set[str] = set()  # most texts come again in each alert of a group
+    for alert in webhook.alerts:
+        texts.update(alert.labels, alert.labels.values(), alert.annotations, alert.annotations.values())
+        texts.add(alert.generator_url)
+    if not redactor.suspects(" ".join(texts)):
+        return webhook
+    for_labels = redactor.sparing("email")
+    alerts = tuple(without_secrets(alert, redactor, labels=for_labels) for alert in webhook.alerts)
+    return Webhook(alerts=alerts, truncated=webhook.truncated)
+
+
+def without_secrets(alert: Alert, redactor: Redactor, *, labels: Redactor | None = None) -> Alert:
+    """The same alert as it may be shown; ``labels`` where labels are redacted otherwise than the rest."""
+    return replace(
+        alert,
+        labels=(labels or redactor).mapping(_ending_well(alert.labels), limit=MAX_VALUE_CHARS)[0],
+        annotations=redactor.mapping(_ending_well(alert.annotations), limit=MAX_VALUE_CHARS)[0],
+        generator_url=redactor.plain(alert.generator_url, limit=MAX_VALUE_CHARS).text,
+    )
+
+
+def _ending_well(values: Mapping[str, str]) -> Mapping[str, str]:
+    """What was cut when it came in may end in half a secret."""
+    return {
+        name: value if len(value) < MAX_VALUE_CHARS else without_half_a_token(value)
+        for name, value in values.items()
+    }
 
 
 def subject_of(labels: Mapping[str, str], *, hosts: Sequence[str]) -> Subject:

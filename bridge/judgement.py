@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from bridge import evidence, guards
-from bridge.census import Census
 from bridge.metrics import Metrics
 from bridge.model.alert import Alert, Subject
 from bridge.model.evidence import Evidence
@@ -17,16 +16,18 @@ from bridge.model.incident import Decision, Outcome
 from bridge.model.policy import Policy, TargetPolicy, narrowed
 from bridge.model.refusal import Reason, Refusal
 from bridge.model.verdict import VerdictKind
-from bridge.roles import Budgets, Containers, Journal, Storms
+from bridge.redaction import Redactor
+from bridge.roles import Budgets, Containers, Journal
 from bridge.triage import rules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ruleset:
-    """What a reload replaces whole: the policy and the thresholds of triage."""
+    """What a reload replaces whole: the policy, the thresholds of triage, and what is taken out of text."""
 
     policy: Policy = field(default_factory=Policy)
     thresholds: rules.Thresholds = field(default_factory=rules.Thresholds)
+    redactor: Redactor = field(default_factory=Redactor)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,25 +47,19 @@ class Judge:
         *,
         journal: Journal,
         budgets: Budgets,
-        storms: Storms,
         containers: Containers,
         metrics: Metrics,
         ruleset: Ruleset,
     ) -> None:
         self.ruleset = ruleset
-        self.census = Census(containers)
         self._journal = journal
         self._budgets = budgets
-        self._storms = storms
         self._containers = containers
         self._metrics = metrics
 
     async def locate(self, subject: Subject) -> evidence.Found | evidence.Missing:
         """The target that a subject names. Raises EdgeUnavailable: whether it exists is unknown."""
-        found = await evidence.locate(self._containers, subject)
-        if isinstance(found, evidence.Missing):
-            return found
-        return replace(found, populations=await self.census.around(found.facts))
+        return await evidence.locate(self._containers, subject)
 
     async def consider(self, subject: Subject, firing: Sequence[Alert], found: evidence.Found) -> Considered:
         """What should and may happen to a target now. Writes nothing, reserves nothing: ``simulate`` asks the same."""
@@ -73,10 +68,15 @@ class Judge:
         with self._metrics.stage_duration.labels("evidence").time():
             active = True if firing else None
             collected = await evidence.collect(
-                self._containers, self._journal, found, alert_active=active, now=now
+                self._containers,
+                self._journal,
+                found,
+                alert_active=active,
+                redactor=ruleset.redactor,
+                now=now,
             )
+            self._metrics.redacted(collected.redactions)
             pause = await self._budgets.paused()
-            shares = await self._storms.shares(found.populations, limits=ruleset.policy.limits)
         with self._metrics.stage_duration.labels("triage").time():
             names = [alert.name for alert in firing]
             verdict = rules.judge(
@@ -92,7 +92,6 @@ class Judge:
                 paused=pause is not None,
                 paused_until=pause.until if pause else None,
                 paused_by=f"{pause.by}: {pause.why}" if pause else "",
-                shares=tuple(shares),
                 now=now,
             )
             decision = guards.decide(verdict, guards.ask_all(situation))
@@ -101,7 +100,9 @@ class Judge:
             refusals = tuple(answer.refusal for answer in decision.guards if answer.refusal is not None)
             decision = replace(decision, refusals=refusals)
         elif decision.would is not None:
-            refusal = await self._would_grant(found, policy, ruleset)
+            refusal = await self._budgets.would_grant(
+                found.target, policy=policy, limits=ruleset.policy.limits, facts=found.facts
+            )
             if refusal is not None:
                 decision = replace(decision, refusals=(*decision.refusals, refusal), would=None)
         return Considered(evidence=collected, decision=decision, policy=policy)
@@ -115,18 +116,8 @@ class Judge:
 
     async def would_be_granted(self, found: evidence.Found, policy: TargetPolicy) -> Refusal | None:
         """What the budget would say now, reserving nothing."""
-        return await self._would_grant(found, policy, self.ruleset)
-
-    async def _would_grant(
-        self, found: evidence.Found, policy: TargetPolicy, ruleset: Ruleset
-    ) -> Refusal | None:
-        return await self._budgets.would_grant(
-            found.target,
-            policy=policy,
-            limits=ruleset.policy.limits,
-            facts=found.facts,
-            populations=found.populations,
-        )
+        limits = self.ruleset.policy.limits
+        return await self._budgets.would_grant(found.target, policy=policy, limits=limits, facts=found.facts)
 
 
 def not_ours(decision: Decision) -> bool:

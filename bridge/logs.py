@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 
+from bridge.redaction import Redactor
+
 incident_id: ContextVar[str] = ContextVar("incident_id", default="")
 """The incident being walked; the formatter adds it to each line."""
+
+VALUE_CHARACTERS = 1000
 
 _STANDARD = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {
     "message",
@@ -25,13 +30,35 @@ def _fields(record: logging.LogRecord) -> dict[str, object]:
     return found
 
 
-def _printable(value: object) -> str:
+def _printable(text: str) -> str:
     """Text from outside may hold newlines and terminal codes: a log line must stay one line and stay ours."""
-    text = str(value)[:1000]
+    text = text[:VALUE_CHARACTERS]
     return text if text.isprintable() and " " not in text and text else json.dumps(text, ensure_ascii=True)
 
 
-class JsonFormatter(logging.Formatter):
+class RedactingFormatter(logging.Formatter):
+    """What both styles share: no secret reaches a log. Redacted value by value, before anything is cut or quoted."""
+
+    def __init__(self, redactor: Redactor | None = None) -> None:
+        super().__init__()
+        self.redactor = redactor or Redactor()
+
+    def shown(self, text: str) -> str:
+        """A text without its secrets."""
+        return self.redactor.text(text).text
+
+    def plain(self, value: object) -> object:
+        """The same value with all its texts redacted; what JSON has no form for becomes text."""
+        if value is None or isinstance(value, bool | int | float):
+            return value
+        if isinstance(value, Mapping):
+            return {str(name): self.plain(each) for name, each in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.plain(each) for each in value]
+        return self.shown(str(value))
+
+
+class JsonFormatter(RedactingFormatter):
     """``{"ts", "level", "logger", "event", ...fields}``."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -40,32 +67,43 @@ class JsonFormatter(logging.Formatter):
             "ts": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "event": record.getMessage(),
-            **_fields(record),
+            "event": self.shown(record.getMessage()),
+            **{name: self.plain(value) for name, value in _fields(record).items()},
         }
         if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str, ensure_ascii=True)
+            line["traceback"] = self.shown(self.formatException(record.exc_info))
+        return json.dumps(line, ensure_ascii=True)
 
 
-class TextFormatter(logging.Formatter):
+class TextFormatter(RedactingFormatter):
     """logfmt, as Prometheus and Alertmanager write it."""
 
     def format(self, record: logging.LogRecord) -> str:
         """``ts=… level=… event=… name=value …``."""
         stamp = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        head = f"ts={stamp} level={record.levelname.lower()} event={_printable(record.getMessage())}"
-        tail = "".join(f" {name}={_printable(value)}" for name, value in _fields(record).items())
-        trace = "\n" + self.formatException(record.exc_info) if record.exc_info else ""
+        head = (
+            f"ts={stamp} level={record.levelname.lower()} event={_printable(self.shown(record.getMessage()))}"
+        )
+        tail = "".join(
+            f" {name}={_printable(self.shown(str(value)))}" for name, value in _fields(record).items()
+        )
+        trace = "\n" + self.shown(self.formatException(record.exc_info)) if record.exc_info else ""
         return head + tail + trace
 
 
-def set_up(*, level: str, style: str) -> None:
+def set_up(*, level: str, style: str, redactor: Redactor | None = None) -> None:
     """Log to standard error. ``style``: ``text`` or ``json``."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
+    handler.setFormatter(JsonFormatter(redactor) if style == "json" else TextFormatter(redactor))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     for chatty in ("aiohttp.access", "urllib3", "docker", "anthropic", "httpx2"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
+
+
+def redact_with(redactor: Redactor) -> None:
+    """From now on with these patterns: what a reload of the configuration changes."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler.formatter, RedactingFormatter):
+            handler.formatter.redactor = redactor

@@ -6,14 +6,16 @@ the start, so that a rate works from the first event.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from bridge.model.alert import AlertStatus
 from bridge.model.channel import Channel
 from bridge.model.incident import Outcome
 from bridge.model.refusal import Reason
-from bridge.model.share import ShareScope
 from bridge.model.verdict import Action, Source, VerdictKind
+from bridge.redaction import CUSTOM, KINDS
 
 WEBHOOK_CODES = ("202", "400", "401", "403", "408", "413", "415", "503")
 REPAIR_RESULTS = ("done", "failed", "in_doubt", "settled")
@@ -79,25 +81,15 @@ class Metrics:
             ["channel", "result"],
             registry=r,
         )
+        self.redactions = Counter(
+            "hemostat_redactions",
+            "Secrets taken out of evidence, by kind; custom: found by the configuration's own patterns.",
+            ["kind"],
+            registry=r,
+        )
         self.paused = Gauge("hemostat_paused", "1 while the kill switch is pulled.", registry=r)
         self.storm = Gauge("hemostat_storm", "1 while a storm of incidents is on.", registry=r)
-        self.shares_suspect = Gauge(
-            "hemostat_shares_suspect",
-            "Populations in which nothing is repaired because too many are sick at once.",
-            ["scope"],
-            registry=r,
-        )
         self.store_up = Gauge("hemostat_store_up", "1 if the store answered at this scrape.", registry=r)
-        self.backup_success = Gauge(
-            "hemostat_backup_last_success_timestamp_seconds",
-            "When `hemostat backup` last worked, by the store's clock; 0 for never.",
-            registry=r,
-        )
-        self.drill_success = Gauge(
-            "hemostat_backup_drill_last_success_timestamp_seconds",
-            "When `hemostat drill` last worked, by the store's clock; 0 for never.",
-            registry=r,
-        )
         self.edge_errors = Counter(
             "hemostat_edge_errors",
             "Failed requests to a neighbour, as seen by the walk.",
@@ -137,8 +129,6 @@ class Metrics:
         for source in Source:
             for verdict in VerdictKind:
                 self.triage.labels(source.value, verdict.value)
-        for scope in ShareScope:
-            self.shares_suspect.labels(scope.value)
         for queue in QUEUES:
             self.backlog.labels(queue)
         for channel in Channel:
@@ -146,6 +136,14 @@ class Metrics:
                 self.deliveries.labels(channel.value, result)
         for edge in EDGES:
             self.edge_errors.labels(edge)
+
+        for kind in KINDS:
+            self.redactions.labels(kind)
+
+    def redacted(self, counts: Mapping[str, int]) -> None:
+        """Count what was taken out; the names of an operator's own patterns are no closed list."""
+        for kind, count in counts.items():
+            self.redactions.labels(kind if kind in KINDS else CUSTOM).inc(count)
 
     def page(self) -> bytes:
         """The text exposition, version 0.0.4."""

@@ -26,6 +26,7 @@ from bridge.model.incident import Decision, Entry, Incident, Intent, Outcome, Re
 from bridge.model.policy import TargetPolicy, narrowed
 from bridge.model.refusal import Reason, Refusal
 from bridge.model.verdict import Action, VerdictKind
+from bridge.redaction import clean
 from bridge.roles import ActiveAlerts, Budgets, Containers, Deadman, Held, Journal
 from bridge.verification import AlertState, Settled
 
@@ -135,7 +136,7 @@ class Pipeline:
                     return await self._close(held, Outcome.NO_ACTION, verdict.reason)
                 return await self._undecided(held, verdict.reason, verdict.recheck_seconds)
             return await self._close(held, *ending(decision))
-        return await self._reserve(held, found, policy)
+        return await self._reserve(held, found.facts, policy)
 
     async def _judge(self, held: Held, found: evidence.Found) -> tuple[Held, Decision, TargetPolicy]:
         considered = await self.judge.consider(held.incident.subject, held.firing, found)
@@ -147,7 +148,7 @@ class Pipeline:
             self.metrics.stage_duration.labels("queued").observe(max(0.0, waited.total_seconds()))
         await self.journal.saw_container(found.target, found.facts)
         now = await self.journal.now()
-        held = replace(held, incident=held.incident.judged(collected.without_text(), decision, now=now))
+        held = replace(held, incident=held.incident.judged(collected, decision, now=now))
         entry = _entry(
             "judged",
             verdict=verdict.kind.value,
@@ -160,15 +161,14 @@ class Pipeline:
         )
         return await self._save(held, entry), decision, considered.policy
 
-    async def _reserve(self, held: Held, found: evidence.Found, policy: TargetPolicy) -> Held:
+    async def _reserve(self, held: Held, facts: ContainerFacts, policy: TargetPolicy) -> Held:
         incident = held.incident
         with self.metrics.stage_duration.labels("reserve").time():
             answer = await self.budgets.acquire(
                 held,
                 policy=policy,
                 limits=self.judge.ruleset.policy.limits,
-                facts=found.facts,
-                populations=found.populations,
+                facts=facts,
                 entry=_entry("reserved", action=_action(incident).value),
             )
         if isinstance(answer, Refusal):
@@ -393,7 +393,7 @@ class Pipeline:
             facts = await self.containers.inspect(_target_host(incident), repair.container_id)
         except errors.EdgeError as error:
             self._failed(error)
-            answer = verification.unseen(repair, str(error), policy=policy, now=now)
+            answer = verification.unseen(repair, self._plain(str(error)), policy=policy, now=now)
         else:
             alert = await self._alert_state(held, repair)
             answer = verification.assess(repair, facts, incident.finding, policy=policy, alert=alert, now=now)
@@ -466,6 +466,7 @@ class Pipeline:
 
     async def _undecided(self, held: Held, reason: str, seconds: float) -> Held:
         """Look again later; after ``wait_for`` a human is told instead."""
+        reason = self._plain(reason)
         now = await self.journal.now()
         policy = self._policy(held)
         waited = (now - held.incident.opened_at).total_seconds()
@@ -484,7 +485,13 @@ class Pipeline:
     def _failed(self, error: errors.EdgeError) -> None:
         self.metrics.edge_errors.labels(error.edge).inc()
 
+    def _plain(self, reason: str) -> str:
+        """What a neighbour said may hold a secret; nothing of that is written down."""
+        return self.judge.ruleset.redactor.text(clean(reason)).text
+
     async def _save(self, held: Held, entry: Entry | None) -> Held:
+        if entry is not None:
+            entry = replace(entry, fields={name: self._plain(value) for name, value in entry.fields.items()})
         held = await self.journal.save(held, entry)
         if entry is not None:
             log.info(entry.event, extra=dict(entry.fields))
@@ -492,6 +499,7 @@ class Pipeline:
 
     async def _close(self, held: Held, outcome: Outcome, reason: str) -> Held:
         incident, now, policy = held.incident, await self.journal.now(), self._policy(held)
+        reason = self._plain(reason)
         until = [
             refusal.until
             for refusal in (incident.decision.refusals if incident.decision else ())

@@ -97,14 +97,29 @@ def shortened(text: str, limit: int) -> str:
 class Redactor:
     """The built-in kinds and an operator's own patterns. Has no state: a reload makes another one."""
 
-    def __init__(self, patterns: Sequence[OwnPattern] = ()) -> None:
+    def __init__(self, patterns: Sequence[OwnPattern] = (), kinds: Sequence[Kind] = BUILT_IN) -> None:
         self._own = tuple(patterns)
+        self._kinds = tuple(kinds)
+
+    def sparing(self, *kinds: str) -> Redactor:
+        """The same one without some of the built-in kinds."""
+        return Redactor(self._own, [kind for kind in self._kinds if kind.name not in kinds])
+
+    def suspects(self, text: str) -> bool:
+        """Whether there could be a secret in it at all: cheap, ``False`` for most texts, and then certain."""
+        if self._own or not text.isprintable():  # an invisible character may split a word that is looked for
+            return True
+        lowered = text.lower()
+        if any(hint in lowered for hint in _HINTS):
+            return True
+        digits = lowered.encode(errors="replace").translate(_DIGITS_AS_ZERO)
+        return any(group in digits for group in _CARD_GROUPS)
 
     def text(self, text: str) -> Redacted:
         """The text without secrets. Idempotent; the number of lines stays; time grows with the length only."""
         if len(text) > TEXT_LIMIT:
             text = without_half_a_token(text[:TEXT_LIMIT])
-        if not self._own and not _suspicious(text):
+        if not self.suspects(text):
             return Redacted(text=text)
         counts: Counter[str] = Counter()
         # Until nothing changes: what replacing one secret brings together may be the next one.
@@ -135,7 +150,7 @@ class Redactor:
 
     def _once(self, text: str, counts: Counter[str]) -> str:
         lowered = text.lower()
-        for kind in BUILT_IN:
+        for kind in self._kinds:
             if kind.hints and not any(hint in lowered for hint in kind.hints):
                 continue
             after = kind.pattern.sub(partial(_replaced, kind, counts), text)
@@ -146,14 +161,12 @@ class Redactor:
         return text
 
 
-def _suspicious(text: str) -> bool:
-    """Whether any built-in kind is worth trying: false for most texts, and cheap."""
-    lowered = text.lower()
-    return any(hint in lowered for hint in _HINTS) or any(p.search(text) for p in _UNHINTED)
-
-
 _HINTS = tuple(dict.fromkeys(hint for kind in BUILT_IN for hint in kind.hints))
-_UNHINTED = tuple(kind.pattern for kind in BUILT_IN if not kind.hints)
+_DIGITS_AS_ZERO = bytes(
+    ord("0") if char in b"0123456789" else ord(" ") if char in b" -" else ord("x") for char in range(256)
+)
+_CARD_GROUPS = (b"0" * 13, b"0000 0000 0000", b"0000 000000 0000")
+"""What the one kind without a hint needs: its shortest runs of digits."""
 
 
 def _replaced(kind: Kind, counts: Counter[str], match: re.Match[str]) -> str:

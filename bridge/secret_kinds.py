@@ -237,10 +237,10 @@ BUILT_IN: tuple[Kind, ...] = (
         "-----end",
         r"(?<![A-Za-z0-9+/=])(?P<secret>(?:[A-Za-z0-9+/=]{16,512}(?:\s|\\+[nr])+){1,64}-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)",
     ),
-    _kind("url_userinfo", "://", r"(?<=://)(?P<secret>[^\s/?#\"'<>`\\]{1,4096})@", _of_userinfo),
+    _kind("url_userinfo", "@", r"(?<=://)(?P<secret>[^\s/?#\"'<>`\\]{1,4096})@", _of_userinfo),
     _kind(  # a password with a slash in it, which belongs encoded and often is not
         "url_userinfo",
-        "://",
+        "@",
         r"(?<=://)(?P<secret>[^\s/?#@:\"'<>\\]{0,128}:(?![0-9]{1,5}(?:[/?#]|$))[^\s@\"'<>\\]{1,256})@[\w.-]{1,253}(?=[:/?#\s\"',)]|$)",
         _of_userinfo,
     ),
@@ -280,7 +280,7 @@ BUILT_IN: tuple[Kind, ...] = (
         "cookie",
         "cookie",
         r"cookie\\{0,3}[\"']?[ \t]{0,3}[:=][ \t]{0,3}\\{0,3}[\"']?"
-        r"(?P<secret>[\w!#$%&*+.^|~\-]{1,64}=[^\s;,\"'\\]{0,4096}(?:;[ \t]?[\w!#$%&*+.^|~\-]{1,64}(?:=[^\s;,\"'\\]{0,4096})?){0,64})",
+        r"(?P<secret>[\w!#$%&*+.^|~\-]{1,64}=[^\s;,\"'\\]{0,4096}(?:;[ \t]?[\w!#$%&*+.^|~\-]{1,64}(?:=[^\s;,\"'\\]{0,4096}|(?=[;,\s\"'\\]|$))){0,64})",
     ),
     _kind(
         "bearer",
@@ -351,12 +351,11 @@ BUILT_IN: tuple[Kind, ...] = (
     _kind(
         "vendor_token",
         "hvs. hvb. hvr. dop_v1_ doo_v1_ dor_v1_ dckr_pat_ dckr_oat_ glsa_ glc_ hf_ shpat_ shpca_ shppa_ shpss_ dapi lin_api_ ntn_ "
-        "gsk_ age-secret-key- .atlasv1. key- tskey- nvapi- r8_ :aa "
-        + " ".join(f"sk{digit}" for digit in "0123456789abcdef"),
+        "gsk_ age-secret-key- .atlasv1. key- tskey- nvapi- r8_ :aa",
         r"(?<![A-Za-z0-9])(?P<secret>hv[sbr]\.[\w-]{20,512}|do[opr]_v1_[a-f0-9]{40,64}|dckr_[po]at_[\w-]{16,64}|glsa_\w{24,64}"
         r"|glc_[\w+/=]{24,512}|hf_[A-Za-z0-9]{24,64}|shp(?:at|ca|pa|ss)_[a-fA-F0-9]{24,64}|dapi[a-f0-9]{32}|lin_api_[A-Za-z0-9]{24,64}"
         r"|ntn_[A-Za-z0-9]{24,64}|gsk_[A-Za-z0-9]{24,64}|AGE-SECRET-KEY-1[0-9A-Z]{40,64}|[A-Za-z0-9]{14}\.atlasv1\.[\w-]{40,128}"
-        r"|key-[0-9a-f]{32}|tskey-[\w-]{16,128}|nvapi-[\w-]{24,128}|r8_[A-Za-z0-9]{24,64}|SK[0-9a-f]{32}|[0-9]{8,10}:AA[\w-]{30,40})(?![A-Za-z0-9])",
+        r"|key-[0-9a-f]{32}|tskey-[\w-]{16,128}|nvapi-[\w-]{24,128}|r8_[A-Za-z0-9]{24,64}|[0-9]{8,10}:AA[\w-]{30,40})(?![A-Za-z0-9])",
         case=True,
     ),
     _UNDER_A_NAME,
@@ -415,7 +414,7 @@ BUILT_IN: tuple[Kind, ...] = (
         name="card",
         hints=(),
         pattern=re.compile(
-            r"(?<![\w.\-+])(?P<secret>[2-6][0-9]{3}(?:[0-9]{9,15}|(?:[ -][0-9]{4}){3}|[ -][0-9]{6}[ -][0-9]{4,5}))(?![\w\-]|\.[0-9])"
+            r"(?P<secret>[2-6](?<![\w.\-+][2-6])[0-9]{3}(?:[0-9]{9,15}|(?:[ -][0-9]{4}){3}|[ -][0-9]{6}[ -][0-9]{4,5}))(?![\w\-]|\.[0-9])"
         ),
         certain=_of_card,
     ),

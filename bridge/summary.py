@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
+from bridge.model.evidence import Evidence
 from bridge.model.incident import Incident, State, TimelineEntry
 from bridge.model.refusal import GuardAnswer, Refusal
 from bridge.model.verdict import Verdict
@@ -76,9 +77,19 @@ def _grounds(incident: Incident) -> list[str]:
     if incident.decision is not None:
         lines.append(_line("verdict", _verdict(incident.decision.verdict)))
         lines.append(_line("because", _plain(incident.decision.verdict.reason)))
+        lines += _cited(incident.decision.verdict, incident.evidence)
     if incident.evidence is not None:
         lines += [_line("missing", f"{gap.source}: {_plain(gap.reason)}") for gap in incident.evidence.gaps]
+        if removed := incident.evidence.redactions:
+            told = ", ".join(f"{count} {kind}" for kind, count in sorted(removed.items()))
+            lines.append(_line("redacted", told))
     return lines
+
+
+def _cited(verdict: Verdict, evidence: Evidence | None) -> list[str]:
+    """The lines a verdict rests on, as they were collected: without secrets."""
+    found = [evidence.line(cite) for cite in verdict.cites] if evidence is not None else []
+    return [f"  {line.id:<4} {_plain(line.text)}" for line in found if line is not None]
 
 
 def _verdict(verdict: Verdict) -> str:

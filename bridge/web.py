@@ -23,15 +23,15 @@ import msgspec
 from aiohttp import web
 
 from bridge import errors
-from bridge.intake import read_webhook, subject_of
+from bridge.intake import read_webhook, redacted, subject_of, without_secrets
 from bridge.metrics import Metrics
 from bridge.model.alert import Alert, Subject
 from bridge.model.channel import Channel
 from bridge.model.duration import parse_duration
 from bridge.model.incident import Incident, Outcome, State, Target
 from bridge.model.secret import Secret
-from bridge.model.share import Share
 from bridge.model.storm import Storm
+from bridge.redaction import Redactor
 from bridge.roles import Acceptance, BudgetState, Pause, Record
 from bridge.sinks import BacklogState
 
@@ -80,6 +80,11 @@ class Bridge(Protocol):
     """What the interface needs of the running bridge. Every call may raise ``EdgeUnavailable``."""
 
     metrics: Metrics
+
+    @property
+    def redactor(self) -> Redactor:
+        """What takes secrets out of text."""
+        ...
 
     def hosts(self) -> Sequence[str]:
         """Names of the configured Docker hosts."""
@@ -138,8 +143,8 @@ class Bridge(Protocol):
         """Release it."""
         ...
 
-    async def storm(self) -> tuple[Storm | None, Sequence[Share]]:
-        """The storm that is on, and the populations of which too many are sick."""
+    async def storm(self) -> Storm | None:
+        """The storm that is on."""
         ...
 
     async def readiness(self) -> Readiness:
@@ -219,6 +224,7 @@ async def receive(request: web.Request) -> web.Response:
             ) from error
         webhook = read_webhook(body)
         hosts = bridge.hosts()
+        webhook = redacted(webhook, bridge.redactor)
         pairs = [(alert, subject_of(alert.labels, hosts=hosts)) for alert in webhook.alerts]
         try:
             async with asyncio.timeout(STORE_DEADLINE_SECONDS):
@@ -263,11 +269,15 @@ async def list_incidents(request: web.Request) -> web.Response:
 
 async def show_incident(request: web.Request) -> web.Response:
     """``GET /api/v1/incidents/{id}``."""
-    record = await request.app[BRIDGE].incident(request.match_info["id"])
+    bridge = request.app[BRIDGE]
+    record = await bridge.incident(request.match_info["id"])
     if record is None:
         raise _Refused(404, "not_found", "no incident has this id")
     whole = msgspec.to_builtins(record.incident)
-    alerts = [{**msgspec.to_builtins(e.alert), "firing": e.firing} for e in record.episodes]
+    alerts = [
+        {**msgspec.to_builtins(without_secrets(e.alert, bridge.redactor)), "firing": e.firing}
+        for e in record.episodes
+    ]
     return _json({**whole, "alerts": alerts, "timeline": record.timeline})
 
 
@@ -386,15 +396,8 @@ def _paused(pause: Pause | None) -> dict[str, object]:
 
 async def show_storm(request: web.Request) -> web.Response:
     """``GET /api/v1/storm``."""
-    storm, suspects = await request.app[BRIDGE].storm()
-    shown = {} if storm is None else msgspec.to_builtins(storm)
-    return _json({"storm": storm is not None, **shown, "suspect": [_suspect(share) for share in suspects]})
-
-
-def _suspect(share: Share) -> dict[str, object]:
-    population = share.population
-    named = {"scope": population.scope, "host": population.host, "name": population.name}
-    return {**named, "since": share.suspect_since, "sick": share.sick, "known": share.known}
+    storm = await request.app[BRIDGE].storm()
+    return _json({"storm": False} if storm is None else {"storm": True, **msgspec.to_builtins(storm)})
 
 
 # ---- what machines ask -------------------------------------------------------------------------------------------
@@ -495,7 +498,7 @@ async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamRe
         response = _error(400, "bad_payload", str(error))
     except errors.EdgeError as error:
         log.warning("unavailable", extra={"path": request.path, "error": str(error)})
-        response = _error(503, "unavailable", str(error))
+        response = _error(503, "unavailable", request.app[BRIDGE].redactor.text(str(error)).text)
         response.headers["Retry-After"] = RETRY_AFTER_SECONDS
     except web.HTTPRequestEntityTooLarge:
         response = _error(413, "too_large", "the body is larger than web.max_body_bytes allows")

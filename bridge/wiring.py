@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -24,6 +25,7 @@ from bridge.edges.store.storms import StoredStorms
 from bridge.judgement import Judge, Ruleset
 from bridge.metrics import Metrics
 from bridge.pipeline import Pipeline
+from bridge.redaction import OwnPattern, Redactor
 from bridge.sinks import Sink
 from bridge.triage import phrases
 from bridge.triage.case import DEFAULTS, Thresholds
@@ -39,7 +41,14 @@ def ruleset_of(config: settings.Settings) -> Ruleset:
         crash_exit_codes=config.triage.crash_exit_codes,
         phrases=phrases.extended(DEFAULTS.phrases, own),
     )
-    return Ruleset(policy=config.policy, thresholds=thresholds)
+    return Ruleset(policy=config.policy, thresholds=thresholds, redactor=redactor_of(config))
+
+
+def redactor_of(config: settings.Settings) -> Redactor:
+    """What takes secrets out of text, the configuration's own patterns among them."""
+    return Redactor(
+        [OwnPattern(name=own.name, pattern=re.compile(own.pattern)) for own in config.redaction.patterns]
+    )
 
 
 def docker_of(config: settings.Settings) -> DockerEngine:
@@ -198,16 +207,9 @@ async def parts_of(config: settings.Settings, *, embedded_url: str | None = None
         budgets = StoredBudgets(
             store, lease_seconds=config.worker.lease_seconds, trust_empty=config.store.trust_empty
         )
-        storms = StoredStorms(store)
         judge = Judge(
-            journal=journal,
-            budgets=budgets,
-            storms=storms,
-            containers=docker,
-            metrics=metrics,
-            ruleset=ruleset_of(config),
+            journal=journal, budgets=budgets, containers=docker, metrics=metrics, ruleset=ruleset_of(config)
         )
-        stack.push_async_callback(judge.census.close)
         pipeline = Pipeline(
             journal=journal,
             budgets=budgets,
@@ -229,7 +231,7 @@ async def parts_of(config: settings.Settings, *, embedded_url: str | None = None
             backlog=StoredBacklog(store, journal),
             sinks=sinks,
             budgets=budgets,
-            storms=storms,
+            storms=StoredStorms(store),
             judge=judge,
             pipeline=pipeline,
             deadman=deadman,

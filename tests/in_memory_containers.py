@@ -16,7 +16,10 @@ BOOT = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
 
 
 class InMemoryContainers:
-    """One host ``local``. ``away`` makes every call fail; ``break_action`` what the next actions do instead."""
+    """One host ``local``. ``away`` makes every call fail; ``break_action`` what the next actions do instead.
+
+    ``said`` and ``checked`` are the lines of every container's log and of its health checks.
+    """
 
     def __init__(self) -> None:
         self.containers: dict[str, ContainerFacts] = {}
@@ -24,6 +27,8 @@ class InMemoryContainers:
         self.away = False
         self.break_action: list[Exception] = []
         self.heals = True
+        self.said: list[str] = []
+        self.checked: list[str] = []
         self._starts = 0
 
     def run(self, name: str = "web", **changes: object) -> ContainerFacts:
@@ -78,14 +83,14 @@ class InMemoryContainers:
         return [c.id for c in self.containers.values() if c.labels.get(label) == service]
 
     async def log_tail(self, host: str, container_id: str, *, lines: int) -> Sequence[TextLine]:
-        """They are silent."""
+        """What was ``said``."""
         self._answer()
-        return ()
+        return [TextLine(id=f"L{n}", text=text) for n, text in enumerate(self.said[-lines:], start=1)]
 
     async def health_log(self, host: str, container_id: str) -> Sequence[TextLine]:
-        """They are silent."""
+        """What was ``checked``."""
         self._answer()
-        return ()
+        return [TextLine(id=f"H{n}", text=text) for n, text in enumerate(self.checked, start=1)]
 
     async def events(self, host: str, container_id: str, *, seconds: float) -> Sequence[EngineEvent]:
         """The Engine remembers nothing."""

@@ -51,10 +51,15 @@ def explain(options: argparse.Namespace) -> int:
     if options.output == "json":
         printing.as_json(answer)
         return cli.GOOD
+    print_story(answer)
+    return cli.GOOD
+
+
+def print_story(answer: dict[str, Any]) -> None:
+    """An incident as the API gives it, for people."""
     incident = msgspec.convert(answer, Incident)
     timeline = msgspec.convert(answer["timeline"], list[TimelineEntry])
     print("\n".join(summary.story(incident, timeline)))
-    return cli.GOOD
 
 
 def pause(options: argparse.Namespace) -> int:

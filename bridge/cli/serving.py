@@ -7,7 +7,7 @@ import asyncio
 import gc
 import logging
 
-from bridge import app, cli, logs, web
+from bridge import app, cli, logs, web, wiring
 from bridge.cli.configured import loader_of
 from bridge.errors import Problem, SettingsError
 
@@ -30,7 +30,11 @@ def serve(options: argparse.Namespace) -> int:
         told = "sharing out the work needs redis: the embedded store belongs to one process"
         raise SettingsError([Problem("--roles", 0, told)])
     unused = [name for name, given in (("llm", config.llm.active), ("slack", config.slack)) if given]
-    logs.set_up(level=_python_level(config.log.level.value), style=config.log.format.value)
+    logs.set_up(
+        level=_python_level(config.log.level.value),
+        style=config.log.format.value,
+        redactor=wiring.redactor_of(config),
+    )
 
     if unused:  # better said at the start than believed at night
         log.warning("configured_but_not_used_yet", extra={"sections": ",".join(unused)})

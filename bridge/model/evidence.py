@@ -7,12 +7,18 @@ people see that it is missing. Item ids (``S1``, ``L4``, ``H1``) exist to be cit
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-OWN_LABELS = ("hemostat.", "autoheal", "com.docker.compose.project", "com.docker.compose.service")
-"""Prefixes of the container labels that are read here, and therefore kept."""
+KEPT_LABELS = (
+    "hemostat.",
+    "autoheal",
+    "com.docker.compose.",
+    "com.docker.swarm.",
+    "org.opencontainers.image.",
+)
+"""Prefixes of the container labels that are kept. Any other may be somebody's configuration, passwords included."""
 
 
 class ContainerStatus(StrEnum):
@@ -219,6 +225,8 @@ class Gap:
 class Evidence:
     """Everything a decision rests on; serialised, it is what an evaluation's scenario holds.
 
+    Every text in it that somebody else wrote is cleaned and without secrets since it was collected.
+
     ``replaced_at`` is when another container took over the target's name. ``alert_silenced``: an operator silenced
     this very alert. ``fires_last_hour``: how often it began to fire. ``runbook``: the operator's own note on the
     target (trusted). ``log_dropped``: lines not shown. ``redactions``: secrets removed, by kind.
@@ -248,13 +256,6 @@ class Evidence:
         """The figure of this name; ``None``: unknown, never zero."""
         return next((measure for measure in self.measures if measure.name is name), None)
 
-    def without_text(self) -> Evidence:
-        """What may be kept: no line a container wrote, and of its labels only those that HemoStat reads itself.
-
-        Log lines and foreign labels may hold secrets; until they are redacted they are judged, then forgotten.
-        """
-        container = self.container
-        if container is not None:
-            kept = {name: text for name, text in container.labels.items() if name.startswith(OWN_LABELS)}
-            container = replace(container, labels=kept, error=container.error[:200])
-        return replace(self, container=container, health_log=(), log_lines=())
+    def line(self, cite: str) -> TextLine | None:
+        """The line with this id; ``None`` if the id is of something else."""
+        return next((line for line in (*self.log_lines, *self.health_log) if line.id == cite), None)

@@ -13,7 +13,6 @@ from bridge.edges.store.acceptance import Acceptor
 from bridge.edges.store.budgets import StoredBudgets
 from bridge.edges.store.connection import Store
 from bridge.edges.store.journal import StoredJournal
-from bridge.edges.store.storms import StoredStorms
 from bridge.intake import subject_of
 from bridge.judgement import Judge, Ruleset
 from bridge.metrics import Metrics
@@ -200,14 +199,7 @@ async def walk(redis_url: str) -> AsyncIterator[Walk]:
         containers=docker,
         alerts=None,
         metrics=metrics,
-        judge=Judge(
-            journal=journal,
-            budgets=budgets,
-            storms=StoredStorms(store),
-            containers=docker,
-            metrics=metrics,
-            ruleset=ruleset,
-        ),
+        judge=Judge(journal=journal, budgets=budgets, containers=docker, metrics=metrics, ruleset=ruleset),
         deadman=NoDeadman(),
         lease_seconds=30,
     )
@@ -268,7 +260,6 @@ async def test_the_timer_runs_from_before_the_lease_is_renewed_until_the_call_is
         judge=Judge(
             journal=walk.journal,
             budgets=parts.budgets,
-            storms=StoredStorms(store),
             containers=docker,
             metrics=parts.metrics,
             ruleset=parts.judge.ruleset,
@@ -615,8 +606,8 @@ async def test_an_alert_that_always_fires_pages_nobody(walk: Walk) -> None:
     assert (await walk.until_closed(incident_id)).outcome is Outcome.NO_ACTION
 
 
-async def test_no_text_of_a_container_is_kept(walk: Walk) -> None:
-    """Labels that are not ours may hold secrets; log lines are judged and forgotten."""
+async def test_a_label_that_is_nobodys_business_is_not_kept(walk: Walk) -> None:
+    """It may hold secrets of any shape."""
     walk.docker.change(labels={"hemostat.enable": "true", "traefik.auth": "admin:s3cret"})
     incident_id = await walk.alert()
     await walk.until_closed(incident_id)

@@ -12,13 +12,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bridge.model.evidence import ContainerFacts, ContainerStatus, EngineEvent, Health
+from bridge.redaction import without_half_a_token
 
 DEFAULT_STOP_SECONDS = 10.0
 UNLIMITED_STOP_SECONDS = 3600.0
 """Stands for a stop timeout of -1, "never kill it"."""
 
-LINE_CHARACTERS = 500
-ERROR_CHARACTERS = 256
+CHECK_BYTES = 4096
+"""What Docker keeps of a health check's output; longer output is cut, wherever that falls."""
+
+ERROR_CHARACTERS = 4096
 STATUS_HEALTH = re.compile(r"\((?:health: )?(starting|healthy|unhealthy)\)$")
 STATUS_EXIT_CODE = re.compile(r"(?:Exited|Restarting) \((\d+)\)")
 
@@ -98,8 +101,11 @@ def stop_seconds_of(config: Inspected) -> float:
 
 def text_of_check(check: Inspected) -> str:
     """One health check on one line."""
-    printed = " | ".join(line for line in str(check.get("Output") or "").splitlines() if line.strip())
-    return f"exit {int(check['ExitCode'])}: {printed}"[:LINE_CHARACTERS]
+    output = str(check.get("Output") or "")
+    if len(output.encode()) >= CHECK_BYTES:
+        output = without_half_a_token(output)
+    printed = " | ".join(line for line in output.splitlines() if line.strip())
+    return f"exit {int(check['ExitCode'])}: {printed}"
 
 
 def event_of(event: Inspected, number: str) -> EngineEvent:

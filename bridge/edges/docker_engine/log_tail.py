@@ -7,9 +7,11 @@ from datetime import datetime
 
 from bridge.edges.docker_engine.answers import time_of
 from bridge.model.evidence import TextLine
+from bridge.redaction import without_half_a_token
 
-LOG_BYTES = 64 * 1024
-LINE_CHARACTERS = 500
+LOG_BYTES = 96 * 1024
+LINE_BYTES = 8 * 1024
+"""Of one line, as far as it is read at all; how much of it is shown is decided where it is redacted."""
 
 
 class LogTail:
@@ -21,7 +23,6 @@ class LogTail:
 
     HEADER_BYTES = 8
     STREAMS = (0, 1, 2, 3)
-    PARTIAL_BYTES = 4 * LINE_CHARACTERS
 
     def __init__(self, lines: int, *, framed: bool) -> None:
         self._framed = framed
@@ -79,13 +80,16 @@ class LogTail:
         self._extend(partial, rest)
 
     def _extend(self, partial: bytearray, part: bytes) -> None:
-        partial += part[: max(self.PARTIAL_BYTES - len(partial), 0)]
+        partial += part[: max(LINE_BYTES - len(partial), 0)]
 
     def _end_line(self, partial: bytearray) -> None:
-        at, text = _dated(partial.decode(errors="replace").rstrip("\r"))
+        line = partial.decode(errors="replace").rstrip("\r")
+        if len(partial) >= LINE_BYTES:
+            line = without_half_a_token(line)
         partial.clear()
+        at, text = _dated(line)
         if text.strip():
-            self._lines.append((at, text[:LINE_CHARACTERS]))
+            self._lines.append((at, text))
 
 
 def _dated(line: str) -> tuple[datetime | None, str]:

@@ -24,7 +24,6 @@ from bridge.edges.store.client import (
     NoAnswer,
     NoScript,
     NotTheMaster,
-    TooSlow,
     Word,
 )
 
@@ -39,9 +38,6 @@ FOLLOW_SECONDS = 1.0
 """How often it is asked who the master is, where that can change without a word to us."""
 
 T = TypeVar("T")
-
-PRELUDES = {name: ("prelude", "shares_prelude") for name in ("acquire", "shares")}
-"""What stands before a script; before all others ``prelude`` alone."""
 
 
 class NotReplicated(errors.EdgeUnavailable):
@@ -135,13 +131,12 @@ class Store:
         client = await self._master()
         try:
             return await use(client)
-        except (TooSlow, NotReplicated):
+        except NotTheMaster:
+            self._leave(client)
+        except (NoAnswer, NotReplicated):
             self._leave(client)
             raise
-        except (NotTheMaster, NoAnswer):
-            self._leave(client)
-        # Once more with whoever is the master now: a connection that broke may be all that happened, and every script
-        # is safe to run twice.
+        # It did nothing and said so: whoever is the master now is asked at once.
         client = await self._master()
         try:
             return await use(client)
@@ -258,8 +253,7 @@ def key(name: str) -> str:
 def _source(name: str) -> tuple[str, str]:
     """The script with its prelude, as sent to the server, and its SHA-1, by which the server knows it."""
     folder = resources.files(__package__).joinpath("lua")
-    files = (*PRELUDES.get(name, ("prelude",)), name)
-    text = "".join(folder.joinpath(f"{file}.lua").read_text() for file in files)
+    text = folder.joinpath("prelude.lua").read_text() + folder.joinpath(f"{name}.lua").read_text()
     return text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 

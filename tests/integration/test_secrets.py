@@ -1,0 +1,152 @@
+"""No secret of the corpus, wherever it stands, is written down, shown or logged."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+from aiohttp import web as http
+from aiohttp.test_utils import TestClient
+
+from bridge import app, web, wiring
+from bridge.cli import asking
+from bridge.edges.store.connection import Store
+from bridge.judgement import Judge
+from bridge.logs import JsonFormatter, TextFormatter
+from bridge.pipeline import Pipeline
+from bridge.roles import Held
+from tests.in_memory_containers import InMemoryContainers
+from tests.integration.test_pipeline import NoDeadman
+from tests.integration.test_web import config_of
+from tests.unit.redaction.corpus import SECRETS
+
+Connect = Callable[[http.Application], Awaitable[TestClient[http.Request, http.Application]]]
+
+LINES = [specimen.text for specimen in SECRETS]
+PIECES = sorted({piece for specimen in SECRETS for piece in specimen.pieces if len(piece) > 5})
+OF_LABELS = sorted(
+    {p for specimen in SECRETS if specimen.kind != "email" for p in specimen.pieces if len(p) > 5}
+)
+
+
+@pytest.fixture
+async def parts(redis_url: str) -> AsyncIterator[wiring.Parts]:
+    async with wiring.parts_of(config_of(redis_url)) as parts:
+        yield parts
+
+
+@pytest.fixture
+def logged() -> Any:
+    """Everything that is logged, in both styles."""
+    stream, root = io.StringIO(), logging.getLogger()
+    handlers = [logging.StreamHandler(stream), logging.StreamHandler(stream)]
+    for handler, formatter in zip(handlers, (TextFormatter(), JsonFormatter()), strict=True):
+        handler.setFormatter(formatter)
+        root.addHandler(handler)
+    level, root.level = root.level, logging.DEBUG
+    yield stream
+    root.setLevel(level)
+    for handler in handlers:
+        root.removeHandler(handler)
+
+
+def webhook(*, labels: dict[str, str], annotations: dict[str, str]) -> bytes:
+    alert = {
+        "status": "firing",
+        "labels": {"alertname": "ContainerDown", "name": "web", **labels},
+        "annotations": annotations,
+        "startsAt": "2026-11-20T12:00:00Z",
+        "generatorURL": f"http://{LINES[5]}",
+    }
+    return json.dumps({"version": "4", "alerts": [alert]}).encode()
+
+
+async def everything_in(store: Store) -> str:
+    """Every key and value of the store."""
+    reads = {
+        "string": ("GET",),
+        "hash": ("HGETALL",),
+        "list": ("LRANGE", 0, -1),
+        "zset": ("ZRANGE", 0, -1),
+        "set": ("SMEMBERS",),
+        "stream": ("XRANGE", "-", "+"),
+    }
+    found = []
+    for key in await store.command("KEYS", "*"):
+        verb, *rest = reads[await store.command("TYPE", key)]
+        found.append(f"{key} {await store.command(verb, key, *rest)}")
+    return "\n".join(found)
+
+
+async def walked(parts: wiring.Parts, containers: InMemoryContainers, incident_id: str) -> None:
+    judge = Judge(
+        journal=parts.journal,
+        budgets=parts.budgets,
+        containers=containers,
+        metrics=parts.metrics,
+        ruleset=parts.judge.ruleset,
+    )
+    pipeline = Pipeline(
+        journal=parts.journal,
+        budgets=parts.budgets,
+        containers=containers,
+        alerts=None,
+        metrics=parts.metrics,
+        judge=judge,
+        deadman=NoDeadman(),
+        lease_seconds=15,
+    )
+    held = await parts.journal.claim(incident_id, "worker")
+    assert isinstance(held, Held)
+    await pipeline.walk(held)
+
+
+def leaked(text: str, pieces: list[str]) -> list[str]:
+    return [piece for piece in pieces if piece in text or json.dumps(piece)[1:-1] in text]
+
+
+async def test_no_secret_reaches_journal_api_explanation_or_log(
+    parts: wiring.Parts,
+    aiohttp_client: Connect,
+    logged: io.StringIO,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    containers = InMemoryContainers()
+    containers.run(
+        error=" ".join(LINES[-10:]),
+        labels={"hemostat.enable": "true", **{f"hemostat.{n}": text for n, text in enumerate(LINES)}},
+    )
+    containers.said = [*LINES, "no space left on device, token=abcd1234efgh5678"]
+    containers.checked = LINES
+    bridge = app.HemoStat(parts, load=lambda: parts.config)
+    client = await aiohttp_client(
+        web.application(bridge, tokens=bridge.tokens, max_body_bytes=parts.config.web.max_body_bytes)
+    )
+    texts = {f"n{n}": text for n, text in enumerate(LINES)}
+    body = webhook(labels=texts, annotations=texts)
+    async with client.post("/alerts", data=body, headers={"Content-Type": "application/json"}) as answer:
+        (incident_id,) = (await answer.json())["incidents"]
+    await walked(parts, containers, incident_id)
+    logging.getLogger("hemostat").error("told", extra={"reason": "; ".join(LINES), "labels": [texts]})
+
+    async with client.get(f"/api/v1/incidents/{incident_id}") as answer:
+        shown = await answer.text()
+    stored = await everything_in(parts.store)
+    asking.print_story(json.loads(shown))
+    explained = capsys.readouterr().out
+
+    assert "no space left on device, token=[REDACTED:credential]" in explained
+    assert "log_veto" in shown
+    assert "[REDACTED:" in stored
+    assert "event=told" in logged.getvalue()
+    # In a label that routes may match an e-mail address stays; on its way out it goes.
+    assert leaked(stored, OF_LABELS) == []
+    for text in (shown, explained, logged.getvalue()):
+        assert leaked(text, PIECES) == []
+    counted = parts.metrics.page().decode()
+    assert 'hemostat_redactions_total{kind="credential"} 0.0' not in counted
+    assert 'hemostat_redactions_total{kind="unsettled"} 0.0' in counted
