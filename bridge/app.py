@@ -22,16 +22,19 @@ from aiohttp import web as http
 
 from bridge import delivery, errors, logs, settings, web
 from bridge.edges.store.acceptance import Acceptor
+from bridge.edges.store.dump import last_success
 from bridge.edges.store.embedded import EmbeddedStore
 from bridge.edges.store.queue import StoredQueue
 from bridge.model.alert import Alert, Subject
 from bridge.model.channel import Channel
 from bridge.model.incident import Incident, Outcome, State, Target
 from bridge.model.policy import narrowed
+from bridge.model.share import Population, Share, ShareScope
 from bridge.model.storm import Storm
 from bridge.redaction import Redactor
 from bridge.roles import Acceptance, BudgetState, Pause, Record
 from bridge.sinks import BacklogState
+from bridge.storm_watch import StormWatch
 from bridge.wiring import Parts, parts_of, ruleset_of
 from bridge.worker import Worker
 
@@ -42,8 +45,6 @@ READINESS_SECONDS = 2.0
 """How long one look at the neighbours serves everybody who asks ``/-/ready``."""
 
 STORE_RETRY_SECONDS = 1.0
-STORM_SECONDS = 5.0
-"""Between two looks at whether a storm has ended."""
 
 
 class Duty(StrEnum):
@@ -87,6 +88,7 @@ class HemoStat:
             concurrency=parts.config.worker.concurrency,
             lease_seconds=lease,
         )
+        self.storm_watch = StormWatch(storms=parts.storms, judge=parts.judge)
         self._readiness: web.Readiness | None = None
         self._readiness_until = 0.0
         self._loaded_well(True)
@@ -147,15 +149,18 @@ class HemoStat:
     async def _budget(self, target: Target) -> BudgetState:
         """Under the policy that a container-level alert would get, narrowed by the container's labels if it answers."""
         facts = None
+        populations: Sequence[Population] = ()
         if target.host in self.hosts():
             with contextlib.suppress(errors.EdgeUnavailable):
                 facts = await self._parts.docker.inspect(target.host, target.name)
+                populations = await self._parts.judge.census.around(facts) if facts else ()
         policy = self._parts.judge.ruleset.policy
         return await self._parts.budgets.state(
             target,
             policy=narrowed(policy.root, facts.labels if facts else {}),
             limits=policy.limits,
             facts=facts,
+            populations=populations,
         )
 
     async def reset(self, target: Target, *, by: str) -> None:
@@ -189,9 +194,9 @@ class HemoStat:
         await self._parts.budgets.resume()
         log.warning("resumed", extra={"by": by})
 
-    async def storm(self) -> Storm | None:
-        """The storm that is on."""
-        return await self._parts.storms.now()
+    async def storm(self) -> tuple[Storm | None, Sequence[Share]]:
+        """The storm that is on, and the populations of which too many are sick."""
+        return await self._parts.storms.now(), await self._parts.storms.suspects()
 
     async def readiness(self) -> web.Readiness:
         """Store, and for a worker its loop and every Docker host, looked at no more often than each READINESS_SECONDS."""
@@ -231,11 +236,18 @@ class HemoStat:
                 depth, untold = await self._queue.depth(), await self._parts.backlog.depth()
                 self.metrics.incidents_open.set(await self._parts.journal.open_count())
                 self.metrics.paused.set(0 if await self._parts.budgets.paused() is None else 1)
-                self.metrics.storm.set(0 if await self._parts.storms.now() is None else 1)
+                storm, suspects = await self.storm()
+                self.metrics.storm.set(0 if storm is None else 1)
+                for scope in ShareScope:
+                    number = sum(share.population.scope is scope for share in suspects)
+                    self.metrics.shares_suspect.labels(scope.value).set(number)
+                backup, drill = await last_success(self._parts.store)
         except (TimeoutError, errors.EdgeError):
             self.metrics.store_up.set(0)
             return
         self.metrics.store_up.set(1)
+        self.metrics.backup_success.set(backup)
+        self.metrics.drill_success.set(drill)
         for queue, entries in depth.items():
             self.metrics.backlog.labels(queue).set(entries)
         for channel, waiting in untold.items():
@@ -286,14 +298,6 @@ class HemoStat:
                 await asyncio.sleep(STORE_RETRY_SECONDS)
             else:
                 return
-
-    async def watch_storms(self) -> None:
-        """Notice the end of a storm soon after it."""
-        while True:
-            with contextlib.suppress(errors.EdgeError):
-                if await self._parts.storms.settle():
-                    log.warning("storm_ended")
-            await asyncio.sleep(STORM_SECONDS)
 
     async def tell(self) -> None:
         """Tell every configured sink what moves."""
@@ -376,7 +380,7 @@ async def _run(hemostat: HemoStat, server: EmbeddedStore | None, duties: frozens
             group.create_task(hemostat.worker.run(), name="worker")
             group.create_task(hemostat.tell(), name="tell")
             group.create_task(hemostat.prune(), name="prune")
-            group.create_task(hemostat.watch_storms(), name="watch-storms")
+            group.create_task(hemostat.storm_watch.run(), name="storm-watch")
         # A task that has done its work must not end the process; one that fails does.
         await asyncio.Event().wait()
 

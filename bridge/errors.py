@@ -8,6 +8,10 @@ was tried, on what, and what came back; it never holds a secret or a whole forei
     ├── PayloadError(where)          the webhook's body is wrong: 400, final
     ├── ScenarioError(problems)      an evaluation's scenarios cannot be used: exit 2
     ├── StoreBusy(owner)             another bridge holds the embedded store: exit 2
+    ├── BackupPathError              no backup can be read or written under this path: exit 2
+    ├── BackupFailed                 reading or writing it failed half way (a full disk): there is no new backup
+    ├── BackupDamaged                it can be read and is none, or not a whole one: nothing is restored from it
+    ├── RestoreFailed                the store is not one to restore into, or is not what it should be afterwards
     ├── JoinedMeanwhile              an alert joined the incident after it was looked at: look again
     ├── ClaimLost                    somebody else owns the incident now: stop at once, touch nothing
     └── EdgeError(edge)
@@ -63,6 +67,22 @@ class PayloadError(BridgeError):
 
 class StoreBusy(BridgeError):
     """Another process owns the embedded store's directory."""
+
+
+class BackupPathError(BridgeError):
+    """A backup file cannot be opened, or not made. ``str()`` is one line: the path, and what the system said."""
+
+
+class BackupFailed(BridgeError):
+    """Reading or writing a backup file failed half way; an earlier one of that name is as it was."""
+
+
+class BackupDamaged(BridgeError):
+    """The file is no backup of HemoStat, not a whole one, or of another format. Nothing was restored from it."""
+
+
+class RestoreFailed(BridgeError):
+    """The store must not be restored into now, or does not hold what was restored. ``str()`` says what to do."""
 
 
 class ClaimLost(BridgeError):

@@ -18,6 +18,7 @@ from bridge.intake import TARGET_LABELS
 from bridge.model.alert import Subject, SubjectKind
 from bridge.model.evidence import KEPT_LABELS, ContainerFacts, Evidence, Gap, TextLine
 from bridge.model.incident import Target
+from bridge.model.share import Population
 from bridge.redaction import Redactor, clean, shortened
 from bridge.roles import Containers, Journal
 
@@ -35,10 +36,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """The target and the container that bears its name now."""
+    """The target, the container that bears its name now, and the populations which that belongs to."""
 
     target: Target
     facts: ContainerFacts
+    populations: tuple[Population, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from bridge import evidence, guards
+from bridge.census import Census
 from bridge.metrics import Metrics
 from bridge.model.alert import Alert, Subject
 from bridge.model.evidence import Evidence
@@ -17,7 +18,7 @@ from bridge.model.policy import Policy, TargetPolicy, narrowed
 from bridge.model.refusal import Reason, Refusal
 from bridge.model.verdict import VerdictKind
 from bridge.redaction import Redactor
-from bridge.roles import Budgets, Containers, Journal
+from bridge.roles import Budgets, Containers, Journal, Storms
 from bridge.triage import rules
 
 
@@ -47,19 +48,25 @@ class Judge:
         *,
         journal: Journal,
         budgets: Budgets,
+        storms: Storms,
         containers: Containers,
         metrics: Metrics,
         ruleset: Ruleset,
     ) -> None:
         self.ruleset = ruleset
+        self.census = Census(containers)
         self._journal = journal
         self._budgets = budgets
+        self._storms = storms
         self._containers = containers
         self._metrics = metrics
 
     async def locate(self, subject: Subject) -> evidence.Found | evidence.Missing:
         """The target that a subject names. Raises EdgeUnavailable: whether it exists is unknown."""
-        return await evidence.locate(self._containers, subject)
+        found = await evidence.locate(self._containers, subject)
+        if isinstance(found, evidence.Missing):
+            return found
+        return replace(found, populations=await self.census.around(found.facts))
 
     async def consider(self, subject: Subject, firing: Sequence[Alert], found: evidence.Found) -> Considered:
         """What should and may happen to a target now. Writes nothing, reserves nothing: ``simulate`` asks the same."""
@@ -77,6 +84,7 @@ class Judge:
             )
             self._metrics.redacted(collected.redactions)
             pause = await self._budgets.paused()
+            shares = await self._storms.shares(found.populations, limits=ruleset.policy.limits)
         with self._metrics.stage_duration.labels("triage").time():
             names = [alert.name for alert in firing]
             verdict = rules.judge(
@@ -92,6 +100,7 @@ class Judge:
                 paused=pause is not None,
                 paused_until=pause.until if pause else None,
                 paused_by=f"{pause.by}: {pause.why}" if pause else "",
+                shares=tuple(shares),
                 now=now,
             )
             decision = guards.decide(verdict, guards.ask_all(situation))
@@ -100,9 +109,7 @@ class Judge:
             refusals = tuple(answer.refusal for answer in decision.guards if answer.refusal is not None)
             decision = replace(decision, refusals=refusals)
         elif decision.would is not None:
-            refusal = await self._budgets.would_grant(
-                found.target, policy=policy, limits=ruleset.policy.limits, facts=found.facts
-            )
+            refusal = await self._would_grant(found, policy, ruleset)
             if refusal is not None:
                 decision = replace(decision, refusals=(*decision.refusals, refusal), would=None)
         return Considered(evidence=collected, decision=decision, policy=policy)
@@ -116,8 +123,18 @@ class Judge:
 
     async def would_be_granted(self, found: evidence.Found, policy: TargetPolicy) -> Refusal | None:
         """What the budget would say now, reserving nothing."""
-        limits = self.ruleset.policy.limits
-        return await self._budgets.would_grant(found.target, policy=policy, limits=limits, facts=found.facts)
+        return await self._would_grant(found, policy, self.ruleset)
+
+    async def _would_grant(
+        self, found: evidence.Found, policy: TargetPolicy, ruleset: Ruleset
+    ) -> Refusal | None:
+        return await self._budgets.would_grant(
+            found.target,
+            policy=policy,
+            limits=ruleset.policy.limits,
+            facts=found.facts,
+            populations=found.populations,
+        )
 
 
 def not_ours(decision: Decision) -> bool:

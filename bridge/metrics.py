@@ -14,6 +14,7 @@ from bridge.model.alert import AlertStatus
 from bridge.model.channel import Channel
 from bridge.model.incident import Outcome
 from bridge.model.refusal import Reason
+from bridge.model.share import ShareScope
 from bridge.model.verdict import Action, Source, VerdictKind
 from bridge.redaction import CUSTOM, KINDS
 
@@ -89,7 +90,23 @@ class Metrics:
         )
         self.paused = Gauge("hemostat_paused", "1 while the kill switch is pulled.", registry=r)
         self.storm = Gauge("hemostat_storm", "1 while a storm of incidents is on.", registry=r)
+        self.shares_suspect = Gauge(
+            "hemostat_shares_suspect",
+            "Populations in which nothing is repaired because too many are sick at once.",
+            ["scope"],
+            registry=r,
+        )
         self.store_up = Gauge("hemostat_store_up", "1 if the store answered at this scrape.", registry=r)
+        self.backup_success = Gauge(
+            "hemostat_backup_last_success_timestamp_seconds",
+            "When `hemostat backup` last worked, by the store's clock; 0 for never.",
+            registry=r,
+        )
+        self.drill_success = Gauge(
+            "hemostat_backup_drill_last_success_timestamp_seconds",
+            "When `hemostat drill` last worked, by the store's clock; 0 for never.",
+            registry=r,
+        )
         self.edge_errors = Counter(
             "hemostat_edge_errors",
             "Failed requests to a neighbour, as seen by the walk.",
@@ -129,6 +146,8 @@ class Metrics:
         for source in Source:
             for verdict in VerdictKind:
                 self.triage.labels(source.value, verdict.value)
+        for scope in ShareScope:
+            self.shares_suspect.labels(scope.value)
         for queue in QUEUES:
             self.backlog.labels(queue)
         for channel in Channel:

@@ -136,7 +136,7 @@ class Pipeline:
                     return await self._close(held, Outcome.NO_ACTION, verdict.reason)
                 return await self._undecided(held, verdict.reason, verdict.recheck_seconds)
             return await self._close(held, *ending(decision))
-        return await self._reserve(held, found.facts, policy)
+        return await self._reserve(held, found, policy)
 
     async def _judge(self, held: Held, found: evidence.Found) -> tuple[Held, Decision, TargetPolicy]:
         considered = await self.judge.consider(held.incident.subject, held.firing, found)
@@ -161,14 +161,15 @@ class Pipeline:
         )
         return await self._save(held, entry), decision, considered.policy
 
-    async def _reserve(self, held: Held, facts: ContainerFacts, policy: TargetPolicy) -> Held:
+    async def _reserve(self, held: Held, found: evidence.Found, policy: TargetPolicy) -> Held:
         incident = held.incident
         with self.metrics.stage_duration.labels("reserve").time():
             answer = await self.budgets.acquire(
                 held,
                 policy=policy,
                 limits=self.judge.ruleset.policy.limits,
-                facts=facts,
+                facts=found.facts,
+                populations=found.populations,
                 entry=_entry("reserved", action=_action(incident).value),
             )
         if isinstance(answer, Refusal):

@@ -17,6 +17,7 @@ from bridge.model.evidence import ContainerFacts, EngineEvent, PastRepair, TextL
 from bridge.model.incident import Entry, Incident, Target, TimelineEntry
 from bridge.model.policy import BreakerPolicy, Limits, TargetPolicy
 from bridge.model.refusal import Refusal
+from bridge.model.share import Population, Share, Turned
 from bridge.model.storm import Storm
 
 
@@ -202,8 +203,28 @@ class Journal(Protocol):
 class Storms(Protocol):
     """Whether far too much goes wrong at once. What a storm's end counted is in the stream of events."""
 
+    async def shares(self, populations: Sequence[Population], *, limits: Limits) -> Sequence[Share]:
+        """How many of each population are sick now; writes nothing."""
+        ...
+
     async def now(self) -> Storm | None:
         """The storm that is on; ``None`` if none is."""
+        ...
+
+    async def settle(self) -> Storm | None:
+        """End the storm whose end has come, and give it; every replica may ask, one of them is given it."""
+        ...
+
+    async def sick(self, hosts: Sequence[str]) -> int:
+        """How many are marked as sick on these hosts, at most; a cheap question."""
+        ...
+
+    async def note_shares(self, populations: Sequence[Population], *, limits: Limits) -> Sequence[Turned]:
+        """Look how many are sick, and write down what becomes suspect by that and what is so no more; gives those."""
+        ...
+
+    async def suspects(self) -> Sequence[Share]:
+        """The populations that are suspect, with the numbers of the last look; their limits are not kept."""
         ...
 
 
@@ -215,13 +236,29 @@ class Budgets(Protocol):
         ...
 
     async def acquire(
-        self, held: Held, *, policy: TargetPolicy, limits: Limits, facts: ContainerFacts, entry: Entry
+        self,
+        held: Held,
+        *,
+        policy: TargetPolicy,
+        limits: Limits,
+        facts: ContainerFacts,
+        entry: Entry,
+        populations: Sequence[Population] = (),
     ) -> Grant | Refusal:
-        """Reserve an action on the incident's target; grant and the incident's state ``reserved`` are one write."""
+        """Reserve an action on the incident's target; grant and the incident's state ``reserved`` are one write.
+
+        ``populations``: in none of which too many may be sick.
+        """
         ...
 
     async def would_grant(
-        self, target: Target, *, policy: TargetPolicy, limits: Limits, facts: ContainerFacts | None
+        self,
+        target: Target,
+        *,
+        policy: TargetPolicy,
+        limits: Limits,
+        facts: ContainerFacts | None,
+        populations: Sequence[Population] = (),
     ) -> Refusal | None:
         """The same checks, reserving nothing: the first refusal, or ``None`` if it would be granted."""
         ...

@@ -30,6 +30,7 @@ from bridge.model.channel import Channel
 from bridge.model.duration import parse_duration
 from bridge.model.incident import Incident, Outcome, State, Target
 from bridge.model.secret import Secret
+from bridge.model.share import Share
 from bridge.model.storm import Storm
 from bridge.redaction import Redactor
 from bridge.roles import Acceptance, BudgetState, Pause, Record
@@ -143,8 +144,8 @@ class Bridge(Protocol):
         """Release it."""
         ...
 
-    async def storm(self) -> Storm | None:
-        """The storm that is on."""
+    async def storm(self) -> tuple[Storm | None, Sequence[Share]]:
+        """The storm that is on, and the populations of which too many are sick."""
         ...
 
     async def readiness(self) -> Readiness:
@@ -396,8 +397,15 @@ def _paused(pause: Pause | None) -> dict[str, object]:
 
 async def show_storm(request: web.Request) -> web.Response:
     """``GET /api/v1/storm``."""
-    storm = await request.app[BRIDGE].storm()
-    return _json({"storm": False} if storm is None else {"storm": True, **msgspec.to_builtins(storm)})
+    storm, suspects = await request.app[BRIDGE].storm()
+    shown = {} if storm is None else msgspec.to_builtins(storm)
+    return _json({"storm": storm is not None, **shown, "suspect": [_suspect(share) for share in suspects]})
+
+
+def _suspect(share: Share) -> dict[str, object]:
+    population = share.population
+    named = {"scope": population.scope, "host": population.host, "name": population.name}
+    return {**named, "since": share.suspect_since, "sick": share.sick, "known": share.known}
 
 
 # ---- what machines ask -------------------------------------------------------------------------------------------

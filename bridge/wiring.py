@@ -207,9 +207,16 @@ async def parts_of(config: settings.Settings, *, embedded_url: str | None = None
         budgets = StoredBudgets(
             store, lease_seconds=config.worker.lease_seconds, trust_empty=config.store.trust_empty
         )
+        storms = StoredStorms(store)
         judge = Judge(
-            journal=journal, budgets=budgets, containers=docker, metrics=metrics, ruleset=ruleset_of(config)
+            journal=journal,
+            budgets=budgets,
+            storms=storms,
+            containers=docker,
+            metrics=metrics,
+            ruleset=ruleset_of(config),
         )
+        stack.push_async_callback(judge.census.close)
         pipeline = Pipeline(
             journal=journal,
             budgets=budgets,
@@ -231,7 +238,7 @@ async def parts_of(config: settings.Settings, *, embedded_url: str | None = None
             backlog=StoredBacklog(store, journal),
             sinks=sinks,
             budgets=budgets,
-            storms=StoredStorms(store),
+            storms=storms,
             judge=judge,
             pipeline=pipeline,
             deadman=deadman,

@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for problem in error.problems:
             print(f"{where}: {problem}", file=sys.stderr)
         return BAD
-    except errors.StoreBusy as error:
+    except (errors.StoreBusy, errors.BackupPathError) as error:
         print(f"hemostat: {error}", file=sys.stderr)
         return BAD
     except (errors.BridgeError, OSError) as error:
@@ -61,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     _serve(commands)
     _offline(commands)
     _asking(commands)
+    _recovery(commands)
     _demo(commands)
     commands.add_parser(
         "exporter", help="export a Docker host's containers to Prometheus (own --help)", add_help=False
@@ -152,6 +153,36 @@ def _asking(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     _output(resume)
     _bridge(resume)
     resume.set_defaults(command=asking.resume)
+
+
+def _recovery(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from bridge.cli import recovering
+
+    backup = commands.add_parser("backup", help="write all of the store to a file; the bridge may run")
+    backup.add_argument("file", metavar="FILE", type=Path, help="replaced once the new backup is whole")
+    _configured(backup)
+    _output(backup)
+    backup.set_defaults(command=recovering.backup)
+
+    restore = commands.add_parser(
+        "restore",
+        help="fill an empty store from a backup, and leave HemoStat paused; the bridge must not run",
+    )
+    restore.add_argument("file", metavar="FILE", type=Path, help="what `hemostat backup` wrote")
+    restore.add_argument("--force", action="store_true", help="replace what is in the store")
+    _configured(restore)
+    _output(restore)
+    restore.set_defaults(command=recovering.restore)
+
+    drill = commands.add_parser(
+        "drill", help="restore a backup into a store made for this, and throw that away"
+    )
+    drill.add_argument(
+        "file", metavar="FILE", type=Path, nargs="?", help="default: the last backup that the store knows of"
+    )
+    _configured(drill)
+    _output(drill)
+    drill.set_defaults(command=recovering.drill)
 
 
 def _demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

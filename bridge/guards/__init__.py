@@ -9,11 +9,13 @@ from collections.abc import Callable, Sequence
 
 from bridge.guards import (
     action_allowed,
+    fleet_share,
     maintenance,
     min_uptime,
     mode,
     opted_in,
     paused,
+    project_share,
     protected,
     second_key,
     target_unchanged,
@@ -29,6 +31,8 @@ GUARDS: tuple[Callable[[Situation], GuardAnswer], ...] = (
     opted_in.refuse,
     protected.refuse,
     paused.refuse,
+    project_share.refuse,
+    fleet_share.refuse,
     maintenance.refuse,
     target_unchanged.refuse,
     action_allowed.refuse,

@@ -8,6 +8,7 @@ from datetime import datetime
 from bridge.model.alert import Alert, Subject
 from bridge.model.evidence import ContainerFacts
 from bridge.model.policy import Policy, TargetPolicy
+from bridge.model.share import Share
 from bridge.model.verdict import Verdict
 
 
@@ -18,7 +19,7 @@ class Situation:
     ``alerts`` are those that fire now. ``facts`` are the container that would be repaired, as inspected last.
     ``policy`` is the operator's whole policy, ``target_policy`` what it says of this target after the container's
     labels narrowed it. ``paused`` is the kill switch; ``paused_until`` ``None`` means until somebody resumes,
-    ``paused_by`` says who and why. ``approved_by`` names the person who approved this repair, if one did. ``now``
+    ``paused_by`` says who and why. ``shares`` say how many of the target's project, host and fleet are sick now. ``approved_by`` names the person who approved this repair, if one did. ``now``
     is the store's clock.
     """
 
@@ -33,3 +34,4 @@ class Situation:
     paused_until: datetime | None = None
     paused_by: str = ""
     approved_by: str = ""
+    shares: tuple[Share, ...] = ()

@@ -182,11 +182,18 @@ class StormLimit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Bounds over many targets. ``project_share`` is the share of sick targets above which the monitor is suspect."""
+    """Bounds over many targets.
+
+    ``project_share`` is the share of a Compose project's containers that may be sick before the monitor is suspect,
+    ``fleet_share`` the same of a host's and of all hosts' together (1: never). It is suspect until the share was no
+    more than half of that for ``share_quiet_seconds``.
+    """
 
     fleet: Cap = field(default_factory=lambda: Cap(max=10, per_seconds=3600.0))
     host: Cap = field(default_factory=lambda: Cap(max=5, per_seconds=3600.0))
     project_share: float = 0.34
+    fleet_share: float = 0.34
+    share_quiet_seconds: float = 300.0
     storm: StormLimit = field(default_factory=StormLimit)
 
 

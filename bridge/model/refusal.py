@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Guards answer the first group, the budgets' script in Redis the second."""
+    """Guards answer the first group, the budgets' script in Redis the second, and once more whether too many are sick."""
 
     NOT_OPTED_IN = "not_opted_in"
     PROTECTED = "protected"
@@ -19,6 +19,8 @@ class Reason(StrEnum):
     ACTION_NOT_ALLOWED = "action_not_allowed"
     TARGET_CHANGED = "target_changed"
     STARTED_RECENTLY = "min_uptime"
+    PROJECT_SHARE = "project_share"
+    FLEET_SHARE = "fleet_share"
 
     TARGET_BUSY = "target_busy"
     BREAKER_OPEN = "breaker_open"

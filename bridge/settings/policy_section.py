@@ -129,6 +129,8 @@ def _limits(section: Section) -> Limits:
         fleet=_cap(section.section("fleet"), default.fleet),
         host=_cap(section.section("host"), default.host),
         project_share=section.number("project_share", default.project_share),
+        fleet_share=section.number("fleet_share", default.fleet_share),
+        share_quiet_seconds=section.seconds("share_quiet", default.share_quiet_seconds),
         storm=_storm(section.section("storm"), default.storm),
     )
 

@@ -13,6 +13,7 @@ from bridge.edges.store.acceptance import Acceptor
 from bridge.edges.store.budgets import StoredBudgets
 from bridge.edges.store.connection import Store
 from bridge.edges.store.journal import StoredJournal
+from bridge.edges.store.storms import StoredStorms
 from bridge.intake import subject_of
 from bridge.judgement import Judge, Ruleset
 from bridge.metrics import Metrics
@@ -199,7 +200,14 @@ async def walk(redis_url: str) -> AsyncIterator[Walk]:
         containers=docker,
         alerts=None,
         metrics=metrics,
-        judge=Judge(journal=journal, budgets=budgets, containers=docker, metrics=metrics, ruleset=ruleset),
+        judge=Judge(
+            journal=journal,
+            budgets=budgets,
+            storms=StoredStorms(store),
+            containers=docker,
+            metrics=metrics,
+            ruleset=ruleset,
+        ),
         deadman=NoDeadman(),
         lease_seconds=30,
     )
@@ -260,6 +268,7 @@ async def test_the_timer_runs_from_before_the_lease_is_renewed_until_the_call_is
         judge=Judge(
             journal=walk.journal,
             budgets=parts.budgets,
+            storms=StoredStorms(store),
             containers=docker,
             metrics=parts.metrics,
             ruleset=parts.judge.ruleset,

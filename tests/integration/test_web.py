@@ -213,6 +213,9 @@ async def test_every_metric_of_the_contract_is_there_at_zero(running: Running) -
         'hemostat_backlog{queue="work"} 0.0',
         "hemostat_paused 0.0",
         "hemostat_storm 0.0",
+        'hemostat_shares_suspect{scope="project"} 0.0',
+        'hemostat_refusals_total{reason="project_share"} 0.0',
+        'hemostat_refusals_total{reason="fleet_share"} 0.0',
         "hemostat_config_last_reload_successful 1.0",
     ):
         assert series in text, series
@@ -278,7 +281,7 @@ async def test_the_kill_switch_is_pulled_seen_and_released(running: Running) -> 
 
 async def test_a_storm_is_shown_with_its_counts(running: Running) -> None:
     """And on the metrics page; before it there is none."""
-    assert (await running.get("/api/v1/storm"))[1] == {"storm": False}
+    assert (await running.get("/api/v1/storm"))[1] == {"storm": False, "suspect": []}
     body = json.loads((PAYLOADS / "firing-group-60.json").read_text())
     for n, alert in enumerate(body["alerts"]):
         alert["labels"] = {"alertname": "ContainerUnhealthy", "name": f"c{n}"}
@@ -287,6 +290,23 @@ async def test_a_storm_is_shown_with_its_counts(running: Running) -> None:
     assert (storm["storm"], storm["incidents"], storm["scope"], storm["outcomes"]) == (True, 60, "fleet", {})
     assert storm["since"] < storm["until"]
     assert "hemostat_storm 1.0" in await page(running)
+
+
+async def test_what_is_suspect_is_shown_and_counted_by_scope(running: Running) -> None:
+    """With the numbers of the last look."""
+    await running.parts.store.command("HSET", "{hemostat}:shares", "project/local/shop", "1000 0 2000 5 8")
+    _, shown = await running.get("/api/v1/storm")
+    assert shown["suspect"] == [
+        {
+            "scope": "project",
+            "host": "local",
+            "name": "shop",
+            "since": "1970-01-01T00:00:01Z",
+            "sick": 5,
+            "known": 8,
+        }
+    ]
+    assert 'hemostat_shares_suspect{scope="project"} 1.0' in await page(running)
 
 
 @pytest.mark.parametrize(

@@ -235,6 +235,8 @@ def test_the_full_file_means_what_it_says(full: Settings, tmp_path: Path) -> Non
         fleet=Cap(max=20, per_seconds=7200.0),
         host=Cap(max=10, per_seconds=10800.0),
         project_share=0.5,
+        fleet_share=0.2,
+        share_quiet_seconds=600.0,
         storm=StormLimit(incidents=50, per_seconds=120.0),
     )
     assert full.triage.phrases[0].kind == "licence_expired"

@@ -8,13 +8,17 @@ from datetime import datetime
 from bridge import errors
 from bridge.edges.store.connection import Store, instant, key, milliseconds
 from bridge.edges.store.records import encode, encode_entry, encode_incident
+from bridge.edges.store.storms import population_fields, share_of
 from bridge.model.evidence import ContainerFacts
 from bridge.model.incident import Entry, Incident, Target
 from bridge.model.policy import Limits, TargetPolicy
 from bridge.model.refusal import Reason, Refusal
+from bridge.model.share import Population
 from bridge.roles import BudgetState, Grant, Held, Pause
 
 EVICTION_SAFE = "noeviction"
+SHARE_AT = 4
+"""Where a share begins in the answer of ``acquire`` that is refused for it."""
 
 
 class StoredBudgets:
@@ -72,6 +76,7 @@ class StoredBudgets:
         limits: Limits,
         facts: ContainerFacts,
         entry: Entry,
+        populations: Sequence[Population] = (),
     ) -> Grant | Refusal:
         """Reserve, in one script; the incident's next state (``reserved``) is written in the same step."""
         if unsafe := await self._unsafe():
@@ -84,21 +89,37 @@ class StoredBudgets:
             encode_incident(incident),
             encode_entry(entry),
             self._lease_ms,
-            self._limits(_target(incident), policy, limits, facts),
+            self._limits(_target(incident), policy, limits, facts, populations),
             durable=True,
         )
-        return _granted(answer, incident)
+        if answer[0] == "lost":
+            raise errors.ClaimLost(f"incident {incident.id} was taken over")
+        if answer[0] == "granted":
+            return Grant(token=int(answer[1]))
+        return _denied(answer, populations, limits)
 
     async def would_grant(
-        self, target: Target, *, policy: TargetPolicy, limits: Limits, facts: ContainerFacts | None
+        self,
+        target: Target,
+        *,
+        policy: TargetPolicy,
+        limits: Limits,
+        facts: ContainerFacts | None,
+        populations: Sequence[Population] = (),
     ) -> Refusal | None:
         """Every check, no write."""
         if unsafe := await self._unsafe():
             return unsafe
         answer = await self._store.script(
-            "acquire", "", "", "", "", self._lease_ms, self._limits(target, policy, limits, facts)
+            "acquire",
+            "",
+            "",
+            "",
+            "",
+            self._lease_ms,
+            self._limits(target, policy, limits, facts, populations),
         )
-        return None if answer[0] == "granted" else _refusal(answer)
+        return None if answer[0] == "granted" else _denied(answer, populations, limits)
 
     async def begin(self, held: Held, entry: Entry) -> Refusal | None:
         """Write the intent that ``held.incident`` carries, unless the kill switch was pulled meanwhile."""
@@ -121,10 +142,18 @@ class StoredBudgets:
         return _refusal(answer) if answer[0] == "denied" else None
 
     async def state(
-        self, target: Target, *, policy: TargetPolicy, limits: Limits, facts: ContainerFacts | None
+        self,
+        target: Target,
+        *,
+        policy: TargetPolicy,
+        limits: Limits,
+        facts: ContainerFacts | None,
+        populations: Sequence[Population] = (),
     ) -> BudgetState:
         """What an operator asks of a target: may it be repaired now, and if not until when."""
-        refusal = await self.would_grant(target, policy=policy, limits=limits, facts=facts)
+        refusal = await self.would_grant(
+            target, policy=policy, limits=limits, facts=facts, populations=populations
+        )
         now = await self._store.command("TIME")
         hour_ago = (int(now[0]) - 3600) * 1000
         window = key(f"window:target:{target.key}")
@@ -148,7 +177,12 @@ class StoredBudgets:
         )
 
     def _limits(
-        self, target: Target, policy: TargetPolicy, limits: Limits, facts: ContainerFacts | None
+        self,
+        target: Target,
+        policy: TargetPolicy,
+        limits: Limits,
+        facts: ContainerFacts | None,
+        populations: Sequence[Population],
     ) -> str:
         uptime = facts.uptime_seconds if facts is not None else None
         return encode(
@@ -161,6 +195,7 @@ class StoredBudgets:
                 "fleet_cap": {"max": limits.fleet.max, "per": round(limits.fleet.per_seconds * 1000)},
                 "age": round(uptime * 1000) if uptime is not None else -1,
                 "trust_empty": self._trust_empty,
+                "shares": [population_fields(population, limits) for population in populations],
             }
         )
 
@@ -169,12 +204,6 @@ def _target(incident: Incident) -> Target:
     if incident.target is None:
         raise ValueError(f"incident {incident.id} has no target")
     return incident.target
-
-
-def _granted(answer: Sequence[str], incident: Incident) -> Grant | Refusal:
-    if answer[0] == "lost":
-        raise errors.ClaimLost(f"incident {incident.id} was taken over")
-    return Grant(token=int(answer[1])) if answer[0] == "granted" else _refusal(answer)
 
 
 _WORDS = {
@@ -188,6 +217,13 @@ _WORDS = {
     Reason.FLEET_CAP: "as many repairs in the whole fleet as allowed",
     Reason.CLOCK_SKEW: "the clock of the store jumped back",
 }
+
+
+def _denied(answer: Sequence[str], populations: Sequence[Population], limits: Limits) -> Refusal:
+    if len(answer) <= SHARE_AT:
+        return _refusal(answer)
+    share = share_of(answer[SHARE_AT:], populations, limits)
+    return Refusal(reason=Reason(answer[1]), detail=share.detail, until=share.until)
 
 
 def _refusal(answer: Sequence[str]) -> Refusal:

@@ -49,7 +49,11 @@ class NotTheMaster(errors.EdgeUnavailable):
 
 
 class NoAnswer(errors.EdgeUnavailable):
-    """It is away, starting, or too slow. What was asked may have been done."""
+    """It is away or starting, or the connection broke. What was asked may have been done."""
+
+
+class TooSlow(NoAnswer):
+    """It said nothing for too long; whoever waits for us will not wait for a second try."""
 
 
 class MasterDown(errors.EdgeUnavailable):
@@ -149,9 +153,8 @@ def _options(url: str, access: Access) -> dict[str, Any]:
         # A blocking read takes BLOCK_MS: with less, every quiet read would look like a dead server.
         "socket_timeout": max(access.timeout_seconds, 2 * BLOCK_MS / 1000),
         "health_check_interval": 0,
-        # One immediate retry mends a connection that the server closed. A server too slow once is not asked twice:
-        # the caller must answer 503 within seconds. All scripts are safe to run twice.
-        "retry": Retry(NoBackoff(), 1, supported_errors=(ConnectionError,)),
+        # Whoever tries again must ask first who the master is, and redis-py would go to the same server.
+        "retry": Retry(NoBackoff(), 0),
     }
     if not url.startswith("unix://"):
         options["socket_connect_timeout"] = access.connect_seconds
@@ -221,7 +224,9 @@ async def _translated(what: str) -> AsyncIterator[None]:
             ) from error
         except BusyLoadingError as error:
             raise NoAnswer(EDGE, f"{what}: the server is loading its data") from error
-        except (ConnectionError, TimeoutError, OSError) as error:
+        except TimeoutError as error:
+            raise TooSlow(EDGE, f"{what}: no answer ({type(error).__name__})") from error
+        except (ConnectionError, OSError) as error:
             raise NoAnswer(EDGE, f"{what}: no answer ({type(error).__name__})") from error
         except ResponseError as error:
             # The rest, such as MISCONF (disk full) or OOM inside a script, is a "not now".

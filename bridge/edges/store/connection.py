@@ -24,6 +24,7 @@ from bridge.edges.store.client import (
     NoAnswer,
     NoScript,
     NotTheMaster,
+    TooSlow,
     Word,
 )
 
@@ -38,6 +39,9 @@ FOLLOW_SECONDS = 1.0
 """How often it is asked who the master is, where that can change without a word to us."""
 
 T = TypeVar("T")
+
+PRELUDES = {name: ("prelude", "shares_prelude") for name in ("acquire", "shares")}
+"""What stands before a script; before all others ``prelude`` alone."""
 
 
 class NotReplicated(errors.EdgeUnavailable):
@@ -131,12 +135,13 @@ class Store:
         client = await self._master()
         try:
             return await use(client)
-        except NotTheMaster:
-            self._leave(client)
-        except (NoAnswer, NotReplicated):
+        except (TooSlow, NotReplicated):
             self._leave(client)
             raise
-        # It did nothing and said so: whoever is the master now is asked at once.
+        except (NotTheMaster, NoAnswer):
+            self._leave(client)
+        # Once more with whoever is the master now: a connection that broke may be all that happened, and every script
+        # is safe to run twice.
         client = await self._master()
         try:
             return await use(client)
@@ -253,7 +258,8 @@ def key(name: str) -> str:
 def _source(name: str) -> tuple[str, str]:
     """The script with its prelude, as sent to the server, and its SHA-1, by which the server knows it."""
     folder = resources.files(__package__).joinpath("lua")
-    text = folder.joinpath("prelude.lua").read_text() + folder.joinpath(f"{name}.lua").read_text()
+    files = (*PRELUDES.get(name, ("prelude",)), name)
+    text = "".join(folder.joinpath(f"{file}.lua").read_text() for file in files)
     return text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 

@@ -138,7 +138,10 @@ async def test_the_end_of_a_storm_is_told_once_with_its_counts(desk: Desk) -> No
     await close(desk, first, Outcome.REFUSED)
     assert not await storms.settle()
     await backdate(desk, 121)
-    assert [await storms.settle(), await storms.settle()] == [True, False]
+    ended_storm = await storms.settle()
+    assert ended_storm is not None
+    assert (ended_storm.incidents, ended_storm.outcomes) == (10, {Outcome.REFUSED: 1})
+    assert await storms.settle() is None
     _, ended = await told(desk)
     fields = ended["fields"]
     assert isinstance(fields, dict)

@@ -9,11 +9,13 @@ import pytest
 from bridge import guards
 from bridge.guards import (
     action_allowed,
+    fleet_share,
     maintenance,
     min_uptime,
     mode,
     opted_in,
     paused,
+    project_share,
     protected,
     second_key,
     target_unchanged,
@@ -21,6 +23,7 @@ from bridge.guards import (
 from bridge.model.alert import Subject, SubjectKind
 from bridge.model.policy import MaintenanceWindow, Matcher, MatchOperator, Mode, Policy, TargetPolicy
 from bridge.model.refusal import GuardAnswer, Reason, Refusal
+from bridge.model.share import Population, Share, ShareScope
 from bridge.model.time_interval import parse_time_interval
 from bridge.model.verdict import Action, ModelResult
 from tests.unit.guards.builders import PAGE, RESTART, alert, situation
@@ -247,10 +250,85 @@ def test_mode(wanted: Mode, approved_by: str, expected: Reason | None) -> None:
     assert reason(mode.refuse(asked)) is expected
 
 
+def of_project(sick: int, known: int, **state: Any) -> Share:
+    """So many of project shop, of which a third may be sick."""
+    population = Population(scope=ShareScope.PROJECT, host="local", name="shop")
+    return Share(population=population, sick=sick, known=known, limit=0.34, **state)
+
+
+def of_fleet(
+    sick: int, known: int, *unseen: str, scope: ShareScope = ShareScope.FLEET, **state: Any
+) -> Share:
+    """So many of all containers, or of host ``local``."""
+    host = "local" if scope is ShareScope.HOST else ""
+    population = Population(scope=scope, host=host, unseen=unseen)
+    return Share(population=population, sick=sick, known=known, limit=0.34, **state)
+
+
+@pytest.mark.parametrize(
+    ("share", "detail"),
+    [
+        pytest.param(of_project(1, 2), "", id="one of two is a sick container"),
+        pytest.param(of_project(1, 1), "", id="the only one"),
+        pytest.param(of_project(3, 9), "", id="a third"),
+        pytest.param(
+            of_project(2, 2), "2 of 2 containers of project shop are sick, more than 34%", id="both"
+        ),
+        pytest.param(
+            of_project(5, 8), "5 of 8 containers of project shop are sick, more than 34%", id="most"
+        ),
+        pytest.param(
+            of_project(1, 8, suspect_since=NOW),
+            "1 of 8 containers of project shop are sick; more than 34% were, and less than 17% must be for a while",
+            id="until it has been quiet",
+        ),
+    ],
+)
+def test_nothing_is_repaired_in_a_project_of_which_too_many_are_sick(share: Share, detail: str) -> None:
+    answer = project_share.refuse(situation(shares=(share,)))
+    assert answer.inputs["sick"] == str(share.sick)
+    assert (answer.refusal.detail if answer.refusal else "").startswith(detail)
+    assert answer.allowed == (not detail)
+
+
+def test_a_container_of_no_project_is_held_against_none() -> None:
+    assert project_share.refuse(situation()).inputs == {"project": "none"}
+
+
+@pytest.mark.parametrize(
+    ("shares", "allowed"),
+    [
+        pytest.param((of_fleet(9, 9),), True, id="few, whatever their share"),
+        pytest.param((of_fleet(10, 30),), True, id="a third"),
+        pytest.param((of_fleet(10, 29),), False, id="more"),
+        pytest.param(
+            (of_fleet(12, 300), of_fleet(12, 30, scope=ShareScope.HOST)), False, id="all on one host"
+        ),
+        pytest.param((of_fleet(1, 30, suspect_since=NOW),), False, id="until it has been quiet"),
+        pytest.param((of_fleet(0, 0, "local"),), True, id="nothing is known"),
+    ],
+)
+def test_nothing_is_repaired_while_too_many_of_the_host_or_the_fleet_are_sick(
+    shares: tuple[Share, ...], allowed: bool
+) -> None:
+    assert fleet_share.refuse(situation(shares=shares)).allowed is allowed
+
+
+def test_what_could_not_be_counted_is_said() -> None:
+    trace = fleet_share.refuse(situation(shares=(of_fleet(0, 0, "local", "b"),))).inputs
+    assert trace == {"sick": "0", "known": "unknown", "allowed": "34%", "not counted": "host local, b"}
+    counted = of_fleet(11, 20, "b")
+    refusal = fleet_share.refuse(situation(shares=(counted,))).refusal
+    assert refusal is not None
+    assert refusal.detail.startswith("11 of 20 containers are sick (not counted: host b), more than 34%")
+
+
 TABLE = [
     "opted_in",
     "protected",
     "paused",
+    "project_share",
+    "fleet_share",
     "maintenance",
     "target_unchanged",
     "action_allowed",
@@ -276,6 +354,7 @@ def test_all_guards_are_asked_and_all_refusals_kept_in_the_order_of_the_table() 
         target_policy=TargetPolicy(mode=Mode.OBSERVE, actions=(), min_uptime_seconds=60.0),
         paused=True,
         verdict=replace(RESTART, unconfirmed=True, model=ModelResult.BUSY),
+        shares=(of_project(5, 8), of_fleet(10, 20)),
     )
     answers = guards.ask_all(asked)
     decision = guards.decide(RESTART, answers)
@@ -284,6 +363,8 @@ def test_all_guards_are_asked_and_all_refusals_kept_in_the_order_of_the_table() 
         Reason.NOT_OPTED_IN,
         Reason.PROTECTED,
         Reason.PAUSED,
+        Reason.PROJECT_SHARE,
+        Reason.FLEET_SHARE,
         Reason.MAINTENANCE,
         Reason.TARGET_CHANGED,
         Reason.ACTION_NOT_ALLOWED,

@@ -24,7 +24,7 @@ local function anything_fires(id)
   return false
 end
 
-local opened, open_index, by_time, news = {}, {}, {}, {}
+local opened, open_index, by_time, news, sick = {}, {}, {}, {}, {}
 
 -- Opens an incident for this subject, or gives the one that is open already.
 local function open(fp, alert, subject, subject_json, fresh, suspect)
@@ -39,6 +39,11 @@ local function open(fp, alert, subject, subject_json, fresh, suspect)
     opened[subject] = fresh
     open_index[#open_index + 1], open_index[#open_index + 2] = subject, fresh
     by_time[#by_time + 1], by_time[#by_time + 2] = NOW, fresh
+    local set, name = sick_subject(subject)
+    if set then
+      local marks = sick[set] or {}
+      marks[#marks + 1], marks[#marks + 2], sick[set] = '+inf', name, marks
+    end
     news[#news + 1] = fresh
     return fresh
   end
@@ -97,7 +102,12 @@ for a = FIRST, #ARGV, STRIDE do
       keep(key, 'resolved', e and e.starts or starts, ends, e and e.id or '-')
       if fires then
         id = e.id
-        if redis.call('HGET', incident_key(id), 'state') ~= 'closed' then
+        local i = redis.call('HMGET', incident_key(id), 'state', 'target')
+        if i[1] == 'closed' then
+          local set, name = sick_subject(subject)
+          if set then redis.call('ZREM', set, name) end
+          if i[2] then redis.call('ZREM', sick_target(i[2])) end
+        else
           join(id, fp, 'R', alert)
           tell(id, '{"event":"alert_resolved","fields":{}}')
           -- Whoever waits on this incident should look now, not at the end of its pause.
@@ -110,6 +120,7 @@ for a = FIRST, #ARGV, STRIDE do
 end
 in_pieces('HSET', P .. 'open', open_index)
 in_pieces('ZADD', P .. 'incidents', by_time)
+for set, marks in pairs(sick) do in_pieces('ZADD', set, marks) end
 mark(news)
 
 -- A storm begins with one incident too many in the window, and lasts until there have been fewer than half as many for

@@ -1,7 +1,9 @@
 -- Cooldown, caps, breaker, single flight and the container's age: checked and reserved in one step.
 -- ARGV: 1 incident, 2 claim ('' for a dry run: every check, no write), 3 doc, 4 entry, 5 lease ms, 6 limits json:
---   {target, host, cooldown, caps:[{max,per}], host_cap:{max,per}, fleet_cap:{max,per}, age (-1 unknown), trust_empty}
--- all times in ms. Answers {'lost'}, {'granted', token, now} or {'denied', reason, until ms (0 unknown), detail}
+--   {target, host, cooldown, caps:[{max,per}], host_cap:{max,per}, fleet_cap:{max,per}, age (-1 unknown), trust_empty,
+--   shares:[populations as in shares.lua]}
+-- all times in ms. Answers {'lost'}, {'granted', token, now} or {'denied', reason, until ms (0 unknown), detail}; where
+-- too many are sick at once, followed by the population as shares.lua answers it
 local id, dry = ARGV[1], ARGV[2] == ''
 local L = cjson.decode(ARGV[6])
 if not dry and not held(id, ARGV[2]) then return {'lost'} end
@@ -18,6 +20,22 @@ if behind > CLOCK_LEAP_MS then return {'denied', 'clock_skew', now, 'the server 
 local p = redis.call('HMGET', P .. 'pause', 'since', 'until')
 if p[1] and (not p[2] or p[2] == '' or N(p[2]) > now) then return {'denied', 'paused', N(p[2] or '') or 0, ''} end
 if holder[1] and holder[1] ~= id then return {'denied', 'target_busy', 0, holder[1]} end
+
+-- The targets of all open incidents count, whichever of them comes here first; this one surely.
+if not dry then
+  local set, name = sick_target(L.target)
+  local other, alias = sick_subject(redis.call('HGET', incident_key(id), 'subject_key') or '')
+  if other and alias ~= name then redis.call('ZREM', other, alias) end
+  redis.call('ZADD', set, '+inf', name)
+  redis.call('HSET', incident_key(id), 'target', L.target)
+end
+for _, population in ipairs(L.shares) do
+  local share = share_of(population)
+  if not dry then note_share(population, share) end
+  if share.over or share.since > 0 then
+    return {'denied', population.reason, share.free, '', population.key, share.sick, share.known, share.since, share.free}
+  end
+end
 
 local breaker = redis.call('HMGET', P .. 'breaker:' .. L.target, 'until', 'fails')
 if N(breaker[1] or '0') > now then return {'denied', 'breaker_open', N(breaker[1]), breaker[2] or ''} end

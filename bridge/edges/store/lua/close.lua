@@ -17,6 +17,16 @@ if was[1] ~= 'closed' then
   local since = redis.call('HGET', P .. 'storm', 'since')
   if since and was[8] and N(was[8]) >= N(since) then redis.call('HINCRBY', P .. 'storm', 'closed:' .. ARGV[7], 1) end
 end
+-- Well again, or sick for some time yet: until its alert has ended, but without that no longer than SICK_KEPT_MS.
+local well = ARGV[7] == 'healed' or ARGV[7] == 'resolved' or ARGV[7] == 'no_action'
+local set, name = sick_subject(was[3] or '')
+if was[1] ~= 'closed' and set then redis.call('ZREM', set, name) end
+if target ~= '' then
+  set, name = sick_target(target)
+  if was[1] ~= 'closed' and well then redis.call('ZREM', set, name)
+  elseif was[1] ~= 'closed' then redis.call('ZADD', set, now + SICK_KEPT_MS, name)
+  elseif not well then redis.call('ZADD', set, 'GT', now + SICK_KEPT_MS, name) end
+end
 if was[3] and redis.call('HGET', P .. 'open', was[3]) == id then redis.call('HDEL', P .. 'open', was[3]) end
 if target ~= '' then
   if redis.call('HGET', P .. 'lock:' .. target, 'incident') == id then redis.call('DEL', P .. 'lock:' .. target) end

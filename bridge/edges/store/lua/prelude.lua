@@ -72,10 +72,26 @@ end
 local function end_storm()
   local key = P .. 'storm'
   local over = redis.call('HGET', key, 'until')
-  if not over or N(over) > now then return false end
+  if not over or N(over) > now then return {} end
   local fields, flat = {}, redis.call('HGETALL', key)
   for n = 1, #flat, 2 do fields[flat[n]] = flat[n + 1] end
   redis.call('DEL', key)
   audit('', AT .. '"event":"storm_ended","fields":' .. cjson.encode(fields) .. '}')
-  return true
+  return flat
+end
+
+-- Who is sick, one set for each host: containers by name (what an alert names otherwise by kind and name), scored by
+-- until when they count: '+inf' while an incident about them is open.
+local SICK_KEPT_MS = 600000
+
+local function sick_target(target)
+  local host, name = string.match(target, '^([^/]*)/(.+)$')
+  return P .. 'sick:' .. host, name
+end
+
+local function sick_subject(subject)
+  local kind, host, name = string.match(subject, '^(%a+)/([^/]+)/(.+)$')
+  if not kind or kind == 'unknown' then return nil end
+  if kind ~= 'container' then name = kind .. '/' .. name end
+  return P .. 'sick:' .. host, name
 end

@@ -1,2 +1,2 @@
--- Ends a storm whose end has come. Answers {'ended' or '', now}
-return {end_storm() and 'ended' or '', now}
+-- Ends a storm whose end has come. Answers its fields, pairwise; nothing if there is none to end.
+return end_storm()
