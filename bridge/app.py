@@ -91,6 +91,8 @@ class HemoStat:
         self.storm_watch = StormWatch(storms=parts.storms, judge=parts.judge)
         self._readiness: web.Readiness | None = None
         self._readiness_until = 0.0
+        posts = any(sink.channel is Channel.ALERTMANAGER for sink in parts.sinks)
+        self.metrics.posts_alerts.set(1 if posts else 0)
         self._loaded_well(True)
 
     # ---- as web.Bridge -------------------------------------------------------------------------------------------

@@ -115,10 +115,13 @@ class Judge:
         return Considered(evidence=collected, decision=decision, policy=policy)
 
     def without_target(self, firing: Sequence[Alert], missing: evidence.Missing) -> tuple[Outcome, str]:
-        """How an incident without a target ends: escalated, unless all its alerts are meant to fire always."""
+        """How an incident without a target ends: escalated, unless all its alerts ask for no repair."""
         always = {name.lower() for name in self.ruleset.thresholds.always_firing}
         if firing and all(alert.name.lower() in always for alert in firing):
             return Outcome.NO_ACTION, "an alert that always fires: it shows that the path works"
+        if firing and all(alert.own for alert in firing):
+            # Escalating it would post another one, and so on for ever.
+            return Outcome.NO_ACTION, "an alert of HemoStat's own: it is for people"
         return Outcome.ESCALATED, missing.why
 
     async def would_be_granted(self, found: evidence.Found, policy: TargetPolicy) -> Refusal | None:

@@ -88,6 +88,11 @@ class Metrics:
             ["kind"],
             registry=r,
         )
+        self.posts_alerts = Gauge(
+            "hemostat_posts_alerts",
+            "1 if escalations and failed repairs are posted to Alertmanager as alerts.",
+            registry=r,
+        )
         self.paused = Gauge("hemostat_paused", "1 while the kill switch is pulled.", registry=r)
         self.storm = Gauge("hemostat_storm", "1 while a storm of incidents is on.", registry=r)
         self.shares_suspect = Gauge(

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from bridge import settings
 from bridge.edges.alertmanager import AlertmanagerApi
+from bridge.edges.alertmanager_alerts import AlertmanagerAlerts
+from bridge.edges.alertmanager_silences import AlertmanagerSilences
 from bridge.edges.deadman import Deadman
 from bridge.edges.docker_engine import DockerEngine, DockerHost, DockerTLS
 from bridge.edges.grafana import GrafanaAnnotations
@@ -141,6 +143,23 @@ async def _sinks_of(
     sinks: list[Sink] = []
     if config.redis is not None and config.redis.mirror:
         sinks.append(Mirror(store))
+    if config.alertmanager is not None and config.alertmanager.silence_repairs:
+        silences = AlertmanagerSilences(
+            config.alertmanager.url,
+            authorization=authorization_of(config.alertmanager),
+            timeout_seconds=config.alertmanager.timeout_seconds,
+        )
+        stack.push_async_callback(silences.close)
+        sinks.append(silences)
+    if config.alertmanager is not None and config.alertmanager.post_alerts:
+        alerts = AlertmanagerAlerts(
+            config.alertmanager.url,
+            authorization=authorization_of(config.alertmanager),
+            external_url=config.web.external_url or "",
+            timeout_seconds=config.alertmanager.timeout_seconds,
+        )
+        stack.push_async_callback(alerts.close)
+        sinks.append(alerts)
     if (grafana := grafana_of(config)) is not None:
         stack.push_async_callback(grafana.close)
         sinks.append(grafana)

@@ -7,6 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+OWN_ALERTS = "HemoStat"
+"""Alerts whose name begins so are ours, from our rules or posted by us: they call people, and ask for no repair."""
+
+SILENCER = "hemostat"
+"""Creator of the silences that HemoStat itself lays on what it repairs: no wish of an operator."""
+
 
 class AlertStatus(StrEnum):
     """The two statuses of Alertmanager's webhook v4."""
@@ -35,6 +41,11 @@ class Alert:
     def name(self) -> str:
         """The ``alertname`` label; Alertmanager does not require one."""
         return self.labels.get("alertname", "")
+
+    @property
+    def own(self) -> bool:
+        """Whether it is one of ours, about ourselves."""
+        return self.name.startswith(OWN_ALERTS)
 
 
 class SubjectKind(StrEnum):

@@ -21,6 +21,7 @@ from bridge.settings.reading import Section
 from bridge.settings.redis_values import Cluster, Redis, RedisTls, Sentinel
 from bridge.settings.sections import (
     AccessToken,
+    Alertmanager,
     Authorization,
     BasicAuth,
     ClientAuth,
@@ -52,6 +53,7 @@ from bridge.settings.shape import check_shape, settings_schema
 
 __all__ = [
     "AccessToken",
+    "Alertmanager",
     "Authorization",
     "BasicAuth",
     "ClientAuth",

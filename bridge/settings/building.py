@@ -22,6 +22,7 @@ from bridge.settings.redis_section import build_redis
 from bridge.settings.sections import (
     DEFAULT_MODEL,
     AccessToken,
+    Alertmanager,
     Authorization,
     BasicAuth,
     ClientAuth,
@@ -65,7 +66,7 @@ def build(top: Section, overrides: Overrides, environ: Mapping[str, str]) -> Set
         store=_store(top.section("store"), environ, embedded=redis is None and not top.has("redis")),
         docker=_docker(top.section("docker"), overrides),
         prometheus=_upstream(top.section("prometheus")) if top.gives("prometheus") else None,
-        alertmanager=_upstream(top.section("alertmanager")) if top.gives("alertmanager") else None,
+        alertmanager=_alertmanager(top.section("alertmanager")) if top.gives("alertmanager") else None,
         llm=_llm(top.section("llm"), overrides),
         slack=_slack(top.section("slack"), overrides)
         if top.gives("slack") or overrides.slack_webhook_url
@@ -211,15 +212,36 @@ def _host_name(text: str) -> str:
 
 
 def _upstream(section: Section) -> Upstream:
-    if section.has("basic_auth") and section.has("authorization"):
-        section.note("authorization", "only one of basic_auth and authorization may be given")
+    timeout, basic_auth, authorization = _access(section)
     return Upstream(
         url=section.parsed("url", parse_http_url, ""),
-        timeout_seconds=section.seconds("timeout", Upstream(url="").timeout_seconds, least=0.1),
-        basic_auth=_basic_auth(section.section("basic_auth")) if section.gives("basic_auth") else None,
-        authorization=_authorization(section.section("authorization"))
-        if section.gives("authorization")
-        else None,
+        timeout_seconds=timeout,
+        basic_auth=basic_auth,
+        authorization=authorization,
+    )
+
+
+def _alertmanager(section: Section) -> Alertmanager:
+    default = Alertmanager(url="")
+    timeout, basic_auth, authorization = _access(section)
+    return Alertmanager(
+        url=section.parsed("url", parse_http_url, ""),
+        timeout_seconds=timeout,
+        basic_auth=basic_auth,
+        authorization=authorization,
+        post_alerts=section.flag("post_alerts", default=default.post_alerts),
+        silence_repairs=section.flag("silence_repairs", default=default.silence_repairs),
+    )
+
+
+def _access(section: Section) -> tuple[float, BasicAuth | None, Authorization | None]:
+    """How a neighbour is asked: how long it may take, and at most one way to log in."""
+    if section.has("basic_auth") and section.has("authorization"):
+        section.note("authorization", "only one of basic_auth and authorization may be given")
+    return (
+        section.seconds("timeout", Upstream(url="").timeout_seconds, least=0.1),
+        _basic_auth(section.section("basic_auth")) if section.gives("basic_auth") else None,
+        _authorization(section.section("authorization")) if section.gives("authorization") else None,
     )
 
 

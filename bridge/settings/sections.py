@@ -198,6 +198,17 @@ class Upstream:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Alertmanager(Upstream):
+    """The Alertmanager that is asked, and may be told."""
+
+    post_alerts: bool = True
+    """Whether HemoStatEscalated and HemoStatRepairFailed are posted to it. Default true: existing routing calls the
+    right people."""
+    silence_repairs: bool = False
+    """Whether an alert is silenced while its target is repaired and verified. Default false: hiding is opt-in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LlmBudget:
     """What the model may cost; at the limit the rules decide alone."""
 
@@ -348,7 +359,7 @@ class Settings:
     store: Store = field(default_factory=Store)
     docker: Docker = field(default_factory=Docker)
     prometheus: Upstream | None = None
-    alertmanager: Upstream | None = None
+    alertmanager: Alertmanager | None = None
     llm: Llm = field(default_factory=Llm)
     slack: Slack | None = None
     grafana: Grafana | None = None
