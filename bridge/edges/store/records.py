@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -11,6 +12,9 @@ from bridge.edges.store.connection import instant
 from bridge.model.alert import Alert, Subject
 from bridge.model.evidence import Evidence
 from bridge.model.incident import Entry, Incident, State, TimelineEntry
+
+CALL_BYTES = 4
+"""Of a call's mark, which shows twice as many hexadecimal digits: ``CALL`` of the scripts' prelude."""
 
 _encoder = msgspec.json.Encoder()
 _alert = msgspec.json.Decoder(Alert)
@@ -39,8 +43,11 @@ def encode_incident(incident: Incident) -> str:
 
 
 def encode_entry(entry: Entry | None) -> str:
-    """A line of the story; the script that writes it adds the time. ``""`` for none."""
-    return "" if entry is None else encode(entry)
+    """A line of the story, marked as of this call, so that a repetition of the call is not told again. ``""`` for none.
+
+    The script that writes it takes the mark off and adds the time.
+    """
+    return "" if entry is None else secrets.token_hex(CALL_BYTES) + encode(entry)
 
 
 def decode_alert(text: str) -> Alert:

@@ -109,7 +109,7 @@ for a = FIRST, #ARGV, STRIDE do
           if i[2] then redis.call('ZREM', sick_target(i[2])) end
         else
           join(id, fp, 'R', alert)
-          tell(id, '{"event":"alert_resolved","fields":{}}')
+          note(id, '{"event":"alert_resolved","fields":{}}')
           -- Whoever waits on this incident should look now, not at the end of its pause.
           if redis.call('ZSCORE', P .. 'later', id) then redis.call('ZADD', P .. 'later', now, id) end
         end

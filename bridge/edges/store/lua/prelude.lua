@@ -48,12 +48,21 @@ local function audit(id, line)
   redis.call('XADD', P .. 'events', 'MAXLEN', '~', '100000', '*', 'incident', id, 'entry', line)
 end
 
-local function tell(id, entry)
-  if entry == '' then return end
+local function note(id, entry)
   local line = AT .. string.sub(entry, 2)
   redis.call('RPUSH', incident_key(id) .. ':timeline', line)
   audit(id, line)
   mark({id})
+end
+
+-- What a worker tells bears the mark of its call, since a call whose answer was lost comes again: it is told once.
+local CALL = 8
+local function tell(id, entry)
+  if entry == '' then return end
+  local call = string.sub(entry, 1, CALL)
+  if redis.call('HGET', incident_key(id), 'told') == call then return end
+  redis.call('HSET', incident_key(id), 'told', call)
+  note(id, string.sub(entry, CALL + 1))
 end
 
 -- Only the holder of a live claim may write. 'lost' tells the worker to drop everything it holds of it.
