@@ -12,10 +12,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from bridge.model.alert import AlertStatus
 from bridge.model.channel import Channel
+from bridge.model.consultation import PROVIDERS, Usage
 from bridge.model.incident import Outcome
 from bridge.model.refusal import Reason
 from bridge.model.share import ShareScope
-from bridge.model.verdict import Action, Source, VerdictKind
+from bridge.model.verdict import Action, ModelResult, Source, VerdictKind
 from bridge.redaction import CUSTOM, KINDS
 
 WEBHOOK_CODES = ("202", "400", "401", "403", "408", "413", "415", "503")
@@ -23,9 +24,11 @@ REPAIR_RESULTS = ("done", "failed", "in_doubt", "settled")
 STAGES = ("intake", "queued", "evidence", "triage", "reserve", "act", "verify")
 QUEUES = ("work", "later", *(f"deliver_{channel.value}" for channel in Channel))
 DELIVERY_RESULTS = ("delivered", "failed", "dropped")
+TOKEN_KINDS = ("input", "output", "cache_read", "cache_write")
 EDGES = ("redis", "docker", "alertmanager")
 
 _STAGE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180, 600)
+_MODEL_BUCKETS = (0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 2.5, 3, 3.5, 5)
 _MINUTES = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 45, 60, 120, 180, 300, 600, 1800)
 
 
@@ -74,6 +77,37 @@ class Metrics:
         )
         self.triage = Counter(
             "hemostat_triage", "Verdicts, by who decided and what.", ["source", "verdict"], registry=r
+        )
+        self.model_requests = Counter(
+            "hemostat_llm_requests",
+            "Questions to the model, by what became of them; some of them were never sent.",
+            ["provider", "result"],
+            registry=r,
+        )
+        self.model_tokens = Counter(
+            "hemostat_llm_tokens", "Tokens the provider counted, by kind.", ["kind"], registry=r
+        )
+        self.model_cost = Counter(
+            "hemostat_llm_cost_usd", "What the model cost in US dollars, by the price table.", registry=r
+        )
+        self.model_duration = Histogram(
+            "hemostat_llm_request_duration_seconds",
+            "From the request to the whole answer, of those that came.",
+            ["provider"],
+            buckets=_MODEL_BUCKETS,
+            registry=r,
+        )
+        self.model_breaker_open = Gauge(
+            "hemostat_llm_breaker_open",
+            "1 while the model is not asked because it failed.",
+            ["provider"],
+            registry=r,
+        )
+        self.disagreements = Counter(
+            "hemostat_llm_disagreements",
+            "Opinions of the model that differ from the rules' verdict.",
+            ["rules", "model"],
+            registry=r,
         )
         self.backlog = Gauge("hemostat_backlog", "Entries in a queue.", ["queue"], registry=r)
         self.deliveries = Counter(
@@ -153,6 +187,17 @@ class Metrics:
                 self.triage.labels(source.value, verdict.value)
         for scope in ShareScope:
             self.shares_suspect.labels(scope.value)
+        for provider in PROVIDERS:
+            self.model_duration.labels(provider)
+            self.model_breaker_open.labels(provider)
+            for outcome_of_asking in ModelResult:
+                self.model_requests.labels(provider, outcome_of_asking.value)
+        for kind in TOKEN_KINDS:
+            self.model_tokens.labels(kind)
+        for rules in VerdictKind:
+            for model in VerdictKind:
+                if rules is not model:
+                    self.disagreements.labels(rules.value, model.value)
         for queue in QUEUES:
             self.backlog.labels(queue)
         for channel in Channel:
@@ -168,6 +213,18 @@ class Metrics:
         """Count what was taken out; the names of an operator's own patterns are no closed list."""
         for kind, count in counts.items():
             self.redactions.labels(kind if kind in KINDS else CUSTOM).inc(count)
+
+    def model_spent(self, usage: Usage, cost_usd: float) -> None:
+        """Count what one answer took."""
+        used = (
+            usage.input_tokens,
+            usage.output_tokens,
+            usage.cache_read_tokens,
+            usage.cache_write_tokens,
+        )
+        for kind, tokens in zip(TOKEN_KINDS, used, strict=True):
+            self.model_tokens.labels(kind).inc(tokens)
+        self.model_cost.inc(cost_usd)
 
     def page(self) -> bytes:
         """The text exposition, version 0.0.4."""

@@ -142,7 +142,7 @@ def _weighed(said: _Answer, prompt: Prompt, threshold: float, redact: Redact) ->
         kind, action = VerdictKind.ESCALATE, None
 
     def text(raw: str, most: int) -> str:
-        return untrusted.prepared(raw, redact)[:most]
+        return untrusted.prepared(raw, redact, limit=most)
 
     opinion = Opinion(
         verdict=kind,

@@ -49,7 +49,7 @@ def facts_of(
     clock = facts.host_now if facts is not None and facts.host_now is not None else now
 
     def name(text: str) -> str:
-        return untrusted.prepared(text, redact)[:NAME_CHARACTERS]
+        return untrusted.prepared(text, redact, limit=NAME_CHARACTERS)
 
     repairs = evidence.past_repairs[:REPAIRS]
     values: dict[str, object] = {
@@ -90,7 +90,7 @@ def facts_of(
             }
             for each in evidence.related_alerts[: most["related"]]
         ],
-        "operator_note": untrusted.prepared(evidence.runbook, redact)[:NOTE_CHARACTERS],
+        "operator_note": untrusted.prepared(evidence.runbook, redact, limit=NOTE_CHARACTERS),
         "log_lines_not_shown": evidence.log_dropped,
         "gaps": [{"source": gap.source, "why": name(gap.reason)} for gap in evidence.gaps],
     }  # fmt: skip

@@ -106,7 +106,9 @@ def _alone(rules: Verdict, on_failure: OnFailure) -> Verdict:
 
 
 def _instead(rules: Verdict, kind: VerdictKind, reason: str, opinion: Opinion) -> Verdict:
-    cites = tuple(dict.fromkeys((*rules.cites, *(cite for claim in opinion.claims for cite in claim.cites))))
+    # A remembered opinion cites the evidence of its own time, under whose ids other lines may stand now.
+    its = () if rules.model is ModelResult.CACHED else [c for claim in opinion.claims for c in claim.cites]
+    cites = tuple(dict.fromkeys((*rules.cites, *its)))
     return replace(
         rules,
         kind=kind,

@@ -8,43 +8,22 @@ from __future__ import annotations
 
 import json
 import math
-import re
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bridge.model.evidence import TextLine
+from bridge.redaction import clean, shortened, without_half_a_token
 
 LINE_CHARACTERS = 500
 """Of one line: enough for a message and the head of a stack trace."""
 
+LOOKED_AT = 4000
+"""Characters of a text that are cleaned and redacted at all: an annotation may have a million."""
+
 SHORTEST_SHARE = 80
 """Characters below which a line is left out rather than cut further: less says nothing."""
 
-_LOOKED_AT = 4 * LINE_CHARACTERS
-"""Characters of a line that are cleaned and redacted; what lies beyond is cut anyway."""
-
-_ESCAPES = re.compile(
-    r"\x1b(?:\[[0-?]{0,32}[ -/]{0,4}[@-~]|\][^\x07\x1b]{0,256}(?:\x07|\x1b\\)|[PX^_][^\x1b]{0,256}\x1b\\|[@-Z\\-_])"
-)
-"""ANSI control sequences (colours, cursor, titles). Source: ECMA-48, xterm's OSC."""
-
-_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
-"""Unicode categories without a glyph: control, format (zero-width, bidi, tags), surrogates, private, unassigned."""
-
-_SELECTORS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef\u034f\u115f\u1160\u3164\uffa0]")
-"""Variation selectors and blank letters: characters that can carry a hidden message in visible text."""
-
 Redact = Callable[[str], str]
-
-
-def clean(text: str) -> str:
-    """One line of printable characters: no escapes, no control, zero-width or bidi characters. Idempotent."""
-    text = _SELECTORS.sub("", _ESCAPES.sub("", text))
-    kept = (" " if char.isspace() else char for char in text)
-    return "".join(
-        char for char in kept if char == " " or unicodedata.category(char) not in _INVISIBLE
-    ).strip()
 
 
 def tokens(text: str, *, bytes_per_token: float) -> int:
@@ -63,9 +42,11 @@ def fenced(source: str, items: Sequence[Mapping[str, object]], *, fence: str) ->
     return f'<untrusted id="{fence}" source="{source}">\n{as_json(list(items))}\n</untrusted id="{fence}">'
 
 
-def prepared(text: str, redact: Redact) -> str:
-    """Cleaned, then redacted (a character hidden inside a secret must not hide the secret), then cut."""
-    return redact(clean(text[:_LOOKED_AT]))[:LINE_CHARACTERS]
+def prepared(text: str, redact: Redact, *, limit: int = LINE_CHARACTERS) -> str:
+    """One line: cleaned, then redacted (what hides inside a secret must not hide the secret), then cut."""
+    if len(text) > LOOKED_AT:
+        text = without_half_a_token(text[:LOOKED_AT])
+    return shortened(redact(clean(text).replace("\n", " ").replace("\t", " ").strip()), limit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +63,9 @@ def fit(lines: Sequence[TextLine], *, characters: int) -> Fitted:
     whole = sum(len(line.text) for line in lines) <= characters
     kept = lines if whole else lines[max(0, len(lines) - characters // SHORTEST_SHARE) :]
     limit = share([len(line.text) for line in kept], characters)
-    cut = tuple(TextLine(id=line.id, text=line.text[:limit], at=line.at, count=line.count) for line in kept)
+    cut = tuple(
+        TextLine(id=line.id, text=shortened(line.text, limit), at=line.at, count=line.count) for line in kept
+    )
     return Fitted(lines=cut, left_out=len(lines) - len(cut))
 
 

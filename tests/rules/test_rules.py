@@ -19,9 +19,6 @@ PACKS = [file for file in RULE_FILES if file.parent.name == "packs"]
 ALERTS: dict[str, dict[str, Any]] = {rule["alert"]: rule for file in RULE_FILES for rule in rules_of(file)}
 OF_SERVICES = {rule["alert"] for file in PACKS for rule in rules_of(file) if file.name != "watchdog.yml"}
 
-CONTRACT_ONLY = {"hemostat_llm_requests_total"}
-"""Promised in the design, not exported by every version of the bridge: rules about them are silent until then."""
-
 WORDS = re.compile(r"\b[a-z]+(?:_[a-z]+)+\b(?!\s*\()")
 """What might be a metric of a service: words with an underscore that are no function."""
 NO_METRICS = {"docker_host", "container_name", "status_code", "lookup"}
@@ -54,16 +51,7 @@ def test_no_two_alerts_have_one_name() -> None:
 
 @pytest.mark.parametrize("alert", sorted(ALERTS.keys() - OF_SERVICES))
 def test_each_metric_in_a_rule_is_exported(alert: str) -> None:
-    assert our_metrics(str(ALERTS[alert]["expr"])) <= exported_metrics() | CONTRACT_ONLY
-
-
-@pytest.mark.parametrize("metric", sorted(CONTRACT_ONLY))
-def test_a_rule_about_what_is_only_promised_says_so(metric: str) -> None:
-    assert metric in (ROOT / "docs/rules.md").read_text()
-    about = [rule for rule in ALERTS.values() if metric in rule["expr"]]
-    assert about
-    for rule in about:
-        assert f"Silent in versions that do not export {metric}." in rule["annotations"]["description"]
+    assert our_metrics(str(ALERTS[alert]["expr"])) <= exported_metrics()
 
 
 @pytest.mark.parametrize("alert", sorted(OF_SERVICES))

@@ -115,7 +115,7 @@ def test_long_texts_are_cut_and_noted_and_lose_their_secrets() -> None:
         answered(long), PROMPT, canary=CANARY, threshold=0.7, redact=lambda t: t.replace("s", "-")
     )
     assert found.opinion is not None
-    assert found.opinion.summary == "-" * 240
+    assert found.opinion.summary == "-" * 239 + "…"
     assert len(found.opinion.claims) == 5
     assert len(found.problems) == 3
 

@@ -1,0 +1,397 @@
+"""A model's opinion on one incident, or why there is none: asked once, in time, within the budget, and written down.
+
+Whatever goes wrong here is a result, never an error: the rules then decide. What an opinion counts for is said in
+``bridge.triage.two_keys``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from bridge import errors
+from bridge.consulting.breaker import LONGEST_SECONDS, OPEN_SECONDS, ProviderBreaker
+from bridge.consulting.memory import Consultations, Memory
+from bridge.metrics import Metrics
+from bridge.model.alert import Alert
+from bridge.model.consultation import (
+    Confidence,
+    Consultation,
+    ModelAnswer,
+    ModelRequest,
+    OnFailure,
+    Opinion,
+    Usage,
+)
+from bridge.model.evidence import Evidence
+from bridge.model.policy import TargetPolicy
+from bridge.model.verdict import ModelResult, Verdict, VerdictKind
+from bridge.roles import Model, Overspent, Reservation, Spending
+from bridge.triage import answer, fingerprint, prompt, untrusted
+from bridge.triage.prompt import Prompt, SendLogs
+from bridge.triage.traits import Traits, traits_of
+from bridge.triage.two_keys import counted
+
+log = logging.getLogger("hemostat.model")
+
+AT_ONCE = 4
+SLOT_SECONDS = 0.5
+"""How long a question waits for one of the slots: in a storm the rules decide, they do not queue."""
+
+RESERVE_SECONDS = 0.5
+LEAST_SECONDS = 1.5
+"""With less time left no second model is asked."""
+
+GRACE_SECONDS = 0.2
+"""Beyond the deadline an edge was given, should it not keep it."""
+
+OWN_ERROR = "an error of HemoStat's own; see its log"
+RAW_CHARACTERS = 4000
+FEWEST_BYTES_PER_TOKEN, MOST_BYTES_PER_TOKEN = 1.5, 6.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """How the model is asked, as configured.
+
+    ``hard_model`` is asked for a second opinion where the first disagrees with the rules or is unsure; ``""``: none.
+    ``deadline_seconds`` bounds everything from the question to the opinion. ``traits`` overrides what is known of
+    models; ``own_server``: an unknown model there costs nothing.
+    """
+
+    model: str
+    hard_model: str = ""
+    on_failure: OnFailure = OnFailure.RULES
+    confidence_threshold: float = 0.7
+    deadline_seconds: float = 3.5
+    send_logs: SendLogs = SendLogs.TAIL
+    keep_prompts: bool = False
+    own_server: bool = False
+    traits: Mapping[str, Traits] = field(default_factory=dict)
+
+    def traits_of(self, model: str) -> Traits:
+        """What is known of a model, the operator's word first."""
+        return self.traits.get(model) or traits_of(model, own_server=self.own_server)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """One incident to have an opinion on. ``rules`` is what the rules say, which the model is not told."""
+
+    evidence: Evidence
+    policy: TargetPolicy
+    alerts: tuple[Alert, ...]
+    rules: Verdict
+    now: datetime
+
+
+class Consultant:
+    """Asks one provider. Its breaker and its memory are this process'; the budget is shared by all replicas."""
+
+    def __init__(
+        self,
+        *,
+        model: Model,
+        spending: Spending,
+        metrics: Metrics,
+        terms: Terms,
+        redact: untrusted.Redact,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.terms = terms
+        self.provider = model.provider
+        self.model = model
+        self._spending = spending
+        self._metrics = metrics
+        self._redact = redact
+        self._clock = clock
+        self._breaker = ProviderBreaker()
+        self._memory = Memory()
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._flights: dict[str, asyncio.Task[Consultations]] = {}
+        self._aside: set[asyncio.Task[None]] = set()
+        self._bytes_per_token = 2.5
+        self._show_breaker()
+
+    async def close(self, *, finish: bool = False) -> None:
+        """Let go of the connections. ``finish``: what is under way may end first, which its deadline bounds."""
+        under_way = (*self._flights.values(), *self._aside)
+        for task in () if finish else under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+        await self.model.close()
+
+    async def consult(self, question: Question) -> Consultations:
+        """One or two consultations, in the order in which they were made. Questions about one sickness share them."""
+        evidence, policy, rules = question.evidence, question.policy, question.rules
+        sickness = fingerprint.sickness(evidence, policy=policy, verdict=rules)
+        key = fingerprint.question(
+            evidence,
+            policy=policy,
+            verdict=rules,
+            alert_names=[alert.name for alert in question.alerts],
+            asked=f"{prompt.VERSION} {self.terms.model} {self.terms.hard_model}",
+        )
+        if known := self._memory.find(question=key, sickness=sickness, now=self._clock()):
+            return self._again(known)
+        flight = self._flights.get(sickness)
+        mine = flight is None
+        if flight is None:
+            flight = self._flights[sickness] = asyncio.create_task(self._fly(question), name="consult")
+            flight.add_done_callback(lambda _: self._flights.pop(sickness, None))
+        try:
+            # Shielded: whoever else waits for it must get it, even if this incident is taken over meanwhile.
+            consultations = await asyncio.shield(flight)
+        except asyncio.CancelledError:
+            if flight.cancelled() and not _being_cancelled():
+                return (self._unasked(self.terms.model, ModelResult.BUSY, "HemoStat is stopping"),)
+            raise
+        if counted(consultations)[1] is None:
+            return consultations
+        if not mine:
+            return self._again(consultations)
+        self._memory.keep(consultations, question=key, sickness=sickness, now=self._clock())
+        return consultations
+
+    def _again(self, known: Consultations) -> Consultations:
+        """An earlier opinion, which cost nothing this time."""
+        _, opinion = counted(known)
+        last = next(each for each in reversed(known) if each.opinion is opinion)
+        self._count(ModelResult.CACHED)
+        cached = replace(last, result=ModelResult.CACHED, usage=Usage(), cost_usd=0.0, latency_seconds=0.0)
+        return (cached,)
+
+    async def _fly(self, question: Question) -> Consultations:
+        try:
+            return await self._in_time(question, self._clock() + self.terms.deadline_seconds)
+        except Exception:  # a bug of ours must not keep the rules from deciding
+            log.exception("consultation_crashed")
+            return (self._unasked(self.terms.model, ModelResult.INVALID, OWN_ERROR),)
+
+    async def _in_time(self, question: Question, until: float) -> Consultations:
+        if self._breaker.is_open(self._clock()):
+            return (
+                self._unasked(
+                    self.terms.model, ModelResult.BREAKER_OPEN, "it failed too often; asked again soon"
+                ),
+            )
+        try:
+            async with asyncio.timeout(SLOT_SECONDS):
+                await self._slots.acquire()
+        except TimeoutError:
+            why = f"{AT_ONCE} other questions are under way"
+            return (self._unasked(self.terms.model, ModelResult.BUSY, why),)
+        try:
+            first = await self._ask(question, self.terms.model, until)
+            if not self._hard(question.rules, first.opinion, until):
+                return (first,)
+            return (first, await self._ask(question, self.terms.hard_model, until))
+        finally:
+            self._slots.release()
+
+    def _hard(self, rules: Verdict, opinion: Opinion | None, until: float) -> bool:
+        """Whether another model should say, too. Not where a text tries to steer: both would read the same text.
+
+        Nor while others are asked about: a storm is no time for second opinions.
+        """
+        if opinion is None or not self.terms.hard_model or opinion.injection_suspected:
+            return False
+        matters = rules.kind in (VerdictKind.REPAIR, VerdictKind.NO_ACTION)
+        unsure = opinion.verdict is not rules.kind or opinion.confidence is Confidence.LOW
+        return matters and unsure and len(self._flights) == 1 and until - self._clock() >= LEAST_SECONDS
+
+    async def _ask(self, question: Question, model: str, until: float) -> Consultation:
+        traits = self.terms.traits_of(model)
+        canary = secrets.token_hex(8)
+        asked = prompt.build(
+            question.evidence,
+            policy=question.policy,
+            alerts=question.alerts,
+            now=question.now,
+            fence=secrets.token_hex(8),
+            canary=canary,
+            redact=self._redact,
+            send_logs=self.terms.send_logs,
+            bytes_per_token=self._bytes_per_token,
+        )
+        reserved = await self._reserve(asked, traits)
+        if isinstance(reserved, _NotReserved):
+            return self._unasked(model, reserved.result, reserved.why)
+        if not self._breaker.admit(self._clock()):
+            self._later(self._settle(reserved, Usage(), traits))
+            return self._unasked(model, ModelResult.BREAKER_OPEN, "it failed too often; asked again soon")
+        request = ModelRequest(
+            model=model,
+            system=asked.system,
+            preamble=asked.preamble,
+            user=asked.user,
+            schema=answer.schema(asked.words),
+            max_output_tokens=traits.max_output_tokens,
+            thinking=traits.thinking,
+            effort=traits.effort,
+        )
+        left = max(0.0, until - self._clock())
+        try:
+            async with asyncio.timeout(left + GRACE_SECONDS):
+                said = await self.model.ask(request, deadline_seconds=left)
+        except (errors.EdgeError, TimeoutError) as error:
+            return self._failed(error, model, asked, reserved, traits)
+        except Exception:
+            log.exception("model_edge_crashed")
+            return self._failed(errors.UnfitAnswer(self.provider, OWN_ERROR), model, asked, reserved, traits)
+        return self._heard(said, asked, canary, reserved, traits)
+
+    # ---- what came of it -------------------------------------------------------------------------------------------
+
+    def _heard(
+        self, said: ModelAnswer, asked: Prompt, canary: str, reserved: Reservation, traits: Traits
+    ) -> Consultation:
+        found = answer.read(
+            said, asked, canary=canary, threshold=self.terms.confidence_threshold, redact=self._redact
+        )
+        if found.opinion is not None:
+            result = ModelResult.OK
+        else:
+            result = ModelResult.REFUSED if found.refused else ModelResult.INVALID
+        if answer.CANARY_SEEN in found.problems:
+            log.error("model_repeated_its_secret", extra={"model": said.model, "request_id": said.request_id})
+        # It answered. That it refused, or answered nonsense, may be the doing of whoever wrote the text, who must not
+        # be able to have the model ignored for everybody else.
+        self._breaker.succeeded()
+        cost = traits.cost_usd(said.usage)
+        self._learn(said.usage, asked)
+        self._metrics.model_spent(said.usage, cost)
+        self._metrics.model_duration.labels(self.provider).observe(said.latency_seconds)
+        if said.usage.total:  # a server that does not count keeps what was set aside
+            self._later(self._settle(reserved, said.usage, traits))
+        self._count(result)
+        consultation = self._consultation(said.model, result, asked)
+        return replace(
+            consultation,
+            opinion=found.opinion,
+            problems=found.problems,
+            raw=untrusted.prepared(said.text, self._redact, limit=RAW_CHARACTERS),
+            request_id=untrusted.prepared(said.request_id, self._redact, limit=100),
+            usage=said.usage,
+            cost_usd=round(cost, 6),
+            latency_seconds=round(said.latency_seconds, 3),
+        )
+
+    def _failed(
+        self,
+        error: errors.EdgeError | TimeoutError,
+        model: str,
+        asked: Prompt,
+        reserved: Reservation,
+        traits: Traits,
+    ) -> Consultation:
+        result = _result_of(error)
+        stay_away = None
+        if isinstance(error, errors.RateLimited):
+            stay_away = error.retry_after_seconds if error.retry_after_seconds is not None else OPEN_SECONDS
+        elif result is ModelResult.REJECTED:
+            stay_away = LONGEST_SECONDS
+            log.error(
+                "model_refuses_us", extra={"error": str(error), "advice": "check llm.api_key and llm.model"}
+            )
+        self._breaker.failed(self._clock(), stay_away_seconds=stay_away)
+        if result in (ModelResult.RATE_LIMITED, ModelResult.REJECTED):
+            self._later(self._settle(reserved, Usage(), traits))  # a refusal is not billed; all else may be
+        self._count(result)
+        problem = str(error) or f"{self.provider}: no answer in time"
+        log.warning("model_failed", extra={"result": result.value, "error": problem})
+        return replace(self._consultation(model, result, asked), problems=(problem,))
+
+    def _unasked(self, model: str, result: ModelResult, why: str) -> Consultation:
+        self._count(result)
+        return Consultation(
+            provider=self.provider, model=model, result=result, prompt_version=prompt.VERSION, problems=(why,)
+        )
+
+    def _consultation(self, model: str, result: ModelResult, asked: Prompt) -> Consultation:
+        sent = f"{asked.preamble}\n{asked.user}"
+        return Consultation(
+            provider=self.provider,
+            model=untrusted.prepared(model, self._redact, limit=100),
+            result=result,
+            prompt_version=asked.version,
+            prompt_hash=fingerprint.text_hash(f"{asked.system}\n{sent}"),
+            prompt=sent if self.terms.keep_prompts else None,
+        )
+
+    def _learn(self, usage: Usage, asked: Prompt) -> None:
+        read = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
+        if not read:
+            return
+        seen = len((asked.system + asked.preamble + asked.user).encode()) / read
+        mean = 0.8 * self._bytes_per_token + 0.2 * seen
+        self._bytes_per_token = min(max(mean, FEWEST_BYTES_PER_TOKEN), MOST_BYTES_PER_TOKEN)
+
+    def _count(self, result: ModelResult) -> None:
+        self._metrics.model_requests.labels(self.provider, result.value).inc()
+        self._show_breaker()
+
+    def _show_breaker(self) -> None:
+        is_open = self._breaker.is_open(self._clock())
+        self._metrics.model_breaker_open.labels(self.provider).set(1 if is_open else 0)
+
+    # ---- money -----------------------------------------------------------------------------------------------------
+
+    async def _reserve(self, asked: Prompt, traits: Traits) -> Reservation | _NotReserved:
+        tokens = asked.estimated_tokens + traits.max_output_tokens
+        usd = traits.highest_cost_usd(asked.estimated_tokens)
+        try:
+            async with asyncio.timeout(RESERVE_SECONDS):
+                granted = await self._spending.reserve(tokens=tokens, usd=usd)
+        except (TimeoutError, errors.EdgeError):
+            return _NotReserved(
+                ModelResult.STORE_AWAY, "the store did not answer, so nothing could be set aside"
+            )
+        if isinstance(granted, Overspent):
+            return _NotReserved(
+                ModelResult.BUDGET, f"llm.budget.{granted.limit} does not hold another question"
+            )
+        return granted
+
+    async def _settle(self, reserved: Reservation, usage: Usage, traits: Traits) -> None:
+        try:
+            await self._spending.settle(reserved, tokens=usage.total, usd=traits.cost_usd(usage))
+        except errors.EdgeError as error:  # then it stays spent, which only makes the budget tighter
+            log.warning("spending_not_settled", extra={"error": str(error)})
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        """Beside the decision, which need not wait for it."""
+        task = asyncio.create_task(work, name="settle-spending")
+        self._aside.add(task)
+        task.add_done_callback(self._aside.discard)
+
+
+@dataclass(frozen=True, slots=True)
+class _NotReserved:
+    result: ModelResult
+    why: str
+
+
+def _being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _result_of(error: errors.EdgeError | TimeoutError) -> ModelResult:
+    match error:
+        case TimeoutError() | errors.EdgeTimeout():
+            return ModelResult.TIMEOUT
+        case errors.RateLimited():
+            return ModelResult.RATE_LIMITED
+        case errors.EdgeRejected():
+            return ModelResult.REJECTED
+        case errors.UnfitAnswer():
+            return ModelResult.INVALID
+        case _:
+            return ModelResult.UNAVAILABLE
