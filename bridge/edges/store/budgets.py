@@ -28,6 +28,7 @@ class StoredBudgets:
         self._store = store
         self._lease_ms = round(lease_seconds * 1000)
         self._trust_empty = trust_empty
+        self._granted_ms = 0
 
     async def open(self) -> None:
         """Note when this store began to count. Harmless to repeat; ``acquire`` does the same if nobody did."""
@@ -36,8 +37,8 @@ class StoredBudgets:
         await self._store.command("SET", key("born"), born, "NX")
 
     async def eviction_policy(self) -> str:
-        """``maxmemory-policy``; ``noeviction`` where the server does not tell (managed servers hide CONFIG)."""
-        return await self._store.config_value("maxmemory-policy") or EVICTION_SAFE
+        """``maxmemory-policy``, as ``acquire`` reads it; ``noeviction`` where the server does not tell."""
+        return (await self._store.info("memory")).get("maxmemory_policy", EVICTION_SAFE)
 
     async def paused(self) -> Pause | None:
         """The kill switch; a pause whose end has passed is none."""
@@ -79,8 +80,6 @@ class StoredBudgets:
         populations: Sequence[Population] = (),
     ) -> Grant | Refusal:
         """Reserve, in one script; the incident's next state (``reserved``) is written in the same step."""
-        if unsafe := await self._unsafe():
-            return unsafe
         incident = held.incident
         answer = await self._store.script(
             "acquire",
@@ -95,6 +94,7 @@ class StoredBudgets:
         if answer[0] == "lost":
             raise errors.ClaimLost(f"incident {incident.id} was taken over")
         if answer[0] == "granted":
+            self._granted_ms = max(self._granted_ms, int(answer[2]))
             return Grant(token=int(answer[1]))
         return _denied(answer, populations, limits)
 
@@ -108,8 +108,6 @@ class StoredBudgets:
         populations: Sequence[Population] = (),
     ) -> Refusal | None:
         """Every check, no write."""
-        if unsafe := await self._unsafe():
-            return unsafe
         answer = await self._store.script(
             "acquire",
             "",
@@ -167,15 +165,6 @@ class StoredBudgets:
             last_action_at=instant(_last_score(last)) if last else None,
         )
 
-    async def _unsafe(self) -> Refusal | None:
-        policy = await self.eviction_policy()
-        if policy == EVICTION_SAFE:
-            return None
-        return Refusal(
-            reason=Reason.STORE_UNSAFE,
-            detail=f"maxmemory-policy is {policy}: it may evict a cooldown; set it to {EVICTION_SAFE}",
-        )
-
     def _limits(
         self,
         target: Target,
@@ -195,6 +184,7 @@ class StoredBudgets:
                 "fleet_cap": {"max": limits.fleet.max, "per": round(limits.fleet.per_seconds * 1000)},
                 "age": round(uptime * 1000) if uptime is not None else -1,
                 "trust_empty": self._trust_empty,
+                "known": self._granted_ms,
                 "shares": [population_fields(population, limits) for population in populations],
             }
         )
@@ -207,10 +197,11 @@ def _target(incident: Incident) -> Target:
 
 
 _WORDS = {
+    Reason.STORE_UNSAFE: f"the store may evict a cooldown when it is full; set it to {EVICTION_SAFE}",
     Reason.PAUSED: "HemoStat is paused",
     Reason.TARGET_BUSY: "another incident is being repaired on this target",
     Reason.BREAKER_OPEN: "the last repairs in a row did not heal it",
-    Reason.RECENTLY_STARTED: "the container started less than its cooldown ago and the store is new: it may be our own restart",
+    Reason.RECENTLY_STARTED: "the container started less than its cooldown ago and the store is new or lost a grant: it may be our own restart",
     Reason.COOLDOWN: "repaired less than its cooldown ago",
     Reason.TARGET_CAP: "as many repairs of this target as allowed",
     Reason.HOST_CAP: "as many repairs on this host as allowed",

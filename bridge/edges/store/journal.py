@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -38,6 +39,9 @@ class _Container(msgspec.Struct):
 _container = msgspec.json.Decoder(_Container)
 
 
+LONGEST_STEP = 1 << 16
+"""From one claim's number to the next: two histories of one store meet in one number of so many."""
+
 PAGE = 200
 """Incidents read at once while a page of matching ones is filled."""
 
@@ -56,7 +60,8 @@ class StoredJournal:
 
     async def claim(self, incident_id: str, owner: str) -> Held | HeldElsewhere | None:
         """Take an incident to work on it; ``None`` if there is no such incident any more."""
-        answer = await self._store.script("claim", incident_id, owner, self.lease_ms)
+        step = 1 + secrets.randbelow(LONGEST_STEP)
+        answer = await self._store.script("claim", incident_id, owner, self.lease_ms, step)
         if answer[0] == "gone":
             return None
         if answer[0] == "busy":

@@ -1,8 +1,8 @@
 -- Cooldown, caps, breaker, single flight and the container's age: checked and reserved in one step.
 -- ARGV: 1 incident, 2 claim ('' for a dry run: every check, no write), 3 doc, 4 entry, 5 lease ms, 6 limits json:
 --   {target, host, cooldown, caps:[{max,per}], host_cap:{max,per}, fleet_cap:{max,per}, age (-1 unknown), trust_empty,
---   shares:[populations as in shares.lua]}
--- all times in ms. Answers {'lost'}, {'granted', token, now} or {'denied', reason, until ms (0 unknown), detail}; where
+--   known (time of the last grant that the caller was given, 0 none), shares:[populations as in shares.lua]}
+-- all times in ms. Answers {'lost'}, {'granted', token, when at the latest} or {'denied', reason, until ms (0 unknown), detail}; where
 -- too many are sick at once, followed by the population as shares.lua answers it
 local id, dry = ARGV[1], ARGV[2] == ''
 local L = cjson.decode(ARGV[6])
@@ -13,9 +13,13 @@ local holder = redis.call('HMGET', lock, 'incident', 'token')
 if holder[1] == id and not dry then
   -- The answer to an earlier call was lost: the same grant again (and a write, so that WAIT has something to wait for).
   write(id, ARGV[3], '', 'reserved', ARGV[5])
-  return {'granted', holder[2], now}
+  return {'granted', holder[2], N(redis.call('GET', P .. 'clock') or '0')}
 end
 
+-- Asked here, not before: between two calls a failover may put another server in the place of the one that was asked.
+local policy = redis.pcall('INFO', 'memory')
+policy = type(policy) == 'string' and string.match(policy, 'maxmemory_policy:([%w-]+)') or 'noeviction'
+if policy ~= 'noeviction' then return {'denied', 'store_unsafe', 0, 'maxmemory-policy ' .. policy} end
 if behind > CLOCK_LEAP_MS then return {'denied', 'clock_skew', now, 'the server clock is behind by ' .. behind .. ' ms'} end
 local p = redis.call('HMGET', P .. 'pause', 'since', 'until')
 if p[1] and (not p[2] or p[2] == '' or N(p[2]) > now) then return {'denied', 'paused', N(p[2] or '') or 0, ''} end
@@ -43,7 +47,14 @@ if N(breaker[1] or '0') > now then return {'denied', 'breaker_open', N(breaker[1
 -- The container itself is the second record: while this store may have lost grants, a container younger than its
 -- cooldown may be one that we restarted.
 local born = redis.call('GET', P .. 'born')
-if not born then
+if L.known > N(redis.call('GET', P .. 'clock') or '0') then
+  -- The caller was given a grant that this store never saw: a failover lost it, and nobody knows what else.
+  born = now
+  if not dry then
+    redis.call('SET', P .. 'born', born)
+    redis.call('SET', P .. 'clock', L.known)
+  end
+elseif not born then
   born = L.trust_empty and 0 or now
   if not dry then redis.call('SET', P .. 'born', born) end
 end
