@@ -305,7 +305,11 @@ class HemoStat:
         """Tell every configured sink what moves."""
         backlog = self._parts.backlog
         await delivery.tell(
-            self._parts.sinks, backlog=backlog, metrics=self.metrics, lease_seconds=backlog.lease_seconds
+            self._parts.sinks,
+            backlog=backlog,
+            metrics=self.metrics,
+            redactor=lambda: self.redactor,
+            lease_seconds=backlog.lease_seconds,
         )
 
     async def prune(self) -> None:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from bridge import errors, logs
+from bridge import errors, logs, telling
 from bridge.metrics import Metrics
+from bridge.redaction import Redactor
 from bridge.roles import Record
 from bridge.sinks import Backlog, Delivery, Due, Notes, Sink
 
@@ -34,12 +35,22 @@ DELIVERY_SECONDS = 60.0
 
 
 class Teller:
-    """Tells one sink. ``lease_seconds`` as the backlog has it."""
+    """Tells one sink. ``lease_seconds`` as the backlog has it; ``redactor`` is asked each time, so that a reload
+    counts."""
 
-    def __init__(self, sink: Sink, *, backlog: Backlog, metrics: Metrics, lease_seconds: float) -> None:
+    def __init__(
+        self,
+        sink: Sink,
+        *,
+        backlog: Backlog,
+        metrics: Metrics,
+        redactor: Callable[[], Redactor],
+        lease_seconds: float,
+    ) -> None:
         self._sink = sink
         self._backlog = backlog
         self._metrics = metrics
+        self._redactor = redactor
         self._lease_seconds = lease_seconds
         self._jobs: dict[Due, asyncio.Task[None]] = {}
         self._freed = asyncio.Event()
@@ -116,6 +127,7 @@ class Teller:
     async def _tell(self, due: Due, record: Record, notes: Notes) -> None:
         try:
             async with asyncio.timeout(DELIVERY_SECONDS):
+                record = telling.without_secrets(record, self._redactor())
                 delivery = await self._sink.deliver(record, notes, now=await self._backlog.now())
         except errors.ClaimLost:
             raise
@@ -158,14 +170,23 @@ class Teller:
         self._metrics.deliveries.labels(self._sink.channel.value, result).inc()
 
 
-async def tell(sinks: Sequence[Sink], *, backlog: Backlog, metrics: Metrics, lease_seconds: float) -> None:
+async def tell(
+    sinks: Sequence[Sink],
+    *,
+    backlog: Backlog,
+    metrics: Metrics,
+    redactor: Callable[[], Redactor],
+    lease_seconds: float,
+) -> None:
     """Tell all sinks until cancelled; returns at once where there is none."""
     if not sinks:
         return
     async with asyncio.TaskGroup() as group:
         group.create_task(_register(sinks, backlog), name="tell-register")
         for sink in sinks:
-            teller = Teller(sink, backlog=backlog, metrics=metrics, lease_seconds=lease_seconds)
+            teller = Teller(
+                sink, backlog=backlog, metrics=metrics, redactor=redactor, lease_seconds=lease_seconds
+            )
             group.create_task(teller.run(), name=f"tell-{sink.channel}")
 
 

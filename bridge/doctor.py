@@ -10,7 +10,7 @@ from bridge import errors, settings
 from bridge.edges.prometheus import PrometheusApi
 from bridge.edges.store.budgets import EVICTION_SAFE
 from bridge.sinks import BacklogState
-from bridge.wiring import Parts, authorization_of, grafana_of
+from bridge.wiring import Parts, authorization_of, grafana_of, slack_of
 
 DEADLINE_SECONDS = 5.0
 OLDEST_REDIS = (6, 2)
@@ -37,6 +37,7 @@ async def examine(parts: Parts) -> list[Check]:
     checks += await _asked(
         "grafana", _grafana(parts.config), "correct grafana.url and grafana.token, or start it"
     )
+    checks += await _asked("slack", _slack(parts.config), "see docs/slack.md for tokens and scopes")
     checks += await _asked("deliveries", _deliveries(parts), "the store does not answer; see above")
     return checks
 
@@ -129,6 +130,18 @@ async def _prometheus(config: settings.Settings) -> list[Check]:
     )
     try:
         return [await _ready("prometheus", api.ready, api.version)]
+    finally:
+        await api.close()
+
+
+async def _slack(config: settings.Settings) -> list[Check]:
+    api = slack_of(config)
+    if api is None or config.slack is None:
+        found = "not configured" if config.slack is None else "an incoming webhook, which cannot be tried"
+        return [Check(name="slack", ok=True, found=found)]
+    try:
+        who, channel = await api.who(), await api.known_channel(config.slack.channel or "")
+        return [Check(name="slack", ok=True, found=f"{who}, telling {channel}")]
     finally:
         await api.close()
 

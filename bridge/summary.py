@@ -25,7 +25,7 @@ def one_line(incident: Incident) -> str:
     how = incident.outcome.value if incident.outcome else incident.state.value
     why = incident.reason or (incident.decision.verdict.reason if incident.decision else "")
     line = f"{incident.id} {_target(incident)}: {how}"
-    return f"{line}: {_plain(why)}" if why else line
+    return f"{line}: {plain(why)}" if why else line
 
 
 def story(incident: Incident, timeline: Sequence[TimelineEntry]) -> list[str]:
@@ -53,10 +53,10 @@ def _heading(incident: Incident) -> list[str]:
     if incident.closed_at is not None:
         lines.append(_line("closed", _time(incident.closed_at)))
     if incident.outcome is not None:
-        lines.append(_line("outcome", f"{incident.outcome}: {_plain(incident.reason)}"))
+        lines.append(_line("outcome", f"{incident.outcome}: {plain(incident.reason)}"))
     else:
         lines.append(
-            _line("state", incident.state.value + (f": {_plain(incident.reason)}" if incident.reason else ""))
+            _line("state", incident.state.value + (f": {plain(incident.reason)}" if incident.reason else ""))
         )
     if incident.suspect:
         lines.append(
@@ -76,10 +76,10 @@ def _grounds(incident: Incident) -> list[str]:
     lines = []
     if incident.decision is not None:
         lines.append(_line("verdict", _verdict(incident.decision.verdict)))
-        lines.append(_line("because", _plain(incident.decision.verdict.reason)))
+        lines.append(_line("because", plain(incident.decision.verdict.reason)))
         lines += _cited(incident.decision.verdict, incident.evidence)
     if incident.evidence is not None:
-        lines += [_line("missing", f"{gap.source}: {_plain(gap.reason)}") for gap in incident.evidence.gaps]
+        lines += [_line("missing", f"{gap.source}: {plain(gap.reason)}") for gap in incident.evidence.gaps]
         if removed := incident.evidence.redactions:
             told = ", ".join(f"{count} {kind}" for kind, count in sorted(removed.items()))
             lines.append(_line("redacted", told))
@@ -89,12 +89,12 @@ def _grounds(incident: Incident) -> list[str]:
 def _cited(verdict: Verdict, evidence: Evidence | None) -> list[str]:
     """The lines a verdict rests on, as they were collected: without secrets."""
     found = [evidence.line(cite) for cite in verdict.cites] if evidence is not None else []
-    return [f"  {line.id:<4} {_plain(line.text)}" for line in found if line is not None]
+    return [f"  {line.id:<4} {plain(line.text)}" for line in found if line is not None]
 
 
 def _verdict(verdict: Verdict) -> str:
     what = f"{verdict.kind}({verdict.action})" if verdict.action else verdict.kind.value
-    cited = f", citing {', '.join(_plain(cite) for cite in verdict.cites)}" if verdict.cites else ""
+    cited = f", citing {', '.join(plain(cite) for cite in verdict.cites)}" if verdict.cites else ""
     return f"{what} by {verdict.decided_by}, rule {verdict.rule}{cited}"
 
 
@@ -106,7 +106,7 @@ def _answers(incident: Incident) -> list[str]:
 
 
 def _answer(answer: GuardAnswer) -> str:
-    inputs = ", ".join(f"{name}: {_plain(value)}" for name, value in answer.inputs.items())
+    inputs = ", ".join(f"{name}: {plain(value)}" for name, value in answer.inputs.items())
     said = "allows" if answer.refusal is None else f"refuses: {_refusal(answer.refusal)}"
     return f"  {answer.guard:<16} {said}" + (f" ({inputs})" if inputs else "")
 
@@ -125,21 +125,21 @@ def _refusals(incident: Incident) -> list[str]:
 
 def _refusal(refusal: Refusal) -> str:
     until = f", until {_time(refusal.until)}" if refusal.until else ""
-    return f"{refusal.reason}: {_plain(refusal.detail)}{until}"
+    return f"{refusal.reason}: {plain(refusal.detail)}{until}"
 
 
 def _deeds(incident: Incident) -> list[str]:
     lines = []
     if (intent := incident.intent) is not None:
-        what = f"{intent.action} of container {_plain(intent.container_id[:12])}, token {intent.token}"
+        what = f"{intent.action} of container {plain(intent.container_id[:12])}, token {intent.token}"
         lines.append(_line("intent", f"{what}, written {_time(intent.at)}"))
     if (repair := incident.repair) is not None:
         settled = ", settled after a crash by what Docker says" if repair.settled else ""
-        what = f"{repair.action} of container {_plain(repair.container_id[:12])}"
+        what = f"{repair.action} of container {plain(repair.container_id[:12])}"
         lines.append(_line("repair", f"{what} at {_time(repair.at)}{settled}"))
     if (finding := incident.finding) is not None:
         since = f", well since {_time(finding.healthy_since)}" if finding.healthy_since else ""
-        lines.append(_line("finding", f"{_plain(finding.text)}{since} (seen {_time(finding.at)})"))
+        lines.append(_line("finding", f"{plain(finding.text)}{since} (seen {_time(finding.at)})"))
     return lines
 
 
@@ -149,18 +149,18 @@ def _timeline(timeline: Sequence[TimelineEntry]) -> list[str]:
     lines = [_line("timeline", f"{len(timeline)} entries" if len(timeline) > 1 else "1 entry")]
     for entry in timeline:
         fields = ", ".join(
-            f"{_plain(name)}: {_plain(value).rstrip('.')}" for name, value in entry.fields.items()
+            f"{plain(name)}: {plain(value).rstrip('.')}" for name, value in entry.fields.items()
         )
-        lines.append(f"  {_instant(entry.at)} {_plain(entry.event):<12} {fields}".rstrip())
+        lines.append(f"  {_instant(entry.at)} {plain(entry.event):<12} {fields}".rstrip())
     return lines
 
 
 def _target(incident: Incident) -> str:
     if incident.target is not None:
-        return _plain(incident.target.key)
+        return plain(incident.target.key)
     subject = incident.subject
     name = subject.name or subject.container_id
-    return f"no target found ({subject.kind} {_plain(name)})" if name else "no target named"
+    return f"no target found ({subject.kind} {plain(name)})" if name else "no target named"
 
 
 def _line(label: str, text: str) -> str:
@@ -176,6 +176,7 @@ def _instant(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%H:%M:%S}.{moment.microsecond // 1000:03}"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """Printable characters only, on one line, at most VALUE_LIMIT of them."""
     clean = "".join(char if char.isprintable() else " " for char in text[: VALUE_LIMIT + 1])
     return clean if len(clean) <= VALUE_LIMIT else f"{clean[: VALUE_LIMIT - 1]}…"

@@ -15,6 +15,9 @@ from bridge.edges.alertmanager_silences import AlertmanagerSilences
 from bridge.edges.deadman import Deadman
 from bridge.edges.docker_engine import DockerEngine, DockerHost, DockerTLS
 from bridge.edges.grafana import GrafanaAnnotations
+from bridge.edges.slack.api import SlackApi, SlackWebhook
+from bridge.edges.slack.messages import Scribe
+from bridge.edges.slack.sink import SlackSink, SlackWebhookSink
 from bridge.edges.store.backlog import StoredBacklog
 from bridge.edges.store.budgets import StoredBudgets
 from bridge.edges.store.client import Access, Tls
@@ -163,7 +166,37 @@ async def _sinks_of(
     if (grafana := grafana_of(config)) is not None:
         stack.push_async_callback(grafana.close)
         sinks.append(grafana)
+    if (slack := slack_of(config)) is not None:
+        stack.push_async_callback(slack.close)
+    if (told := slack_sink_of(config, slack)) is not None:
+        sinks.append(told)
     return tuple(sinks)
+
+
+def slack_of(config: settings.Settings) -> SlackApi | None:
+    """The edge to Slack as a bot, if one is configured."""
+    given = config.slack
+    if given is None or given.bot_token is None:
+        return None
+    return SlackApi(
+        bot_token=given.bot_token.reveal(),
+        app_token=given.app_token.reveal() if given.app_token else "",
+        base_url=given.api_url,
+    )
+
+
+def slack_sink_of(config: settings.Settings, api: SlackApi | None) -> Sink | None:
+    """Who tells Slack: the bot, else the incoming webhook, else nobody."""
+    given = config.slack
+    if given is None:
+        return None
+    external_url = config.web.external_url or ""
+    if api is not None and given.channel:
+        return SlackSink(api, channel_name=given.channel, scribe=Scribe(external_url=external_url))
+    if given.webhook_url is not None:
+        webhook = SlackWebhook(given.webhook_url.reveal())
+        return SlackWebhookSink(webhook, scribe=Scribe(external_url=external_url))
+    return None
 
 
 def grafana_of(config: settings.Settings) -> GrafanaAnnotations | None:

@@ -29,7 +29,7 @@ def serve(options: argparse.Namespace) -> int:
     if duties != app.EVERYTHING and config.redis is None:
         told = "sharing out the work needs redis: the embedded store belongs to one process"
         raise SettingsError([Problem("--roles", 0, told)])
-    unused = [name for name, given in (("llm", config.llm.active), ("slack", config.slack)) if given]
+    unused = [name for name, given in (("llm", config.llm.active),) if given]
     logs.set_up(
         level=_python_level(config.log.level.value),
         style=config.log.format.value,

@@ -82,6 +82,32 @@ class Decision:
         return self.verdict.action is not None and not self.refusals
 
 
+class Answer(StrEnum):
+    """What a person says to a proposal. ``snooze``: look again later, then ask again if it is still wanted."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+    SNOOZE = "snooze"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A repair that a person is asked to approve: of this container, as it was then, until ``until``.
+
+    ``id`` is random, so that an answer to one proposal is none to the next. ``answered_by`` is who answered first.
+    """
+
+    id: str
+    action: Action
+    container_id: str
+    started_at: datetime | None
+    at: datetime
+    until: datetime
+    answer: Answer | None = None
+    answered_by: str = ""
+    answered_at: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
     """What is about to be done, written before Docker is called, so that a crash can be settled by comparison.
@@ -143,6 +169,7 @@ class Incident:
     target: Target | None = None
     evidence: Evidence | None = None
     decision: Decision | None = None
+    proposal: Proposal | None = None
     token: int | None = None
     intent: Intent | None = None
     repair: Repair | None = None

@@ -329,6 +329,7 @@ def _slack(section: Section, overrides: Overrides) -> Slack:
         webhook_url=overrides.slack_webhook_url or webhook,
         signing_secret=section.secret("signing_secret"),
         approvers=section.parsed_items("approvers", str),
+        api_url=section.parsed("api_url", parse_http_url, Slack().api_url),
     )
 
 

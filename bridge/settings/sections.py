@@ -266,7 +266,9 @@ class Slack:
     signing_secret: Secret | None = None
     """For approvals over HTTP instead of Socket Mode."""
     approvers: tuple[str, ...] = ()
-    """Slack user ids that may approve. Default none."""
+    """Slack user ids that may approve. Default none: proposals are shown without buttons."""
+    api_url: str = "https://slack.com/api"
+    """Base URL of the Web API. GovSlack has another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -382,6 +384,7 @@ class Settings:
             "redis": (self.redis, other.redis),
             "store": (self.store, other.store),
             "docker": (self.docker, other.docker),
+            "slack": (self.slack, other.slack),
             "worker": (self.worker, other.worker),
         }
         return [name for name, (mine, theirs) in parts.items() if mine != theirs]

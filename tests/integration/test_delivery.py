@@ -19,6 +19,7 @@ from bridge.metrics import Metrics
 from bridge.model.channel import Channel
 from bridge.model.incident import Entry, Outcome
 from bridge.model.policy import BreakerPolicy
+from bridge.redaction import Redactor
 from bridge.roles import Held
 from bridge.sinks import Delivery, Pace
 from tests.in_memory_sink import InMemorySink
@@ -49,7 +50,13 @@ class Office:
         """A process that tells these."""
         await self.backlog.register(sinks, retire=False)
         task = asyncio.create_task(
-            delivery.tell(sinks, backlog=self.backlog, metrics=self.metrics, lease_seconds=LEASE_SECONDS)
+            delivery.tell(
+                sinks,
+                backlog=self.backlog,
+                metrics=self.metrics,
+                redactor=Redactor,
+                lease_seconds=LEASE_SECONDS,
+            )
         )
         yield
         task.cancel()
