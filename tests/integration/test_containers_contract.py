@@ -1,4 +1,4 @@
-"""What every ``roles.Containers`` does: the real Engine and the one in memory answer the same."""
+"""What every ``roles.Containers`` does: the real Engine, the synthetic fleet and the one in memory answer the same."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from bridge.edges.docker_engine import DockerEngine, DockerHost
 from bridge.model.evidence import ContainerFacts, ContainerStatus
 from bridge.roles import Containers
 from tests.in_memory_containers import InMemoryContainers
+from tests.servers.docker_fleet import DockerFleet
 
 IDLE = "trap 'exit 0' TERM; while :; do sleep 0.05; done"
 
@@ -33,14 +34,21 @@ class Place:
         return facts
 
 
-@pytest.fixture(params=["memory", "engine"])
+@pytest.fixture(params=["memory", "fleet", "engine"])
 async def place(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
-    """Both, one after the other."""
+    """Each, one after the other."""
     if request.param == "memory":
         memory = InMemoryContainers()
         memory.run("contract")
         stop = {"status": ContainerStatus.EXITED, "exit_code": 137}
         yield Place(memory, lambda: memory.change("contract", **stop), memory.containers.clear)
+        return
+    if request.param == "fleet":
+        with DockerFleet() as fleet:
+            synthetic = fleet.run("contract")
+            edge = DockerEngine([DockerHost(name="local", url=fleet.url)])
+            yield Place(edge, synthetic.stopped, lambda: fleet.remove("contract"))
+            await edge.close()
         return
     engine: parts.DockerEngine = request.getfixturevalue("engine")
     run: Callable[..., Container] = request.getfixturevalue("run_container")
@@ -89,6 +97,19 @@ async def test_what_stands_still_is_started(place: Place, verb: str) -> None:
     after = await place.look()
     assert after.running
     assert after.started_at != before.started_at
+
+
+async def test_the_list_shows_the_same_container(place: Place) -> None:
+    """With its labels, and whether it runs."""
+    (listed,) = [facts for facts in await place.containers.list("local") if facts.name == "contract"]
+    assert (listed.id, listed.running, listed.labels["hemostat.enable"]) == (
+        (await place.look()).id,
+        True,
+        "true",
+    )
+    place.stop()
+    (listed,) = [facts for facts in await place.containers.list("local") if facts.name == "contract"]
+    assert listed.status is ContainerStatus.EXITED
 
 
 async def test_an_action_on_what_is_gone_is_rejected(place: Place) -> None:
