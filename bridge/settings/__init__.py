@@ -16,6 +16,7 @@ from bridge.settings.building import build
 from bridge.settings.document import MAX_BYTES, read_document
 from bridge.settings.environment import read_overrides
 from bridge.settings.findings import Findings
+from bridge.settings.llm_values import Llm, LlmBudget, Provider
 from bridge.settings.notation import parse_listen_address, parse_matcher
 from bridge.settings.reading import Section
 from bridge.settings.redis_values import Cluster, Redis, RedisTls, Sentinel
@@ -30,12 +31,9 @@ from bridge.settings.sections import (
     DockerTls,
     Durability,
     Grafana,
-    Llm,
-    LlmBudget,
     Log,
     LogFormat,
     LogLevel,
-    Provider,
     Redaction,
     Role,
     SecretPattern,

@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from bridge.model.consultation import OnFailure
 from bridge.model.incident import Outcome
 from bridge.model.secret import Secret
 from bridge.settings.environment import Overrides
+from bridge.settings.llm_section import build_llm
 from bridge.settings.notation import (
     parse_docker_url,
     parse_http_url,
@@ -20,7 +20,6 @@ from bridge.settings.policy_section import build_policy
 from bridge.settings.reading import Section
 from bridge.settings.redis_section import build_redis
 from bridge.settings.sections import (
-    DEFAULT_MODEL,
     AccessToken,
     Alertmanager,
     Authorization,
@@ -31,12 +30,9 @@ from bridge.settings.sections import (
     DockerTls,
     Durability,
     Grafana,
-    Llm,
-    LlmBudget,
     Log,
     LogFormat,
     LogLevel,
-    Provider,
     Redaction,
     Role,
     SecretPattern,
@@ -67,7 +63,7 @@ def build(top: Section, overrides: Overrides, environ: Mapping[str, str]) -> Set
         docker=_docker(top.section("docker"), overrides),
         prometheus=_upstream(top.section("prometheus")) if top.gives("prometheus") else None,
         alertmanager=_alertmanager(top.section("alertmanager")) if top.gives("alertmanager") else None,
-        llm=_llm(top.section("llm"), overrides),
+        llm=build_llm(top.section("llm"), overrides),
         slack=_slack(top.section("slack"), overrides)
         if top.gives("slack") or overrides.slack_webhook_url
         else None,
@@ -253,61 +249,6 @@ def _basic_auth(section: Section) -> BasicAuth:
 def _authorization(section: Section) -> Authorization:
     token = section.required_secret("token")
     return Authorization(token=token or Secret(""), type=section.text("type", "Bearer"))
-
-
-def _llm(section: Section, overrides: Overrides) -> Llm:
-    default = Llm()
-    provider = section.parsed("provider", Provider, None) or _provider_by_key(overrides)
-    if not section.has("provider") and (section.has("api_key") or section.has("api_key_file")):
-        section.note("provider", "is missing: whose key is it, anthropic's or openai's?")
-    keys = {Provider.ANTHROPIC: overrides.anthropic_api_key, Provider.OPENAI: overrides.openai_api_key}
-    file_key = section.secret("api_key")
-    llm = Llm(
-        provider=provider,
-        model=overrides.model or section.text("model", "") or DEFAULT_MODEL[provider],
-        api_key=keys.get(provider) or file_key,
-        base_url=section.parsed("base_url", parse_http_url, default.base_url),
-        on_failure=section.parsed("on_failure", OnFailure, default.on_failure),
-        confidence_threshold=(
-            overrides.confidence_threshold
-            if overrides.confidence_threshold is not None
-            else section.number("confidence_threshold", default.confidence_threshold)
-        ),
-        budget=_llm_budget(section.section("budget")),
-        enabled=section.flag("enabled", default=default.enabled),
-    )
-    if llm.active:
-        _check_llm(section, llm)
-    return llm
-
-
-def _provider_by_key(overrides: Overrides) -> Provider:
-    """Which provider the environment means. OpenAI's key alone is too common to mean anything without a model."""
-    if overrides.anthropic_api_key is not None:
-        return Provider.ANTHROPIC
-    return Provider.OPENAI if overrides.openai_api_key and overrides.model else Provider.NONE
-
-
-def _check_llm(section: Section, llm: Llm) -> None:
-    key_given = llm.api_key is not None or section.has("api_key") or section.has("api_key_file")
-    if llm.provider is Provider.ANTHROPIC and not key_given:
-        section.note("api_key", "is missing: give api_key, api_key_file or $ANTHROPIC_API_KEY")
-    if llm.provider is Provider.OPENAI and not key_given and llm.base_url is None:
-        section.note(
-            "api_key",
-            "is missing: give api_key, api_key_file or $OPENAI_API_KEY, or a base_url that needs none",
-        )
-    if not llm.model and not section.has("model"):
-        section.note("model", "is missing: openai has no default model; give model or $AI_MODEL")
-
-
-def _llm_budget(section: Section) -> LlmBudget:
-    default = LlmBudget()
-    return LlmBudget(
-        usd_per_hour=section.number("usd_per_hour", default.usd_per_hour),
-        usd_per_day=section.number("usd_per_day", default.usd_per_day),
-        tokens_per_hour=section.whole("tokens_per_hour", default.tokens_per_hour),
-    )
 
 
 def _slack(section: Section, overrides: Overrides) -> Slack:

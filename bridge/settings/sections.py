@@ -1,4 +1,4 @@
-"""The settings as values, one class per section of ``hemostat.yml``. Defaults live here, and for Redis in ``redis_values``.
+"""The settings as values, one class per section of ``hemostat.yml``. Defaults live here, and in ``redis_values`` and ``llm_values``.
 
 Durations are seconds. What the policy is made of lives in ``bridge.model.policy``.
 """
@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from bridge.model.consultation import OnFailure
 from bridge.model.incident import Outcome
 from bridge.model.policy import PROTECTED_BY_DEFAULT, Policy
 from bridge.model.secret import Secret
+from bridge.settings.llm_values import Llm
 from bridge.settings.notation import parse_listen_address
 from bridge.settings.redis_values import Redis
 
@@ -38,14 +38,6 @@ class Durability(StrEnum):
 
     LOCAL = "local"
     REPLICATED = "replicated"
-
-
-class Provider(StrEnum):
-    """Who is asked for a verdict beside the rules."""
-
-    ANTHROPIC = "anthropic"
-    OPENAI = "openai"
-    NONE = "none"
 
 
 class LogLevel(StrEnum):
@@ -206,49 +198,6 @@ class Alertmanager(Upstream):
     right people."""
     silence_repairs: bool = False
     """Whether an alert is silenced while its target is repaired and verified. Default false: hiding is opt-in."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LlmBudget:
-    """What the model may cost; at the limit the rules decide alone."""
-
-    usd_per_hour: float = 1.0
-    """US dollars. Default 1: hundreds of verdicts, and a storm cannot run up a bill."""
-    usd_per_day: float = 10.0
-    """US dollars. Default 10: less than 24 bad hours."""
-    tokens_per_hour: int | None = None
-    """Input and output together. Default none: money is the limit that matters."""
-
-
-DEFAULT_MODEL = {Provider.ANTHROPIC: "claude-haiku-5-5", Provider.OPENAI: "", Provider.NONE: ""}
-"""A small fast model suffices for a verdict. OpenAI's protocol is spoken by too many servers to have a default."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Llm:
-    """The model that may narrow what the rules propose."""
-
-    provider: Provider = Provider.NONE
-    """Default ``anthropic`` if ``$ANTHROPIC_API_KEY`` is set, else ``none``: rules only."""
-    model: str = ""
-    """Its name. Default ``claude-haiku-5-5`` with ``anthropic``; ``openai`` has none."""
-    api_key: Secret | None = None
-    """Default none."""
-    base_url: str | None = None
-    """Another server that speaks the provider's protocol. Default none: the provider's own."""
-    on_failure: OnFailure = OnFailure.RULES
-    """Default ``rules``: a deaf model must not stop repairs that the rules alone would have made."""
-    confidence_threshold: float = 0.7
-    """0 to 1: below it a verdict escalates. Default 0.7, kept from the design this grew out of."""
-    budget: LlmBudget = field(default_factory=LlmBudget)
-    """What it may cost."""
-    enabled: bool = True
-    """False turns it off and keeps its configuration. Default true."""
-
-    @property
-    def active(self) -> bool:
-        """Whether a model is asked at all."""
-        return self.enabled and self.provider is not Provider.NONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
