@@ -49,6 +49,10 @@ class Census:
         lists = await asyncio.gather(*(self._soon(host) for host in hosts))
         return dict(zip(hosts, lists, strict=True))
 
+    async def of(self, host: str) -> Sequence[ContainerFacts]:
+        """All containers of one host. Raises EdgeUnavailable, EdgeRejected: it did not list them."""
+        return await asyncio.shield(self._listing(host))
+
     async def close(self) -> None:
         """End what is under way."""
         tasks = [task for _, task in self._listed.values()]

@@ -8,27 +8,33 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
-from bridge import errors
+from bridge import errors, neighbourhood
+from bridge.excerpt import excerpt
 from bridge.intake import TARGET_LABELS
 from bridge.model.alert import Subject, SubjectKind
-from bridge.model.evidence import KEPT_LABELS, ContainerFacts, Evidence, Gap, TextLine
+from bridge.model.evidence import KEPT_LABELS, ContainerFacts, Evidence, Gap, Neighbour, TextLine
 from bridge.model.incident import Target
 from bridge.model.share import Population
 from bridge.redaction import Redactor, clean, shortened
 from bridge.roles import Containers, Journal
 
 SOURCE_DEADLINE_SECONDS = 1.0
-LOG_LINES = 60
+LOG_LINES = 200
+"""Read; an excerpt of them is shown."""
+
 LINE_CHARACTERS = 500
 ERROR_CHARACTERS = 256
 GAP_CHARACTERS = 256
 LABELS = 64
 LABEL_CHARACTERS = 600
+NAME_CHARACTERS = 120
+RUNBOOK_LABEL = "hemostat.runbook"
+RUNBOOK_CHARACTERS = 600
 EVENTS_SECONDS = 1800.0
 
 T = TypeVar("T")
@@ -86,38 +92,76 @@ async def _service(containers: Containers, subject: Subject) -> Found | Missing:
     return Found(target=Target(host=subject.host, name=subject.name), facts=facts)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """Whom evidence comes from. ``listing`` gives all containers of a host, a few seconds old at most."""
+
+    containers: Containers
+    journal: Journal
+    listing: Callable[[str], Awaitable[Sequence[ContainerFacts]]]
+
+
 async def collect(
-    containers: Containers,
-    journal: Journal,
+    sources: Sources,
     found: Found,
     *,
     alert_active: bool | None,
     redactor: Redactor,
+    telling: Callable[[TextLine], bool],
     now: datetime,
 ) -> Evidence:
-    """Everything there is to know, from all sources at once, without a secret in any text."""
+    """Everything there is to know, from all sources at once, without a secret in any text.
+
+    ``telling``: whether a line of the log says something to the rules, so that it is shown before others.
+    """
     host, container = found.facts.host, found.facts
+    containers, journal = sources.containers, sources.journal
     gaps: list[Gap] = []
-    health_log, log_lines, events, past, replaced_at = await asyncio.gather(
+    health_log, log_lines, events, past, replaced_at, around = await asyncio.gather(
         _source("health_log", containers.health_log(host, container.id), (), gaps),
         _source("logs", containers.log_tail(host, container.id, lines=LOG_LINES), (), gaps),
         _source("events", containers.events(host, container.id, seconds=EVENTS_SECONDS), (), gaps),
         _source("history", journal.past_repairs(found.target), (), gaps),
         _source("replaced", journal.replaced_at(found.target, container), None, gaps),
+        _source("neighbours", _neighbours(sources, container), (), gaps),
     )
     plain = _Plain(redactor)
+    shown = excerpt(plain.lines(log_lines, limit=LINE_CHARACTERS), telling=telling)
     return Evidence(
         collected_at=now,
         container=plain.container(container),
-        health_log=plain.lines(health_log),
-        log_lines=plain.lines(log_lines),
+        health_log=plain.lines(health_log, limit=LINE_CHARACTERS),
+        log_lines=shown.lines,
+        log_dropped=shown.dropped,
         events=tuple(events),
         past_repairs=tuple(past),
         replaced_at=replaced_at,
         alert_active=alert_active,
+        neighbours=tuple(replace(each, name=plain.text(each.name, NAME_CHARACTERS)) for each in around),
+        runbook=plain.text(container.labels.get(RUNBOOK_LABEL, ""), RUNBOOK_CHARACTERS),
         gaps=tuple(replace(gap, reason=plain.text(gap.reason, GAP_CHARACTERS)) for gap in gaps),
         redactions=dict(plain.counts),
     )
+
+
+async def _neighbours(sources: Sources, container: ContainerFacts) -> tuple[Neighbour, ...]:
+    """From the list that is there anyway; dependencies are looked at again, since only that tells when they started."""
+    if not neighbourhood.has_any(container):
+        return ()
+    listed = await sources.listing(container.host)
+    named = neighbourhood.dependencies(container, listed)
+    looked = await asyncio.gather(*(_again(sources.containers, facts) for _, facts in named))
+    again = [(name, facts) for (name, _), facts in zip(named, looked, strict=True)]
+    return neighbourhood.neighbours(container, listed, again)
+
+
+async def _again(containers: Containers, facts: ContainerFacts | None) -> ContainerFacts | None:
+    if facts is None:
+        return None
+    try:
+        return await containers.inspect(facts.host, facts.id)
+    except errors.EdgeError:
+        return facts
 
 
 class _Plain:
@@ -133,14 +177,12 @@ class _Plain:
         self.counts.update(redacted.counts)
         return redacted.text
 
-    def lines(self, lines: Sequence[TextLine]) -> tuple[TextLine, ...]:
+    def lines(self, lines: Sequence[TextLine], *, limit: int) -> tuple[TextLine, ...]:
         """Redacted together, since a private key has many lines; those of which nothing is left are gone."""
         redacted = self._redactor.text("\n".join(clean(line.text).replace("\n", " ") for line in lines))
         self.counts.update(redacted.counts)
         shown = zip(lines, redacted.text.split("\n"), strict=False)
-        return tuple(
-            replace(line, text=shortened(text, LINE_CHARACTERS)) for line, text in shown if text.strip()
-        )
+        return tuple(replace(line, text=shortened(text, limit)) for line, text in shown if text.strip())
 
     def container(self, facts: ContainerFacts) -> ContainerFacts:
         """Its labels as far as they are kept, and the error Docker keeps."""

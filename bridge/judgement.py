@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from bridge import evidence, guards
 from bridge.census import Census
@@ -19,7 +20,7 @@ from bridge.model.refusal import Reason, Refusal
 from bridge.model.verdict import VerdictKind
 from bridge.redaction import Redactor
 from bridge.roles import Budgets, Containers, Journal, Storms
-from bridge.triage import rules
+from bridge.triage import phrases, rules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,7 @@ class Judge:
         self._budgets = budgets
         self._storms = storms
         self._containers = containers
+        self._sources = evidence.Sources(containers=containers, journal=journal, listing=self.census.of)
         self._metrics = metrics
 
     async def locate(self, subject: Subject) -> evidence.Found | evidence.Missing:
@@ -75,11 +77,11 @@ class Judge:
         with self._metrics.stage_duration.labels("evidence").time():
             active = True if firing else None
             collected = await evidence.collect(
-                self._containers,
-                self._journal,
+                self._sources,
                 found,
                 alert_active=active,
                 redactor=ruleset.redactor,
+                telling=partial(phrases.says_something, classes=ruleset.thresholds.phrases),
                 now=now,
             )
             self._metrics.redacted(collected.redactions)

@@ -258,6 +258,11 @@ def sightings(
     )
 
 
+def says_something(line: TextLine, *, classes: Sequence[PhraseClass] = CLASSES) -> bool:
+    """Whether any class is seen in this line."""
+    return any(_in_line(line, classes, frozenset(), of_health_check=False))
+
+
 def _in_line(
     line: TextLine, classes: Sequence[PhraseClass], own: frozenset[str], *, of_health_check: bool
 ) -> Iterable[Sighting]:

@@ -86,6 +86,7 @@ async def walked(parts: wiring.Parts, containers: InMemoryContainers, incident_i
     judge = Judge(
         journal=parts.journal,
         budgets=parts.budgets,
+        storms=parts.storms,
         containers=containers,
         metrics=parts.metrics,
         ruleset=parts.judge.ruleset,
