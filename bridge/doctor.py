@@ -15,6 +15,9 @@ from bridge.wiring import Parts, authorization_of, grafana_of, slack_of
 DEADLINE_SECONDS = 5.0
 OLDEST_REDIS = (6, 2)
 
+SILENT_SECONDS = 2
+"""A replica speaks every second; one that was silent for longer will hardly confirm a write within one."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
@@ -28,7 +31,9 @@ class Check:
 
 async def examine(parts: Parts) -> list[Check]:
     """All checks, in the order in which one would mend them."""
-    checks = await _asked("store", _store(parts), "start it, or correct redis.url; see the error")
+    way = _way_to_the_store(parts.config)
+    checks = await _asked(f"store/{way}", _topology(parts, way), f"correct redis.{way}, or start them")
+    checks += await _asked("store", _store(parts), f"start it, or correct redis.{way}; see the error")
     for host in parts.docker.hosts():
         advice = f"is the Engine of {host!r} running, and may this user open its socket (group docker)?"
         checks += await _asked(f"docker/{host}", _docker(parts, host), advice)
@@ -50,6 +55,20 @@ async def _asked(name: str, asked: Awaitable[list[Check]], advice: str) -> list[
         return [Check(name=name, ok=False, found=f"no answer within {DEADLINE_SECONDS:g} s", advice=advice)]
     except errors.EdgeError as error:
         return [Check(name=name, ok=False, found=str(error), advice=advice)]
+
+
+def _way_to_the_store(config: settings.Settings) -> str:
+    if config.redis is None or config.redis.url:
+        return "url"
+    return "sentinel" if config.redis.sentinel else "cluster"
+
+
+async def _topology(parts: Parts, way: str) -> list[Check]:
+    """Which master is believed in, and whether another one could take over; nothing to say of a single server."""
+    standing = await parts.store.topology.standing()
+    if standing is None:
+        return []
+    return [Check(name=f"store/{way}", ok=not standing.advice, found=standing.found, advice=standing.advice)]
 
 
 async def _store(parts: Parts) -> list[Check]:
@@ -87,26 +106,34 @@ async def _durability(parts: Parts, persistence: dict[str, str], replication: di
     """The level really reached, not the one wished for."""
     wanted = parts.config.store.durability
     fsync = await parts.store.config_value("appendfsync")
-    aof = persistence.get("aof_enabled") == "1"
-    replicas = int(replication.get("connected_slaves", "0"))
-    if not aof:
-        reached, advice = (
-            "none",
-            "CONFIG SET appendonly yes: an accepted alert does not survive a restart of the store",
-        )
+    in_step = sum(_in_step(text) for name, text in replication.items() if name.startswith("slave"))
+    reached, advice = "local", ""
+    if persistence.get("aof_enabled") != "1":
+        reached = "none"
+        advice = "CONFIG SET appendonly yes: an accepted alert does not survive a restart of the store"
     elif fsync not in ("always", ""):
         reached = f"none on power loss (appendfsync {fsync})"
         advice = "CONFIG SET appendfsync always: up to two seconds of accepted alerts can be lost"
-    else:
-        reached, advice = "local", ""
-    if wanted is settings.Durability.REPLICATED:
-        if replicas == 0:
-            advice = "durability is replicated, but no replica is connected: everything is answered 503"
-        elif reached == "local":
-            reached = f"replicated ({replicas} connected)"
-    return Check(
-        name="store/durability", ok=not advice, found=f"reached: {reached}; wanted: {wanted}", advice=advice
-    )
+    elif wanted is settings.Durability.REPLICATED and in_step:
+        reached = "replicated"
+    ok = not advice
+    if wanted is settings.Durability.REPLICATED and not in_step:
+        ok, advice = False, "no replica confirms: webhooks are answered 503, and nothing is repaired"
+    elif ok and wanted is settings.Durability.LOCAL and parts.store.topology.moves:
+        advice = "a failover loses what was accepted and granted last: set store.durability: replicated"
+    found = f"reached: {reached}; wanted: {wanted}"
+    if in_step or parts.store.topology.moves:
+        least = await parts.store.config_value("min-replicas-to-write")
+        lag = await parts.store.config_value("min-replicas-max-lag")
+        found += f"; {in_step} replica(s) in step, min-replicas-to-write {least or 'unknown'}"
+        found += f" within {lag} s" if least not in ("", "0") else ""
+    return Check(name="store/durability", ok=ok, found=found, advice=advice)
+
+
+def _in_step(replica: str) -> bool:
+    """Of a replica's line in ``INFO replication``: it has the data, and said so in the last seconds."""
+    known = dict(part.partition("=")[::2] for part in replica.split(","))
+    return known.get("state") == "online" and int(known.get("lag", "99")) <= SILENT_SECONDS
 
 
 async def _docker(parts: Parts, host: str) -> list[Check]:

@@ -24,11 +24,19 @@ T = TypeVar("T")
 def check_config(options: argparse.Namespace) -> int:
     """Exit 2 with every problem, each on its line."""
     config = settings.load(options.config_file, environ=os.environ)
-    store = "embedded store" if config.redis is None else "Redis"
+    store = _store(config.redis)
     print(
         f"{options.config_file}: good (mode {config.policy.root.mode}, {store}, {len(config.docker.hosts)} Docker host(s))"
     )
     return cli.GOOD
+
+
+def _store(redis: settings.Redis | None) -> str:
+    if redis is None:
+        return "embedded store"
+    if redis.sentinel is not None:
+        return f"Redis behind {len(redis.sentinel.nodes)} Sentinel(s)"
+    return "Redis Cluster" if redis.cluster is not None else "Redis"
 
 
 def doctor(options: argparse.Namespace) -> int:

@@ -125,14 +125,15 @@ class Bridge(parts.Process):
         self,
         *,
         docker: str,
-        redis: str | None = None,
+        redis: str | Mapping[str, Any] | None = None,
         port: int | None = None,
         storage: Path | None = None,
         roles: str = "web,worker",
         policy: Mapping[str, Any] | None = None,
         **sections: Any,
     ) -> None:
-        """`policy` and `sections` are keys of `hemostat.yml`, on top of small times. No `redis`: the embedded store."""
+        """`policy` and `sections` are keys of `hemostat.yml`, on top of small times. `redis` is a URL or
+        that section; none: the embedded store."""
         self.port = port or parts.free_port()
         tokens = [{"name": role, "role": role, "token": token} for role, token in TOKENS.items()]
         config = {
@@ -141,7 +142,7 @@ class Bridge(parts.Process):
             "store": {"trust_empty": True, **({"path": str(storage)} if storage else {})},
             "worker": {"lease": LEASE},
             "policy": {"actions": ["restart", "start"], "verify": AT_ONCE, **(policy or {})},
-            **({"redis": {"url": redis}} if redis else {}),
+            **({"redis": {"url": redis} if isinstance(redis, str) else dict(redis)} if redis else {}),
             **sections,
         }
         directory = parts.private_directory("bridge", None)

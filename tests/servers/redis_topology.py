@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import socket
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 from bridge.demo import parts
 
@@ -113,6 +113,69 @@ def until_in_step(*replicas: parts.RedisServer, seconds: float = 15) -> None:
 
 def _in_step(replica: parts.RedisServer) -> bool:
     return replication(replica).get("master_link_status") == "up"
+
+
+class Watched:
+    """A master, its replicas, and Sentinels that watch it; all on 127.0.0.1."""
+
+    def __init__(self, *, replicas: int = 2, sentinels: int = 3) -> None:
+        self.servers = [parts.RedisServer(extra=QUICK_REPLICATION) for _ in range(1 + replicas)]
+        master = (self.servers[0].host, self.servers[0].port)
+        self.ports = [parts.free_port() for _ in range(sentinels)]
+        ids = [f"{number + 1:040d}" for number in range(sentinels)]
+        self.sentinels = [
+            RedisSentinel(
+                master,
+                quorum=sentinels // 2 + 1,
+                port=port,
+                extra=(f"sentinel myid {ids[number]}",),
+                known=(
+                    *(f"known-replica {MASTER} {one.host} {one.port}" for one in self.servers[1:]),
+                    *(
+                        f"known-sentinel {MASTER} {parts.LOOPBACK} {other} {ids[n]}"
+                        for n, other in enumerate(self.ports)
+                        if n != number
+                    ),
+                ),
+            )
+            for number, port in enumerate(self.ports)
+        ]
+        self.nodes = [sentinel.node for sentinel in self.sentinels]
+
+    def start(self) -> Self:
+        """Returns once the Sentinels could fail over. Raises: PartMissing, PartFailed."""
+        try:
+            for server in self.servers:
+                server.start()
+            replicas_of(*self.servers)
+            for sentinel in self.sentinels:
+                sentinel.start()
+            if not parts.wait_until(lambda: all(map(self._ready, self.ports)), seconds=15):
+                raise parts.PartFailed("sentinel", "found no quorum", self.sentinels[0].log_tail())
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """Stops all of it; doing it twice is fine."""
+        for part in (*self.sentinels, *self.servers):
+            part.stop()
+
+    def master(self) -> parts.RedisServer | None:
+        """Whom the first Sentinel that runs names."""
+        port = next(one.port for one in self.sentinels if one.running)
+        address = said(parts.LOOPBACK, port, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER)
+        return next((server for server in self.servers if str(server.port) == address[1]), None)
+
+    def _ready(self, port: int) -> bool:
+        enough = said(parts.LOOPBACK, port, "SENTINEL", "CKQUORUM", MASTER)
+        rows = said(parts.LOOPBACK, port, "SENTINEL", "REPLICAS", MASTER)
+        return (
+            str(enough).startswith(f"OK {len(self.ports)}")
+            and len(rows) == len(self.servers) - 1
+            and all(row[row.index("master-link-status") + 1] == "ok" for row in rows)
+        )
 
 
 def start_cluster(masters: int, replicas: int) -> list[parts.RedisServer]:

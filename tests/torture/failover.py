@@ -24,7 +24,7 @@ from bridge import errors
 from bridge.demo import parts
 from bridge.edges.store.acceptance import Acceptor
 from bridge.edges.store.client import Access
-from bridge.edges.store.connection import Store
+from bridge.edges.store.connection import Standing, Store
 from bridge.edges.store.discovery import Sentinels
 from bridge.edges.store.journal import StoredJournal
 from bridge.model.incident import Entry, Intent
@@ -137,6 +137,10 @@ class Translated:
     async def master(self) -> str:
         """As the clients see it."""
         return self._seen[await self._topology.master()]
+
+    async def standing(self) -> Standing | None:
+        """Nobody asks."""
+        return None
 
     async def close(self) -> None:
         """The same."""

@@ -106,15 +106,15 @@ class Client:
             "Callable[..., Awaitable[Any]]", self._redis.execute_command
         )  # untyped in redis-py
 
-    async def execute(self, *words: Word) -> Any:
-        """One command."""
-        async with _translated(str(words[0])):
+    async def execute(self, *words: Word, what: str = "") -> Any:
+        """One command; ``what`` is its name in errors where the first word says little."""
+        async with _translated(what or str(words[0])):
             return await self._execute(*words)
 
-    async def pipelined(self, calls: Sequence[Sequence[Word]]) -> list[Any]:
+    async def pipelined(self, calls: Sequence[Sequence[Word]], *, what: str = "") -> list[Any]:
         """Several commands on one connection, in one round trip, without a transaction; the first error is raised."""
         async with (
-            _translated(str(calls[0][0]) if calls else "pipeline"),
+            _translated(what or (str(calls[0][0]) if calls else "pipeline")),
             self._redis.pipeline(transaction=False) as pipe,
         ):
             for call in calls:
@@ -127,10 +127,10 @@ class Client:
         return answers
 
     async def info(self, section: str) -> dict[str, str]:
-        """A section of ``INFO``, values as text."""
+        """A section of ``INFO``, values as text as the server wrote it."""
         async with _translated("INFO"):
             answer = await self._redis.info(section)
-        return {str(name): str(value) for name, value in answer.items()}
+        return {str(name): _text(value) for name, value in answer.items()}
 
     async def retire(self) -> None:
         """Close idle connections, and each of the others as soon as its command is done."""
@@ -143,6 +143,13 @@ class Client:
         with contextlib.suppress(RedisError, OSError):
             await self._redis.aclose()
             await self._pool.disconnect()
+
+
+def _text(value: object) -> str:
+    """redis-py takes ``ip=…,state=…`` apart."""
+    if isinstance(value, dict):
+        return ",".join(f"{name}={part}" for name, part in value.items())
+    return str(value)
 
 
 def _options(url: str, access: Access) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import functools
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
 from typing import Any, Protocol, TypeVar
@@ -48,6 +49,14 @@ class NotReplicated(errors.EdgeUnavailable):
     """Written, but no replica confirmed it in time: treated as not written by whoever must not lose it."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How the master is known, for an operator. ``advice`` says what to do where not all is well."""
+
+    found: str
+    advice: str = ""
+
+
 class Topology(Protocol):
     """Who the master is."""
 
@@ -58,6 +67,10 @@ class Topology(Protocol):
 
     async def master(self) -> str:
         """The URL of the server to write to now. Raises EdgeUnavailable: nobody knows one; MasterDown."""
+        ...
+
+    async def standing(self) -> Standing | None:
+        """How the master is known; ``None`` where nobody is asked."""
         ...
 
     async def close(self) -> None:
@@ -76,6 +89,10 @@ class OneServer:
     async def master(self) -> str:
         """The URL."""
         return self._url
+
+    async def standing(self) -> Standing | None:
+        """Nobody is asked."""
+        return None
 
     async def close(self) -> None:
         """Nothing is open."""
@@ -201,9 +218,9 @@ class Store:
 
     async def _run(self, client: Client, name: str, call: Sequence[Word], durable: bool) -> Any:
         if not (durable and self.replicas):
-            return await client.execute(*call)
+            return await client.execute(*call, what=name)
         # WAIT concerns the writes of its own connection, so both travel in one pipeline.
-        answer, confirmed = await client.pipelined([call, ("WAIT", self.replicas, WAIT_MS)])
+        answer, confirmed = await client.pipelined([call, ("WAIT", self.replicas, WAIT_MS)], what=name)
         if confirmed < self.replicas:
             message = f"{name}: {confirmed} of {self.replicas} replicas confirmed within {WAIT_MS} ms"
             raise NotReplicated(EDGE, message)

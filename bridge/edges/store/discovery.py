@@ -15,6 +15,7 @@ from typing import Any
 
 from bridge import errors
 from bridge.edges.store.client import EDGE, Access, Client, MasterDown
+from bridge.edges.store.connection import Standing
 
 ASK_SECONDS = 1.0
 """Who has not answered by then is not waited for."""
@@ -29,14 +30,6 @@ class Claim:
     epoch: int
     url: str
     down: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """How the master is known, for an operator. ``advice`` says what to do where not all is well."""
-
-    found: str
-    advice: str = ""
 
 
 def believed(claims: Iterable[Claim]) -> Claim | None:

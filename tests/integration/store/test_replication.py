@@ -14,7 +14,7 @@ from bridge.demo import parts
 from bridge.edges.store.acceptance import Acceptor
 from bridge.edges.store.budgets import StoredBudgets
 from bridge.edges.store.client import MasterDown
-from bridge.edges.store.connection import NotReplicated, Store
+from bridge.edges.store.connection import NotReplicated, Standing, Store
 from bridge.edges.store.journal import StoredJournal
 from bridge.edges.store.storms import StoredStorms
 from bridge.judgement import Judge, Ruleset
@@ -101,6 +101,10 @@ class Moving:
         if self.url is None:
             raise MasterDown("redis", "the test says that it is down")
         return self.url
+
+    async def standing(self) -> Standing | None:
+        """Nobody asks."""
+        return None
 
     async def close(self) -> None:
         """Nothing is open."""

@@ -1,0 +1,100 @@
+"""What ``hemostat doctor`` says of the store: the level that is really reached, whatever was wished for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge import doctor, settings, wiring
+from bridge.demo import parts
+from bridge.doctor import Check
+from tests.conftest import started
+from tests.servers.redis_topology import MASTER, Watched
+
+
+async def examined(folder: Path, **sections: Any) -> dict[str, Check]:
+    """What it says of the store under this configuration, by the name of the check."""
+    path = folder / "hemostat.yml"
+    docker = {"hosts": [{"name": "local", "url": f"unix://{folder}/absent.sock"}]}
+    path.write_text(json.dumps({"docker": docker, **sections}))
+    async with wiring.parts_of(settings.load(path, environ={})) as built:
+        return {check.name: check for check in await doctor.examine(built)}
+
+
+@pytest.fixture
+def watched() -> Iterator[Watched]:
+    """A master, one replica, three Sentinels."""
+    started(parts.RedisServer).stop()  # where there is none, this says so
+    watched = Watched(replicas=1).start()
+    yield watched
+    watched.stop()
+
+
+async def test_behind_sentinels_it_names_the_master_its_replicas_and_the_quorum(
+    watched: Watched, tmp_path: Path
+) -> None:
+    """And says what no longer works as each part dies."""
+    redis = {"sentinel": {"master": MASTER, "nodes": watched.nodes}}
+    master, replica = watched.servers
+    url = f"redis://{master.host}:{master.port}"
+
+    local = await examined(tmp_path, redis=redis)
+    assert local["store/durability"].ok
+    assert local["store/durability"].found == (
+        "reached: local; wanted: local; 1 replica(s) in step, min-replicas-to-write 0"
+    )
+    assert "a failover loses" in local["store/durability"].advice
+
+    store = {"durability": "replicated"}
+    well = await examined(tmp_path, redis=redis, store=store)
+    assert well["store/sentinel"].ok, well
+    assert well["store/sentinel"].found == f"master {url}, named by 3 of 3 Sentinels, quorum reachable"
+    assert well["store/durability"].ok, well
+    assert "reached: replicated; wanted: replicated; 1 replica(s)" in well["store/durability"].found
+
+    replica.kill()
+    watched.sentinels[2].stop()
+    ill = await examined(tmp_path, redis=redis, store=store)
+    assert not ill["store/durability"].ok
+    assert "reached: local; wanted: replicated" in ill["store/durability"].found
+    assert "nothing is repaired" in ill["store/durability"].advice
+    assert "named by 2 of 3 Sentinels" in ill["store/sentinel"].found
+    assert watched.nodes[2] in ill["store/sentinel"].advice
+
+    watched.sentinels[1].stop()
+    master.kill()
+    dead = await examined(tmp_path, redis=redis, store=store)
+    assert not dead["store"].ok
+    assert not dead["store/sentinel"].ok
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "reached", "advice"),
+    [
+        ("appendonly", "no", "reached: none;", "appendonly yes"),
+        (
+            "appendfsync",
+            "everysec",
+            "reached: none on power loss (appendfsync everysec)",
+            "appendfsync always",
+        ),
+    ],
+)
+async def test_a_log_that_is_not_on_disk_is_no_durability(
+    redis_server: parts.RedisServer, tmp_path: Path, setting: str, value: str, reached: str, advice: str
+) -> None:
+    """Whatever is replicated."""
+    usual = {"appendonly": "yes", "appendfsync": "always"}[setting]
+    redis_server.command("CONFIG", "SET", setting, value)
+    try:
+        found = await examined(tmp_path, redis={"url": redis_server.url})
+    finally:
+        redis_server.command("CONFIG", "SET", setting, usual)
+    assert not found["store/durability"].ok
+    assert reached in found["store/durability"].found
+    assert advice in found["store/durability"].advice
+    assert "store/url" not in found
