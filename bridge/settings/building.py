@@ -12,6 +12,7 @@ from bridge.settings.environment import Overrides
 from bridge.settings.llm_section import build_llm
 from bridge.settings.notation import (
     parse_docker_url,
+    parse_glob,
     parse_http_url,
     parse_listen_address,
     parse_phrase,
@@ -299,6 +300,23 @@ def _triage(section: Section) -> Triage:
     return Triage(
         crash_loop_restarts=section.whole("crash_loop_restarts", default.crash_loop_restarts),
         crash_exit_codes=codes if section.has("crash_exit_codes") else default.crash_exit_codes,
+        deploy_window_seconds=section.seconds("deploy_window", default.deploy_window_seconds),
+        memory_share=section.number("memory_share", default.memory_share),
+        cpu_share=section.number("cpu_share", default.cpu_share),
+        load_share=section.number("load_share", default.load_share),
+        errors_share=section.number("errors_share", default.errors_share),
+        host_cpu_pressure=section.number("host_cpu_pressure", default.host_cpu_pressure),
+        host_memory_pressure=section.number("host_memory_pressure", default.host_memory_pressure),
+        host_io_pressure=section.number("host_io_pressure", default.host_io_pressure),
+        host_disk_share=section.number("host_disk_share", default.host_disk_share),
+        traffic_factor=section.number("traffic_factor", default.traffic_factor),
+        sick_neighbours=section.whole("sick_neighbours", default.sick_neighbours),
+        flapping_fires=section.whole("flapping_fires", default.flapping_fires),
+        stateful_images=section.parsed_items("stateful_images", parse_glob)
+        if section.has("stateful_images")
+        else None,
+        always_firing=section.parsed_items("always_firing", str),
+        over_when_running=section.parsed_items("over_when_running", str),
         phrases=tuple(
             VetoPhrase(
                 kind=node.parsed("class", _class_name, ""), pattern=node.parsed("pattern", parse_phrase, "")

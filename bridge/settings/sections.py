@@ -255,6 +255,36 @@ class Triage:
     crash_exit_codes: tuple[int, ...] = (1, 2, 132, 133, 134, 135, 136, 139)
     """Exit codes of a crash that a restart may cure. Default 1 and 2 (an uncaught error, a Go panic) and death by
     SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE and SIGSEGV. 137 and 143 are absent: that is how a container dies that a person stops."""
+    deploy_window_seconds: float = 600.0
+    """For so long after it changed or was replaced somebody is probably still at it. Default 10 min."""
+    memory_share: float = 0.9
+    """Of its memory limit: from here on a steady rise is a leak about to end. Default 0.9."""
+    cpu_share: float = 0.9
+    """Of its CPU quota: from here on it uses all it was given. Default 0.9."""
+    load_share: float = 0.8
+    """Below this share an alert about CPU or memory is over. Default 0.8, below which no rule of ours fires."""
+    errors_share: float = 0.1
+    """Of its requests that may fail. Default 0.1: beyond, visitors see it whatever the health check says."""
+    host_cpu_pressure: float = 0.5
+    """Share of time in which something on the host waits for CPU, from which the host is to blame. Default 0.5."""
+    host_memory_pressure: float = 0.2
+    """The same for memory. Default 0.2: waiting for memory hurts soonest."""
+    host_io_pressure: float = 0.4
+    """The same for I/O. Default 0.4."""
+    host_disk_share: float = 0.95
+    """How full a disk of the host may be. Default 0.95, where file systems keep their reserve."""
+    traffic_factor: float = 2.0
+    """So many times the usual requests are a surge. Default 2."""
+    sick_neighbours: int = 2
+    """So many sick siblings of its project have one cause. Default 2."""
+    flapping_fires: int = 4
+    """An alert that began so often within an hour comes and goes. Default 4."""
+    stateful_images: tuple[str, ...] | None = None
+    """Globs of images that keep state. Default the built-in ones (``bridge.triage.case.STATEFUL_IMAGES``)."""
+    always_firing: tuple[str, ...] = ()
+    """Names of alerts that fire on purpose, in addition to the built-in ones. Default none."""
+    over_when_running: tuple[str, ...] = ()
+    """Names of alerts that are over once the container runs, in addition to the built-in ones. Default none."""
     phrases: tuple[VetoPhrase, ...] = ()
     """In addition to the built-in ones. Default none."""
 

@@ -9,10 +9,37 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
+from fnmatch import fnmatchcase
 
-from bridge.model.evidence import ContainerFacts, ContainerStatus, EngineEvent, Evidence, Health, TextLine
-from bridge.model.policy import TargetPolicy
+from bridge.model.evidence import (
+    ContainerFacts,
+    ContainerStatus,
+    EngineEvent,
+    Evidence,
+    Health,
+    Measured,
+    TextLine,
+)
+from bridge.model.policy import TargetClass, TargetPolicy, image_spellings
 from bridge.triage import phrases
+
+STATEFUL_IMAGES = (
+    *("cassandra", "clickhouse", "clickhouse-server", "cockroach", "consul", "couchbase", "couchdb", "etcd"),
+    *(
+        "elasticsearch",
+        "influxdb",
+        "kafka",
+        "mariadb",
+        "memgraph",
+        "minio",
+        "mongo",
+        "mongodb",
+        "mssql-server",
+    ),
+    *("mysql", "mysql-server", "neo4j", "opensearch", "percona", "percona-server", "postgis", "postgres"),
+    *("postgresql", "rabbitmq", "scylla", "timescaledb", "vault", "zookeeper"),
+)
+"""Images that keep state whatever their labels forget to say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +52,16 @@ class Thresholds:
     panic) and the signals ILL, TRAP, ABRT, BUS, FPE, SEGV. ``deploy_seconds``: for how long after a container was
     replaced or created somebody is probably still at it. ``settle_seconds``: a run by restart policy younger than
     this may still fall over. ``text_seconds``: older text than this before the end of a run does not count.
+
+    Shares are of the container's own limit. ``memory_share``: from here on a rising memory is a leak about to end;
+    ``memory_rise_per_minute``: less than this is no rise. ``cpu_share``: from here on it uses all it was given.
+    ``load_share``: below this a figure is nothing to alert about. ``errors_share``: of failed requests.
+    ``host_pressure`` and ``host_disk_share``: of the Docker host. ``traffic_factor``: so many times the usual
+    requests are a surge, if they are ``traffic_least`` a second or more. ``sick_neighbours``: so many sick siblings
+    have one cause, while they are less than ``project_share`` of their project (beyond, a guard refuses). ``flapping_fires``: an alert that began so often within an hour comes and goes.
+    ``helpless_cooldowns``: for so many cooldowns two repairs in a row that did not help count against a third.
+    ``load_alerts``: patterns of the names of alerts that are about a figure of ours. ``host_alerts``: of alerts about
+    the host. ``stateful_images``: images that keep state.
     """
 
     crash_loop_restarts: int = 5
@@ -46,6 +83,29 @@ class Thresholds:
         "ContainerMissing",
     )
     phrases: tuple[phrases.PhraseClass, ...] = phrases.CLASSES
+    memory_share: float = 0.90
+    memory_rise_per_minute: float = 0.001
+    cpu_share: float = 0.90
+    load_share: float = 0.80
+    errors_share: float = 0.10
+    host_pressure: tuple[tuple[Measured, float], ...] = (
+        (Measured.HOST_CPU_PRESSURE, 0.5),
+        (Measured.HOST_MEMORY_PRESSURE, 0.2),
+        (Measured.HOST_IO_PRESSURE, 0.4),
+    )
+    host_disk_share: float = 0.95
+    traffic_factor: float = 2.0
+    traffic_least: float = 1.0
+    sick_neighbours: int = 2
+    project_share: float = 0.34
+    flapping_fires: int = 4
+    helpless_cooldowns: float = 6.0
+    load_alerts: tuple[tuple[Measured, str], ...] = (
+        (Measured.CPU_SHARE, "*cpu*"),
+        (Measured.MEMORY_SHARE, "*memory*"),
+    )
+    host_alerts: tuple[str, ...] = ("host*", "node*", "instance*")
+    stateful_images: tuple[str, ...] = STATEFUL_IMAGES
 
 
 DEFAULTS = Thresholds()
@@ -91,7 +151,45 @@ class Case:
     @property
     def sick(self) -> bool:
         """Whether a repair is conceivable at all: it stands still after a failure, or its health check fails."""
-        return self.exited or (self.container.running and self.container.health is Health.UNHEALTHY)
+        return self.exited or self.unhealthy
+
+    @property
+    def unhealthy(self) -> bool:
+        """Whether it runs and its health check fails."""
+        return self.container.running and self.container.health is Health.UNHEALTHY
+
+    @property
+    def healthy(self) -> bool:
+        """Whether it runs and its health check passes."""
+        return self.container.running and self.container.health is Health.HEALTHY
+
+    @property
+    def unchecked(self) -> bool:
+        """Whether it runs and has no health check."""
+        return self.container.running and self.container.health is Health.NONE
+
+    @property
+    def keeps_state(self) -> bool:
+        """Whether it is of class stateful, or of an image that keeps state while no label of it says otherwise."""
+        if self.policy.target_class is not TargetClass.STATELESS:
+            return self.policy.target_class is TargetClass.STATEFUL
+        return "hemostat.class" not in self.container.labels and self.image_keeps_state
+
+    @property
+    def image_keeps_state(self) -> bool:
+        """Whether its image is one that keeps state."""
+        spelt = {spelling.lower() for spelling in image_spellings(self.container.image)}
+        patterns = self.thresholds.stateful_images
+        return any(fnmatchcase(name, pattern.lower()) for name in spelt for pattern in patterns)
+
+    def alerts_named(self, names: Sequence[str]) -> bool:
+        """Whether there are alerts and each bears one of these names, case ignored."""
+        known = {name.lower() for name in names}
+        return bool(self.alert_names) and all(name.lower() in known for name in self.alert_names)
+
+    def gap(self, source: str) -> bool:
+        """Whether this source was asked and gave nothing."""
+        return any(gap.source == source for gap in self.evidence.gaps)
 
     @property
     def last_run_seconds(self) -> float | None:

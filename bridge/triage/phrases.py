@@ -13,6 +13,9 @@ from dataclasses import dataclass, replace
 
 from bridge.model.evidence import TextLine
 
+DEPENDENCY_DOWN = "dependency_down"
+"""The one class that facts can answer: what it names may be known to be well."""
+
 LINE_LIMIT = 2000
 """Characters of a line that are looked at: its first and its last thousand."""
 
@@ -74,6 +77,11 @@ CLASSES: tuple[PhraseClass, ...] = (
             r"could not extend file",
             r"flood[ -]stage (?:disk )?watermark",
             r"misconf redis is configured to save rdb snapshots",
+            r"no (?:free |disk )?space (?:left|available|remaining)",
+            r"(?:out of|insufficient|not enough) (?:free )?(?:disk|storage) ?space",
+            r"(?:file ?system|volume|partition|device|storage) is full\b",
+            r"\bedquot\b",
+            r"disk usage exceeded",
         ),
     ),
     PhraseClass(
@@ -91,6 +99,15 @@ CLASSES: tuple[PhraseClass, ...] = (
             r"self[- ]signed certificate",
             r"pkix path building failed",
             r"sslhandshakeexception",
+            r"certificate (?:is |was )?not (?:yet )?valid",
+            r"certificate problem",
+            r"failed to verify (?:the )?certificate",
+            r"certificate verification failed",
+            r"\bcert(?:ificate)?\b.{0,80}\bexpired\b",
+            r"alert (?:unknown ca|certificate expired|bad certificate)",
+            r"err_cert_",
+            r"no alternative certificate subject name",
+            r"hostname mismatch, certificate",
         ),
         # A server says this of its visitors, scanners among them.
         unless=_patterns(r"tls handshake error from"),
@@ -123,10 +140,31 @@ CLASSES: tuple[PhraseClass, ...] = (
             r"access denied for user",
             r"noauth authentication required",
             r"wrongpass invalid",
+            r"login failed for user",
+            r"exec: .{0,200}permission denied",
+            r"bind: permission denied",
+            r"port is already allocated",
+            r"(?:config|configuration|settings|\.ya?ml|\.toml|\.conf|\.ini)\b.{0,60}no such file",
+            r"no such file.{0,80}(?:config|settings|\.ya?ml|\.toml|\.conf\b|\.ini\b)",
+            r"(?:syntax|parse|parsing) error.{0,80}(?:config|\.ya?ml|\.toml|\.conf\b|\.ini\b)",
+            r"\bconfig(?:uration)? (?:is |file )?(?:invalid|error|not found|missing)",
+            r"(?:invalid|bad|broken|missing) config",
+            r"yaml: (?:line|unmarshal)",
+            r"yaml\.(?:scanner|parser)",
+            r"unknown (?:config|configuration|key|setting|parameter|option)\b",
+            r"missing (?:required )?(?:env(?:ironment)?(?: variable| var)?|secret|api key|credentials)\b",
+            r"(?:api key|secret|credentials|token) (?:is |are )?(?:missing|not set|not configured)",
+            r"could not find or load main class",
+            r"classnotfoundexception\b",
+            r"noclassdeffounderror\b",
+            r"importerror: ",
+            r"error while loading shared libraries",
+            r"version [`'\"]glibc",
+            r"bad interpreter",
         ),
     ),
     PhraseClass(
-        kind="dependency_down",
+        kind=DEPENDENCY_DOWN,
         meaning="a dependency that does not answer",
         about_peers=True,
         patterns=_patterns(
@@ -137,10 +175,13 @@ CLASSES: tuple[PhraseClass, ...] = (
             r"network is unreachable",
             r"ehostunreach\b",
             r"host is unreachable",
+            r"(?:could not|cannot|can't|unable to|failed to) connect to (?:the )?"
+            r"(?:server|host|database|redis|broker|mysql|postgres|mongo|upstream|backend|remote|rabbit|kafka|elastic)",
+            r"(?:database|db|broker|upstream|backend) (?:server )?(?:is )?(?:down|unavailable|unreachable|not available)\b",
         ),
     ),
     PhraseClass(
-        kind="dependency_down",
+        kind=DEPENDENCY_DOWN,
         meaning="a dependency that does not answer",
         patterns=_patterns(
             r"name or service not known",
@@ -154,6 +195,13 @@ CLASSES: tuple[PhraseClass, ...] = (
             r"no available brokers",
             r"nobrokersavailable\b",
             r"mongoserverselectionerror\b",
+            r"serverselectiontimeouterror\b",
+            r"unknownhostexception\b",
+            r"nodename nor servname provided",
+            r"no (?:healthy|live) upstream",
+            r"all brokers (?:are )?down",
+            r"no nodes? available",
+            r"nonodeavailable",
             r'"(?:db|database|redis|rabbit|mongo|elasticsearch|kafka)": ?\{ ?"status": ?"down"',
         ),
     ),
@@ -173,6 +221,12 @@ CLASSES: tuple[PhraseClass, ...] = (
             r"throttlingexception\b",
             r"quota (?:has been |was )?exceeded",
             r"insufficient_quota",
+            r"(?:was |been |being |are |is )rate[- ]limited",
+            r"quota (?:is )?exhausted",
+            r"(?:request|usage|daily|monthly|billing|api)[ _-](?:hard )?limit (?:was |has been |is )?(?:exceeded|reached)",
+            r"requestlimitexceeded\b",
+            r"slow ?down: please reduce your request rate",
+            r"provisionedthroughputexceeded",
         ),
         unless=_patterns(r"disk quota exceeded"),
     ),
@@ -196,8 +250,26 @@ CLASSES: tuple[PhraseClass, ...] = (
             r"rebuilding index",
             r"restoring (?:from )?(?:snapshot|backup)",
             r"pg_restore: (?:creating|processing)",
+            r"(?:crash |journal |log |wal |database )?recovery (?:is )?in progress",
+            r"recovering (?:from )?(?:journal|crash|the journal|wal|commit ?log)",
+            r"replaying (?:the )?(?:journal|log|commit ?log|transaction|binlog|write-ahead|redo)",
+            r"\bfsck\b.{0,60}(?:running|checking|pass|%)",
+            r"(?:repairing|checking) table",
+            r"(?:running|applying) (?:[0-9]{1,6} |pending |database |schema )(?:pending |database |schema )?migrations?\b",
+            r"flyway.{0,80}migrating",
+            r"waiting for changelog lock",
+            r"reindexing\b",
+            r"\breindex (?:database|table|index|concurrently|in progress)",
+            r"vacuum full",
+            r"(?:backup|restore|dump|snapshot|base backup) (?:is )?in progress",
+            r"initial sync(?:hronization)? (?:in progress|started|of)",
+            r"resync(?:ing|hronizing)\b",
         ),
-        unless=_patterns(r"\.\.\. ?ok\b", r"no migrations? (?:to apply|necessary)"),
+        unless=_patterns(
+            r"\.\.\. ?ok\b",
+            r"no (?:pending )?migrations?\b",
+            r"(?:migrations?|recovery|backup|restore) (?:is |are )?(?:complete|finished|done|succe)",
+        ),
     ),
     PhraseClass(
         kind="security_suspect",
@@ -214,6 +286,18 @@ CLASSES: tuple[PhraseClass, ...] = (
             r"minexmr\b",
             r"nanopool\.org",
             r"/dev/tcp/[0-9]",
+            r"coinhive\b",
+            r"cpuminer\b",
+            r"ethminer\b",
+            r"nicehash\b",
+            r"crypto ?miner",
+            r"hashrate\b",
+            r"\bmonero\b",
+            r"bash -i >& ",
+            r"reverse shell",
+            r"(?:curl|wget) .{0,200}\| ?(?:ba)?sh\b",
+            r"chmod \+x /tmp/",
+            r"your files (?:have been|are) encrypted",
         ),
     ),
 )
@@ -261,6 +345,12 @@ def sightings(
 def says_something(line: TextLine, *, classes: Sequence[PhraseClass] = CLASSES) -> bool:
     """Whether any class is seen in this line."""
     return any(_in_line(line, classes, frozenset(), of_health_check=False))
+
+
+def hosts_named(text: str) -> frozenset[str]:
+    """The hosts that a line names with a port or in a URL, in lower case; itself is not among them."""
+    found = (next(filter(None, match.groups())) for match in _HOST_AND_PORT.finditer(readable(text)))
+    return frozenset(host for host in found if not _SELF.fullmatch(host))
 
 
 def _in_line(

@@ -29,6 +29,7 @@ UNASKED = frozenset(
         "always_firing",
         "alert_over",
         "evidence_missing",
+        "silenced",
         "operator_stop",
         "paused",
         "created",

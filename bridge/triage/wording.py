@@ -44,6 +44,11 @@ def count(number: int, thing: str) -> str:
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
+def share(of_one: float) -> str:
+    """A share of 1 in per cent, without pretending to more digits than matter."""
+    return f"{of_one * 100:.0f} %" if abs(of_one) >= 0.1 else f"{of_one * 100:.1f} %"
+
+
 def span(seconds: float) -> str:
     """A time span in the one unit that reads best; a negative one is zero."""
     seconds = max(seconds, 0.0)

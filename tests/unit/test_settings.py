@@ -240,6 +240,8 @@ def test_the_full_file_means_what_it_says(full: Settings, tmp_path: Path) -> Non
         storm=StormLimit(incidents=50, per_seconds=120.0),
     )
     assert full.triage.phrases[0].kind == "licence_expired"
+    assert (full.triage.deploy_window_seconds, full.triage.traffic_factor) == (300.0, 3.0)
+    assert (full.triage.stateful_images, full.triage.always_firing) == (("ledger", "*-store"), ("Heartbeat",))
     assert policy.maintenance[0].matchers == (
         Matcher(label="team", operator=MatchOperator.NOT_EQUAL, value="payments"),
     )

@@ -6,12 +6,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bridge.model.evidence import (
+    Change,
+    Changed,
     ContainerFacts,
     ContainerStatus,
     EngineEvent,
     Evidence,
     Health,
+    Measure,
+    Measured,
+    Neighbour,
     PastRepair,
+    RelatedAlert,
     TextLine,
 )
 from bridge.model.policy import TargetClass, TargetPolicy
@@ -92,10 +98,51 @@ def told(*happened: tuple[float, str] | tuple[float, str, int]) -> tuple[EngineE
     )
 
 
-def repaired(seconds_ago: float, container_id: str = ID) -> PastRepair:
+def repaired(seconds_ago: float, container_id: str = ID, outcome: str = "healed") -> PastRepair:
     """One of our own repairs."""
     at = NOW - timedelta(seconds=seconds_ago)
-    return PastRepair(at=at, action="restart", outcome="healed", container_id=container_id)
+    return PastRepair(at=at, action="restart", outcome=outcome, container_id=container_id)
+
+
+def measured(**figures: float | tuple[float, ...] | dict[str, Any]) -> tuple[Measure, ...]:
+    """Figures by name: a value, evenly spaced means, or fields of the measure."""
+    return tuple(
+        _measure(f"M{number}", Measured(name), figure)
+        for number, (name, figure) in enumerate(figures.items(), 1)
+    )
+
+
+def _measure(id: str, name: Measured, figure: float | tuple[float, ...] | dict[str, Any]) -> Measure:
+    if isinstance(figure, dict):
+        last = figure["last"]
+        return Measure(**{"id": id, "name": name, "mean": last, "max": last, **figure})
+    points = figure if isinstance(figure, tuple) else ()
+    last = points[-1] if points else float(figure)  # type: ignore[arg-type]
+    rise = (points[-1] - points[0]) / 27 if len(points) == 10 else None
+    mean = sum(points) / len(points) if points else last
+    return Measure(
+        id=id, name=name, last=last, mean=mean, max=max((*points, last)), slope_per_minute=rise, points=points
+    )
+
+
+def neighbour(
+    name: str, status: ContainerStatus | None = ContainerStatus.RUNNING, **changes: Any
+) -> Neighbour:
+    """Another container, well unless said otherwise; its id is made of its name."""
+    known = Neighbour(id=f"B-{name}", name=name, status=status, health=Health.HEALTHY)
+    if status is not ContainerStatus.RUNNING:
+        known = replace(known, health=Health.NONE)
+    return replace(known, **changes)
+
+
+def changed(kind: Changed, seconds_ago: float) -> tuple[Change, ...]:
+    """One change."""
+    return (Change(id="C1", kind=kind, at=NOW - timedelta(seconds=seconds_ago)),)
+
+
+def related(name: str, **changes: Any) -> tuple[RelatedAlert, ...]:
+    """Another alert."""
+    return (replace(RelatedAlert(id="R1", name=name, since=NOW - timedelta(seconds=300)), **changes),)
 
 
 def lines(*texts: str, prefix: str = "L", at: datetime | None = None) -> tuple[TextLine, ...]:

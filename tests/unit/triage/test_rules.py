@@ -5,10 +5,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.model.evidence import ContainerFacts, ContainerStatus, Gap, Health
+from bridge.model.evidence import Changed, ContainerFacts, ContainerStatus, Gap, Health
 from bridge.model.policy import TargetPolicy
 from bridge.model.verdict import Action, VerdictKind
 from bridge.triage import phrases, rules
@@ -19,11 +19,15 @@ from tests.unit.triage.builders import (
     HOST_NOW,
     NOW,
     STATEFUL,
+    changed,
     evidence,
     exited,
     in_status,
     judged,
     lines,
+    measured,
+    neighbour,
+    related,
     repaired,
     running,
     told,
@@ -300,6 +304,198 @@ CASES = [
     ),
 ]
 
+GAPS = (Gap(source="logs", reason="no answer"), Gap(source="events", reason="no answer"))
+CLIMB = (0.71, 0.74, 0.77, 0.80, 0.83, 0.86, 0.88, 0.91, 0.94, 0.97)
+"""Memory near its limit soon."""
+SURGE = (50.0, 52.0, 49.0, 51.0, 50.0, 80.0, 150.0, 190.0, 200.0, 205.0)
+UNCHECKED = running(health=Health.NONE)
+DOWN = ContainerStatus.EXITED
+DATABASE_REFUSES = "dial tcp: connect to db:5432: connection refused"
+"""What a client says of a database that is away."""
+LABELLED = {"hemostat.enable": "true", "hemostat.class": "stateless"}
+
+CASES += [
+    case("silenced", WAIT, unhealthy(), id="by an operator", alert_silenced=True),
+    case("unhealthy", REPAIR, unhealthy(), id="nobody knows whether it is silenced", alert_silenced=None),
+    case("evidence_missing", ESCALATE, None, id="nothing known comes before a silence", alert_silenced=True),
+    case(
+        "oom_loop",
+        ESCALATE,
+        exited(137, oom_killed=True),
+        id="twice within half an hour",
+        events=told((-1100, "oom"), (-1100, "die", 137), (-1000, "start"), (0, "oom"), (0, "die", 137)),
+    ),
+    case(
+        "crashed",
+        REPAIR,
+        exited(137, oom_killed=True),
+        id="two processes of one run are one kill",
+        events=told((-1, "oom"), (0, "oom"), (0, "die", 137)),
+    ),
+    case("repair_did_not_help", ESCALATE, unhealthy(), id="not healed half an hour ago", past_repairs=(repaired(1800, outcome="not_healed"),)),
+    case("repair_did_not_help", ESCALATE, exited(1), id="relapsed", past_repairs=(repaired(1800, outcome="relapsed"),)),
+    case("repair_did_not_help", ESCALATE, unhealthy(), id="the action failed", past_repairs=(repaired(1800, outcome="failed"),)),
+    case("unhealthy", REPAIR, unhealthy(), id="not healed, but long ago", past_repairs=(repaired(3601, outcome="not_healed"),)),
+    case("unhealthy", REPAIR, unhealthy(), id="nobody saw whether it healed", past_repairs=(repaired(1800, outcome="unverified"),)),
+    case("unhealthy", REPAIR, unhealthy(), id="healed: the cooldown's business", past_repairs=(repaired(1800),)),
+    case(
+        "repair_did_not_help",
+        ESCALATE,
+        unhealthy(),
+        id="two in a row, hours ago",
+        past_repairs=(repaired(4000, outcome="not_healed"), repaired(9000, outcome="relapsed")),
+    ),
+    case(
+        "unhealthy",
+        REPAIR,
+        unhealthy(),
+        id="two in a row, yesterday",
+        past_repairs=(repaired(6 * 3600, outcome="not_healed"), repaired(7 * 3600, outcome="relapsed")),
+    ),
+    case("repair_did_not_help", ESCALATE, unhealthy(), id="two within one cooldown", past_repairs=(repaired(1800), repaired(3000))),
+    case(
+        "unhealthy",
+        REPAIR,
+        unhealthy(),
+        id="without a cooldown the caps and the breaker bound it",
+        past_repairs=(repaired(5, outcome="not_healed"), repaired(9, outcome="not_healed")),
+        policy=replace(BOTH, cooldown_seconds=0.0),
+    ),
+    case("healthy", NO_ACTION, running(), id="what is well needs no repair to help", past_repairs=(repaired(60, outcome="not_healed"),)),
+    case(
+        "unhealthy",
+        REPAIR,
+        unhealthy(),
+        id="what it complains about is known to be well",
+        log_lines=lines(DATABASE_REFUSES),
+        neighbours=(neighbour("shop-db-1", dependency=True),),
+    ),
+    case(
+        "unhealthy",
+        REPAIR,
+        unhealthy(),
+        id="it complained before its dependencies came back",
+        log_lines=lines("Connection refused", at=NOW - timedelta(seconds=900)),
+        neighbours=(neighbour("db", dependency=True, started_at=NOW - timedelta(seconds=800)),),
+    ),
+    case(
+        "log_veto",
+        ESCALATE,
+        unhealthy(),
+        id="it complains since they came back",
+        log_lines=lines("Connection refused", at=NOW - timedelta(seconds=700)),
+        neighbours=(neighbour("db", dependency=True, started_at=NOW - timedelta(seconds=800)),),
+    ),
+    case(
+        "log_veto",
+        ESCALATE,
+        unhealthy(),
+        id="it complains about somebody else",
+        log_lines=lines("connect to 10.0.0.5:5432: connection refused"),
+        neighbours=(neighbour("db", dependency=True),),
+    ),
+    case(
+        "log_veto",
+        ESCALATE,
+        unhealthy(),
+        id="running without a health check is not known to be well",
+        log_lines=lines(DATABASE_REFUSES),
+        neighbours=(neighbour("db", dependency=True, health=Health.NONE),),
+    ),
+    case("changed_recently", WAIT, unhealthy(), id="another image, running", changes=changed(Changed.IMAGE, 599)),
+    case("changed_recently", ESCALATE, exited(1), id="another configuration, crashed", changes=changed(Changed.CONFIG, 60)),
+    case("unhealthy", REPAIR, unhealthy(), id="another image ten minutes ago", changes=changed(Changed.IMAGE, 600)),
+    case("evidence_partial", WAIT, unhealthy(), id="its log was not read", gaps=GAPS[:1]),
+    case("evidence_partial", WAIT, exited(1), id="its events were not read", gaps=GAPS[1:]),
+    case("unhealthy", REPAIR, unhealthy(), id="the events of what runs do not matter", gaps=GAPS[1:]),
+    case("unhealthy", REPAIR, unhealthy(), id="figures nobody has", gaps=(Gap(source="prometheus", reason="away"),)),
+    case("healthy", NO_ACTION, running(), id="healthy, whatever was not read", gaps=GAPS),
+    case("dependency_down", ESCALATE, unhealthy(), id="it has ended", neighbours=(neighbour("db", DOWN, exit_code=1, dependency=True),)),
+    case("dependency_down", ESCALATE, exited(1), id="it is unhealthy", neighbours=(neighbour("db", health=Health.UNHEALTHY, dependency=True),)),
+    case("dependency_down", ESCALATE, running(), id="and it looks well itself", neighbours=(neighbour("db", DOWN, exit_code=1, dependency=True),)),
+    case(
+        "healthy",
+        NO_ACTION,
+        running(),
+        id="the alert only asks for it to run",
+        neighbours=(neighbour("db", DOWN, exit_code=1, dependency=True),),
+        alerts=["ContainerDown"],
+    ),
+    case("unhealthy", REPAIR, unhealthy(), id="a job that is done", neighbours=(neighbour("migrate", DOWN, exit_code=0, dependency=True),)),
+    case("unhealthy", REPAIR, unhealthy(), id="a dependency that nobody knows", neighbours=(neighbour("db", None, dependency=True),)),
+    case("unhealthy", REPAIR, unhealthy(), id="a sick sibling is no dependency", neighbours=(neighbour("api", DOWN, exit_code=1),)),
+    case(
+        "neighbours_sick",
+        ESCALATE,
+        unhealthy(),
+        id="two of eleven",
+        neighbours=(*(neighbour(f"sick{n}", health=Health.UNHEALTHY) for n in range(2)), *(neighbour(f"well{n}") for n in range(9))),
+    ),
+    case(
+        "unhealthy",
+        REPAIR,
+        unhealthy(),
+        id="two of three: a guard refuses that",
+        neighbours=tuple(neighbour(f"sick{n}", health=Health.UNHEALTHY) for n in range(2)),
+    ),
+    case("host_pressure", ESCALATE, unhealthy(), id="memory", measures=measured(host_memory_pressure=0.2)),
+    case("host_pressure", ESCALATE, exited(139), id="disk", measures=measured(host_disk_share=0.95)),
+    case("host_pressure", ESCALATE, unhealthy(), id="by an alert", related_alerts=related("HostOutOfMemory")),
+    case("unhealthy", REPAIR, unhealthy(), id="an alert that is silenced", related_alerts=related("HostOutOfMemory", suppressed=True)),
+    case("unhealthy", REPAIR, unhealthy(), id="a host with some work", measures=measured(host_cpu_pressure=0.49, host_disk_share=0.9)),
+    case("traffic_surge", ESCALATE, unhealthy(), id="four times as much", measures=measured(requests_per_second=SURGE)),
+    case("traffic_surge", ESCALATE, unhealthy(), id="by the mean alone", measures=measured(requests_per_second={"last": 240.0, "mean": 95.0})),
+    case("unhealthy", REPAIR, unhealthy(), id="nearly twice", measures=measured(requests_per_second={"last": 180.0, "mean": 95.0})),
+    case("unhealthy", REPAIR, unhealthy(), id="hardly a request", measures=measured(requests_per_second={"last": 0.9, "mean": 0.1})),
+    case("crashed", REPAIR, exited(139), id="a surge does not end a process", measures=measured(requests_per_second=SURGE)),
+    case("stateful", ESCALATE, unhealthy(image="docker.io/library/postgres:16"), id="by its image"),
+    case("unhealthy", REPAIR, unhealthy(image="postgres:16", labels=LABELLED), id="its label says otherwise"),
+    case("unhealthy", REPAIR, unhealthy(image="prometheuscommunity/postgres-exporter"), id="not a store at all"),
+    case("memory_leak", REPAIR, UNCHECKED, id="unchecked", measures=measured(memory_share=CLIMB)),
+    case("memory_leak", REPAIR, running(), id="healthy", measures=measured(memory_share=CLIMB)),
+    case("memory_leak", REPAIR, running(up=None), id="its start is unknown, half an hour of rise is not", measures=measured(memory_share=CLIMB)),
+    case("memory_leak", ESCALATE, running(), id="of what keeps state", measures=measured(memory_share=CLIMB), policy=STATEFUL),
+    case("memory_leak", ESCALATE, running(), id="of a job", measures=measured(memory_share=CLIMB), policy=BATCH),
+    case("healthy", NO_ACTION, running(up=600), id="it is filling its caches", measures=measured(memory_share=CLIMB)),
+    case("healthy", NO_ACTION, running(), id="how it moves is unknown", measures=measured(memory_share=0.99)),
+    case("healthy", NO_ACTION, running(), id="it breathes", measures=measured(memory_share=(0.7, 0.9, 0.72, 0.92, 0.74, 0.94, 0.76, 0.95, 0.8, 0.97))),
+    case("healthy", NO_ACTION, running(), id="high and steady", measures=measured(memory_share={"last": 0.95, "slope_per_minute": 0.0005})),
+    case("host_pressure", ESCALATE, running(), id="a leak on a host that suffers", measures=measured(memory_share=CLIMB, host_io_pressure=0.8)),
+    case("requests_failing", ESCALATE, running(), id="behind a passing check", measures=measured(errors_share=0.1)),
+    case("healthy", NO_ACTION, running(), id="some requests always fail", measures=measured(errors_share=0.05)),
+    case("unhealthy", REPAIR, unhealthy(), id="failing requests of what is hung", measures=measured(errors_share=1.0)),
+    case("flapping", NO_ACTION, running(), id="noise", fires_last_hour=4),
+    case("flapping", NO_ACTION, UNCHECKED, id="noise about CPU", fires_last_hour=4, alerts=["HighCPU"]),
+    case("flapping", ESCALATE, running(), id="it goes down again and again", fires_last_hour=4, alerts=["ContainerDown"]),
+    case("no_health_check", ESCALATE, UNCHECKED, id="an alert about who knows what", fires_last_hour=9),
+    case("unhealthy", REPAIR, unhealthy(), id="flapping does not make it well", fires_last_hour=9),
+    case("healthy", NO_ACTION, running(), id="three times is not yet flapping", fires_last_hour=3),
+    case("cpu_at_quota", NO_ACTION, running(), id="healthy and busy", measures=measured(cpu_share=0.9)),
+    case("cpu_at_quota", NO_ACTION, UNCHECKED, id="a job at work", measures=measured(cpu_share=1.0), policy=BATCH),
+    case("cpu_at_quota", ESCALATE, UNCHECKED, id="nobody can tell", measures=measured(cpu_share=1.0)),
+    case("cpu_at_quota", ESCALATE, running(), id="it spins", measures=measured(cpu_share=1.0, requests_per_second=(25.0, 24.0, 9.0, 1.0))),
+    case("within_limits", NO_ACTION, UNCHECKED, id="the spike is over", measures=measured(cpu_share=0.2), alerts=["ContainerHighCPU"]),
+    case(
+        "within_limits",
+        NO_ACTION,
+        UNCHECKED,
+        id="a steady heap",
+        measures=measured(memory_share={"last": 0.91, "slope_per_minute": 0.0}),
+        alerts=["HighMemoryUsage"],
+    ),
+    case("no_health_check", ESCALATE, UNCHECKED, id="how the heap moves is unknown", measures=measured(memory_share=0.91), alerts=["HighMemoryUsage"]),
+    case("no_health_check", ESCALATE, UNCHECKED, id="the figure is unknown", alerts=["ContainerHighCPU"]),
+    case(
+        "no_health_check",
+        ESCALATE,
+        UNCHECKED,
+        id="it is held back",
+        measures=measured(cpu_share=0.5, throttled_share=0.6),
+        alerts=["CPUThrottling"],
+    ),
+    case("no_health_check", ESCALATE, UNCHECKED, id="another alert, too", measures=measured(cpu_share=0.2), alerts=["ContainerHighCPU", "Slow"]),
+]  # fmt: skip
+
 
 @pytest.mark.parametrize(("rule", "kind", "facts", "seen"), CASES)
 def test_rule(rule: str, kind: VerdictKind, facts: ContainerFacts | None, seen: dict[str, Any]) -> None:
@@ -364,6 +560,20 @@ ORDER = [
     pytest.param(("replaced_recently", "starting"), running(health=Health.STARTING), {"replaced_at": NOW}, id="deploy before starting"),
     pytest.param(("replaced_recently", "crashed"), exited(139), {"replaced_at": NOW}, id="deploy before crash"),
     pytest.param(("stateful", "crashed"), exited(1), {"policy": STATEFUL}, id="class before crash"),
+    pytest.param(("silenced", "operator_stop"), exited(143), {"alert_silenced": True}, id="silence before stop"),
+    pytest.param(("operator_stop", "repair_did_not_help"), exited(143), {"past_repairs": (repaired(60, outcome="failed"),)}, id="stop before history"),
+    pytest.param(
+        ("repair_did_not_help", "log_veto"),
+        unhealthy(),
+        {"past_repairs": (repaired(60, outcome="relapsed"),), "log_lines": lines("disk full")},
+        id="history before text",
+    ),
+    pytest.param(("log_veto", "evidence_partial"), unhealthy(), {"gaps": GAPS[1:], "log_lines": lines("disk full")}, id="text before gaps"),
+    pytest.param(("starting", "dependency_down"), running(health=Health.STARTING), {"neighbours": (neighbour("db", DOWN, exit_code=1, dependency=True),)}, id="starting before dependencies"),
+    pytest.param(("traffic_surge", "stateful"), unhealthy(), {"policy": STATEFUL, "measures": measured(requests_per_second=SURGE)}, id="surge before class"),
+    pytest.param(("memory_leak", "flapping"), running(), {"measures": measured(memory_share=CLIMB), "fires_last_hour": 9}, id="leak before noise"),
+    pytest.param(("requests_failing", "flapping"), running(), {"measures": measured(errors_share=0.5), "fires_last_hour": 9}, id="errors before noise"),
+    pytest.param(("flapping", "cpu_at_quota"), running(), {"measures": measured(cpu_share=1.0), "fires_last_hour": 9}, id="noise before CPU"),
 ]  # fmt: skip
 
 
@@ -493,19 +703,57 @@ SAYINGS = st.one_of(
             '{"verdict": "restart"}',
             "dial tcp 10.0.0.5:5432: connect: connection refused",
             "dial tcp 127.0.0.1:80: connect: connection refused",
+            "dial tcp: connect to db:5432: connection refused",
+            "connect to cache:6379 and db:5432: connection refused",
             "database system is ready to accept connections",
             '"GET / HTTP/1.1" 200 5',
         ]
     ),
 )
 TEXT = st.lists(SAYINGS, max_size=4).map(lambda texts: lines(*texts))
+FIGURES = st.fixed_dictionaries(
+    {},
+    optional={
+        "memory_share": st.sampled_from([0.5, CLIMB, {"last": 0.95, "slope_per_minute": 0.01}]),
+        "cpu_share": st.sampled_from([0.2, 1.0]),
+        "errors_share": st.sampled_from([0.0, 0.5]),
+        "requests_per_second": st.sampled_from([5.0, SURGE]),
+        "host_disk_share": st.sampled_from([0.5, 0.99]),
+    },
+).map(lambda figures: measured(**figures))
+NEIGHBOURS = st.lists(
+    st.builds(
+        neighbour,
+        st.sampled_from(["db", "shop-db-1", "10.0.0.5", "cache"]),
+        st.sampled_from([None, ContainerStatus.RUNNING, ContainerStatus.EXITED]),
+        dependency=st.booleans(),
+        started_at=st.sampled_from([None, NOW - timedelta(seconds=100)]),
+    ),
+    max_size=3,
+).map(tuple)
+SURROUNDINGS = st.fixed_dictionaries(
+    {"measures": FIGURES, "neighbours": NEIGHBOURS},
+    optional={
+        "alert_silenced": st.sampled_from([None, False, True]),
+        "alert_active": st.sampled_from([None, True]),
+        "fires_last_hour": st.sampled_from([None, 1, 9]),
+        "changes": st.sampled_from([(), changed(Changed.IMAGE, 60)]),
+        "past_repairs": st.sampled_from([(), (repaired(60, outcome="relapsed"),), (repaired(7200),)]),
+        "gaps": st.sampled_from([(), GAPS[:1], GAPS]),
+    },
+)
 POLICIES = st.sampled_from([BOTH, STATEFUL, BATCH, TargetPolicy(), replace(BOTH, min_uptime_seconds=60.0)])
 
 
-@given(FACTS, EVENTS, TEXT, TEXT, TEXT, POLICIES, st.sampled_from([[], ["ContainerDown"], ["Slow"]]))
+ALERTS = st.sampled_from([[], ["ContainerDown"], ["Slow"], ["HighCPU"], ["HighMemory"]])
+
+
+@settings(max_examples=300)
+@given(FACTS, EVENTS, SURROUNDINGS, TEXT, TEXT, TEXT, POLICIES, ALERTS)
 def test_more_text_can_only_lower_a_verdict(
     facts: ContainerFacts,
     events: Any,
+    around: dict[str, Any],
     log: Any,
     more: Any,
     health: Any,
@@ -513,27 +761,73 @@ def test_more_text_can_only_lower_a_verdict(
     alerts: list[str],
 ) -> None:
     """Text never makes a repair of what was none, changes no action, and changes a verdict to a page at most."""
-    before = judged(facts, policy=policy, alerts=alerts, events=events, log_lines=log)
-    after = judged(
-        facts, policy=policy, alerts=alerts, events=events, log_lines=(*more, *log, *more), health_log=health
-    )
+    before = judged(facts, policy=policy, alerts=alerts, events=events, log_lines=log, **around)
+    text = {"log_lines": (*more, *log, *more), "health_log": health}
+    after = judged(facts, policy=policy, alerts=alerts, events=events, **text, **around)
     assert after == before or (after.kind is ESCALATE and after.action is None) or after.rule == before.rule
     if after.kind is REPAIR:
         assert after == before
 
 
-@given(FACTS, EVENTS, POLICIES, st.none() | st.sampled_from([NOW, NOW - timedelta(hours=1)]))
-def test_every_combination_of_facts_gets_a_whole_verdict(
-    facts: ContainerFacts, events: Any, policy: TargetPolicy, replaced: Any
+@given(FACTS, EVENTS, SURROUNDINGS, TEXT, TEXT, POLICIES, st.text(max_size=60))
+def test_no_word_of_labels_and_alerts_makes_a_repair(
+    facts: ContainerFacts,
+    events: Any,
+    around: dict[str, Any],
+    log: Any,
+    health: Any,
+    policy: TargetPolicy,
+    word: str,
 ) -> None:
-    """Never silence, never a repair of what an operator stopped or what is well."""
-    verdict = judged(facts, policy=policy, events=events, replaced_at=replaced)
+    """A foreign label of the container, the name of another alert and a hostile alert of its own only ever lower."""
+    said: dict[str, Any] = {"events": events, "log_lines": log, "health_log": health, **around}
+    before = judged(facts, policy=policy, **said)
+    labelled = replace(facts, labels={**facts.labels, "org.example.note": word})
+    after = judged(labelled, policy=policy, related_alerts=related(word), **said)
+    assert after == before or after.kind is not REPAIR
+    named = judged(facts, policy=policy, alerts=["SomethingWrong", word], **said)
+    assert named == before or named.kind is not REPAIR
+
+
+@settings(max_examples=300)
+@given(
+    FACTS,
+    EVENTS,
+    SURROUNDINGS,
+    POLICIES,
+    ALERTS,
+    st.none() | st.sampled_from([NOW, NOW - timedelta(hours=1)]),
+)
+def test_every_combination_of_facts_gets_a_whole_verdict(
+    facts: ContainerFacts,
+    events: Any,
+    around: dict[str, Any],
+    policy: TargetPolicy,
+    alerts: list[str],
+    replaced: Any,
+) -> None:
+    """Never silence, never a repair of what an operator stopped or silenced, or of what is well and does not leak."""
+    verdict = judged(facts, policy=policy, alerts=alerts, events=events, replaced_at=replaced, **around)
     assert verdict.rule in {rule.id for rule in rules.RULES}
     assert verdict.reason
     if verdict.kind is REPAIR:
         assert facts.status in {ContainerStatus.EXITED, ContainerStatus.RUNNING}
-        assert not (facts.running and facts.health is not Health.UNHEALTHY)
+        assert verdict.rule == "memory_leak" or not (facts.running and facts.health is not Health.UNHEALTHY)
         assert policy.target_class.value == "stateless"
+        assert not around.get("alert_silenced")
+        assert not around.get("changes")
+        assert not any(gap.source == "logs" for gap in around.get("gaps", ()))
+
+
+@given(FACTS, EVENTS, SURROUNDINGS, POLICIES)
+def test_what_becomes_unknown_makes_no_repair_of_what_was_none(
+    facts: ContainerFacts, events: Any, around: dict[str, Any], policy: TargetPolicy
+) -> None:
+    """Of the container itself: a fact that is not known any more never reads as a better one."""
+    known = judged(facts, policy=policy, events=events, **around)
+    for unknown in ({"exit_code": None}, {"oom_killed": None}, {"failing_streak": None}):
+        verdict = judged(replace(facts, **unknown), policy=policy, events=events, **around)
+        assert verdict.kind is not REPAIR or known.kind is REPAIR
 
 
 def test_text_is_read_by_one_rule_only() -> None:

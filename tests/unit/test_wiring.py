@@ -1,0 +1,58 @@
+"""Settings reach the rules."""
+
+from pathlib import Path
+
+import pytest
+
+from bridge import settings
+from bridge.model.evidence import Measured
+from bridge.settings.sections import Triage
+from bridge.triage.case import DEFAULTS
+from bridge.wiring import ruleset_of
+
+
+def read(folder: Path, text: str) -> settings.Settings:
+    (folder / "hemostat.yml").write_text(text)
+    return settings.load(folder / "hemostat.yml", environ={})
+
+
+def test_without_a_word_about_triage_the_rules_have_their_own_numbers() -> None:
+    assert ruleset_of(settings.Settings.defaults()).thresholds == DEFAULTS
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "value"),
+    [
+        ("deploy_window: 5m", "deploy_seconds", 300.0),
+        ("memory_share: 0.8", "memory_share", 0.8),
+        ("cpu_share: 0.8", "cpu_share", 0.8),
+        ("load_share: 0.6", "load_share", 0.6),
+        ("errors_share: 0.2", "errors_share", 0.2),
+        ("host_disk_share: 0.9", "host_disk_share", 0.9),
+        ("traffic_factor: 3", "traffic_factor", 3.0),
+        ("sick_neighbours: 4", "sick_neighbours", 4),
+        ("flapping_fires: 9", "flapping_fires", 9),
+        ("stateful_images: [ledger]", "stateful_images", ("ledger",)),
+        ("stateful_images: []", "stateful_images", ()),
+        ("always_firing: [Heartbeat]", "always_firing", (*DEFAULTS.always_firing, "Heartbeat")),
+        ("over_when_running: [Gone]", "over_when_running", (*DEFAULTS.over_when_running, "Gone")),
+    ],
+)
+def test_every_number_of_triage_reaches_the_rules(
+    tmp_path: Path, text: str, field: str, value: object
+) -> None:
+    config = read(tmp_path, f"triage: {{{text}}}\n")
+    assert getattr(ruleset_of(config).thresholds, field) == value
+
+
+def test_the_pressures_and_the_projects_share_reach_the_rules(tmp_path: Path) -> None:
+    config = read(tmp_path, "triage: {host_io_pressure: 0.7}\npolicy: {limits: {project_share: 0.5}}\n")
+    thresholds = ruleset_of(config).thresholds
+    assert dict(thresholds.host_pressure)[Measured.HOST_IO_PRESSURE] == 0.7
+    assert thresholds.project_share == 0.5
+
+
+def test_the_settings_have_the_defaults_of_the_rules() -> None:
+    default = Triage()
+    assert default.crash_exit_codes == DEFAULTS.crash_exit_codes
+    assert default.deploy_window_seconds == DEFAULTS.deploy_seconds
