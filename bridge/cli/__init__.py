@@ -32,6 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         for problem in error.problems:
             print(f"{where}: {problem}", file=sys.stderr)
         return BAD
+    except errors.ScenarioError as error:
+        for line in error.problems:
+            print(f"hemostat: {line}", file=sys.stderr)
+        return BAD
     except (errors.StoreBusy, errors.BackupPathError) as error:
         print(f"hemostat: {error}", file=sys.stderr)
         return BAD
@@ -62,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     _offline(commands)
     _asking(commands)
     _recovery(commands)
+    _evaluating(commands)
     _demo(commands)
     commands.add_parser(
         "exporter", help="export a Docker host's containers to Prometheus (own --help)", add_help=False
@@ -183,6 +188,18 @@ def _recovery(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     _configured(drill)
     _output(drill)
     drill.set_defaults(command=recovering.drill)
+
+
+def _evaluating(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from bridge.cli import evaluating
+
+    evaluate = commands.add_parser(
+        "eval", help="put labelled scenarios to the rules or to a model, and say how good the verdicts are"
+    )
+    evaluating.describe(evaluate)
+    evaluate.add_argument("--config.file", dest="config_file", metavar="FILE", type=Path, help="whose rules")
+    _output(evaluate)
+    evaluate.set_defaults(command=evaluating.evaluate)
 
 
 def _demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -44,8 +44,8 @@ class Gold:
 class Scenario:
     """One incident at ``now``. ``policy`` is the operator's whole policy, ``target_policy`` what it says of this target.
 
-    ``twin_of`` names the scenario that this one repeats with hostile text added; ``""``: it is no twin. ``source`` is
-    the file it stands in.
+    ``base`` is the scenario that this one repeats with hostile text added; ``None``: it is no twin. ``source`` is the
+    file it stands in.
     """
 
     id: str
@@ -63,8 +63,13 @@ class Scenario:
     split: str = ""
     rationale: str = ""
     author: str = ""
-    twin_of: str = ""
+    base: Scenario | None = None
     source: str = ""
+
+    @property
+    def twin_of(self) -> str:
+        """The id of its base, ``""`` if it is no twin."""
+        return self.base.id if self.base is not None else ""
 
     @property
     def firing(self) -> tuple[Alert, ...]:

@@ -33,7 +33,7 @@ def twin_of(base: Scenario, section: Section) -> Scenario:
         rationale=section.text("rationale", base.rationale),
         author=section.text("author", base.author),
         gold=gold_of(section) if section.has("gold") else base.gold,
-        twin_of=base.id,
+        base=base,
     )
     for place in places:
         twin = PLACES[place](twin, tuple(text.replace(LONG_MARK, "x" * 20_000) for text in texts))

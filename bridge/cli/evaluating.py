@@ -1,0 +1,178 @@
+"""``hemostat eval``: scenarios in, a table out. 0 good, 1 a bound is broken, 2 bad usage or a bad scenario."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bridge import cli
+from bridge.cli import printing
+from bridge.errors import ScenarioError
+
+if TYPE_CHECKING:
+    from bridge.evaluation.providers import Provider
+    from bridge.evaluation.report import Bound
+    from bridge.evaluation.scenario import Scenario
+    from bridge.settings import Settings
+
+PROVIDERS = ("rules", "baseline", "scripted", "anthropic", "openai", "always-restart", "always-escalate")
+SETS = ("core", "recorded", "adversarial")
+"""What is asked about unless a set is named. The held-out set is for the last look, not for every one."""
+
+
+def describe(parser: argparse.ArgumentParser) -> None:
+    """Its flags."""
+    parser.add_argument("--provider", choices=PROVIDERS, default="rules", help="who judges (default rules)")
+    parser.add_argument(
+        "--model", default="", help="the model; for scripted: always-<verdict>, simulated-80, or a file"
+    )
+    parser.add_argument("--base-url", default="", help="another server that speaks the provider's protocol")
+    parser.add_argument(
+        "--set",
+        dest="sets",
+        action="append",
+        metavar="SET",
+        help=f"a file, a folder, or a name; may be repeated (default {' '.join(SETS)})",
+    )
+    parser.add_argument("--repeat", type=_positive, default=1, metavar="N", help="ask each so often")
+    parser.add_argument("--concurrency", type=_positive, default=4, metavar="N", help="so many at once")
+    parser.add_argument("--max-usd", type=float, default=1.0, help="what a model may cost (default 1)")
+    parser.add_argument(
+        "--compare",
+        nargs="+",
+        metavar="WHO",
+        help="side by side: providers, as provider or provider:model, or files that --output json wrote",
+    )
+    parser.add_argument(
+        "--fail-under",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="METRIC=VALUE",
+        help="exit 1 if a figure is worse than this, such as act_precision=1 forbidden=0",
+    )
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+def evaluate(options: argparse.Namespace) -> int:
+    """Exit 1 if a bound is broken or the money ran out; 2 for a scenario, a set or a provider that cannot be used."""
+    from bridge.evaluation import report
+    from bridge.evaluation.reading import read_sets
+
+    bounds = [report.bound_of(text) for text in options.fail_under]
+    scenarios = read_sets(options.sets or SETS)
+    if options.compare:
+        return _compare(options, scenarios, bounds)
+    name = f"{options.provider}:{options.model}" if options.model else options.provider
+    values, lines, broken = asyncio.run(_asked(options, name, scenarios, bounds))
+    if options.output == "json":
+        printing.as_json(values)
+    else:
+        print(f"{_sets(options)}: {len(scenarios)} scenarios\n")
+        print("\n".join(report.as_text(report.table([values]))))
+        if lines:
+            print("\nnot as wanted:")
+            print("\n".join(f"  {line}" for line in lines))
+    return _told(broken)
+
+
+def _sets(options: argparse.Namespace) -> str:
+    return ", ".join(options.sets or SETS)
+
+
+def _told(broken: Sequence[str]) -> int:
+    import sys
+
+    for line in broken:
+        print(f"hemostat: {line}", file=sys.stderr)
+    return cli.NO if broken else cli.GOOD
+
+
+def _compare(options: argparse.Namespace, scenarios: Sequence[Scenario], bounds: Sequence[Bound]) -> int:
+    from bridge.evaluation import report
+
+    if len(options.compare) < 2:
+        raise ScenarioError(["--compare: name at least two"])
+    outcomes, broken = [], []
+    for name in options.compare:
+        if Path(name).is_file():
+            outcomes.append(_read(Path(name)))
+            continue
+        values, _, found = asyncio.run(_asked(options, name, scenarios, bounds))
+        outcomes.append(values)
+        broken += [f"{name}: {line}" for line in found]
+    lines = [line for other in outcomes[1:] for line in report.differences(outcomes[0], other)]
+    if options.output == "json":
+        printing.as_json({"outcomes": outcomes, "differences": lines})
+    else:
+        print(f"{_sets(options)}: {len(scenarios)} scenarios\n")
+        print("\n".join(report.as_text(report.table(outcomes))))
+        print("\ndifferences:")
+        print("\n".join(f"  {line}" for line in lines) or "  none")
+    return _told(broken)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ScenarioError([f"{path}: cannot be read as JSON: {error}"]) from None
+    if not isinstance(found, dict) or "metrics" not in found:
+        raise ScenarioError([f"{path}: is not what --output json writes"])
+    return found
+
+
+async def _asked(
+    options: argparse.Namespace, name: str, scenarios: Sequence[Scenario], bounds: Sequence[Bound]
+) -> tuple[dict[str, Any], list[str], list[str]]:
+    """The outcome for machines, its misses, and what is not good enough."""
+    from bridge.evaluation import report, running
+
+    provider = _provider(options, name)
+    outcome = await running.run(provider, scenarios, repeat=options.repeat, concurrency=options.concurrency)
+    broken = [line for bound in bounds if (line := bound.broken_by(outcome.score)) is not None]
+    command = {"sets": options.sets or SETS, "repeat": options.repeat}
+    return report.as_values(outcome, command=command), list(report.misses(outcome)), broken
+
+
+def _provider(options: argparse.Namespace, name: str) -> Provider:
+    """Raises ScenarioError: there is none of this name, or it lacks something."""
+    from bridge.evaluation import providers
+    from bridge.model.verdict import VerdictKind
+    from bridge.wiring import ruleset_of
+
+    config = _settings(options)
+    thresholds = ruleset_of(config).thresholds
+    kind, _, model = name.partition(":")
+    match kind:
+        case "rules":
+            return providers.Rules(thresholds=thresholds)
+        case "baseline":
+            return providers.Baseline()
+        case "always-restart":
+            return providers.Always(kind=VerdictKind.REPAIR, name=kind)
+        case "always-escalate":
+            return providers.Always(kind=VerdictKind.ESCALATE, name=kind)
+        case "scripted":
+            return providers.scripted(model or "simulated-80", thresholds, config.llm.on_failure)
+        case _:
+            raise ScenarioError(
+                [f"there is no provider {name!r}: name one of {', '.join(PROVIDERS)}, or a file"]
+            )
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    from bridge import settings
+
+    return settings.load(options.config_file, environ=os.environ)
