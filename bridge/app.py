@@ -238,6 +238,9 @@ class HemoStat:
                 depth, untold = await self._queue.depth(), await self._parts.backlog.depth()
                 self.metrics.incidents_open.set(await self._parts.journal.open_count())
                 self.metrics.paused.set(0 if await self._parts.budgets.paused() is None else 1)
+                limits = self._parts.judge.ruleset.policy.limits
+                self.metrics.fleet_actions.set(await self._parts.budgets.fleet_actions(limits))
+                self.metrics.fleet_actions_allowed.set(limits.fleet.max)
                 storm, suspects = await self.storm()
                 self.metrics.storm.set(0 if storm is None else 1)
                 for scope in ShareScope:

@@ -7,8 +7,16 @@ the start, so that a rate works from the first event.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import metadata
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 
 from bridge.model.alert import AlertStatus
 from bridge.model.channel import Channel
@@ -30,6 +38,17 @@ EDGES = ("redis", "docker", "alertmanager")
 _STAGE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180, 600)
 _MODEL_BUCKETS = (0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 2.5, 3, 3.5, 5)
 _MINUTES = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 45, 60, 120, 180, 300, 600, 1800)
+
+
+def _version() -> str:
+    try:
+        return metadata.version("hemostat")
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+VERSION = _version()
+"""The installed version of HemoStat."""
 
 
 class Metrics:
@@ -127,6 +146,14 @@ class Metrics:
             "1 if escalations and failed repairs are posted to Alertmanager as alerts.",
             registry=r,
         )
+        self.fleet_actions = Gauge(
+            "hemostat_fleet_actions", "Actions granted within the window of limits.fleet.", registry=r
+        )
+        self.fleet_actions_allowed = Gauge(
+            "hemostat_fleet_actions_allowed",
+            "Actions that limits.fleet allows within its window.",
+            registry=r,
+        )
         self.paused = Gauge("hemostat_paused", "1 while the kill switch is pulled.", registry=r)
         self.storm = Gauge("hemostat_storm", "1 while a storm of incidents is on.", registry=r)
         self.shares_suspect = Gauge(
@@ -166,6 +193,7 @@ class Metrics:
         self.build_info = Gauge(
             "hemostat_build_info", "Always 1; the version is the label.", ["version"], registry=r
         )
+        self.build_info.labels(VERSION).set(1)
         self._zero()
 
     def _zero(self) -> None:
@@ -225,6 +253,11 @@ class Metrics:
         for kind, tokens in zip(TOKEN_KINDS, used, strict=True):
             self.model_tokens.labels(kind).inc(tokens)
         self.model_cost.inc(cost_usd)
+
+    def with_process(self) -> Metrics:
+        """The same with what the kernel says of this process (``process_*``)."""
+        ProcessCollector(registry=self.registry)
+        return self
 
     def page(self) -> bytes:
         """The text exposition, version 0.0.4."""

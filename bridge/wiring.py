@@ -276,7 +276,7 @@ async def parts_of(config: settings.Settings, *, embedded_url: str | None = None
         alertmanager = alertmanager_of(config)
         if alertmanager is not None:
             stack.push_async_callback(alertmanager.close)
-        metrics, deadman = Metrics(), Deadman()
+        metrics, deadman = Metrics().with_process(), Deadman()
         journal = StoredJournal(store, lease_seconds=config.worker.lease_seconds)
         budgets = StoredBudgets(
             store, lease_seconds=config.worker.lease_seconds, trust_empty=config.store.trust_empty

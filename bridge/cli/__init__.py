@@ -9,10 +9,9 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from importlib import metadata
 from pathlib import Path
 
-from bridge import errors
+from bridge import errors, metrics
 
 GOOD, NO, BAD = 0, 1, 2
 URL = "http://127.0.0.1:9095"
@@ -46,21 +45,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def version() -> str:
-    """The installed version."""
-    try:
-        return metadata.version("hemostat")
-    except metadata.PackageNotFoundError:
-        return "unknown"
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="hemostat",
         description="From a firing Prometheus alert to a verified repair of a container, or to a page for a human.",
         epilog="Exit codes: 0 good, 1 the answer is no, 2 bad usage or configuration.",
     )
-    parser.add_argument("--version", action="version", version=f"hemostat {version()}")
+    parser.add_argument("--version", action="version", version=f"hemostat {metrics.VERSION}")
     commands = parser.add_subparsers(metavar="command", required=True)
     _serve(commands)
     _offline(commands)

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from bridge import cli, errors, logs, recovery, wiring
+from bridge import cli, errors, logs, metrics, recovery, wiring
 from bridge.cli import printing
 from bridge.cli.configured import settings_of
 from bridge.edges.store.connection import Store
@@ -22,7 +22,7 @@ def backup(options: argparse.Namespace) -> int:
 
     async def run() -> recovery.BackedUp:
         async with _store(options) as store:
-            return await recovery.back_up(store, options.file.absolute(), version=cli.version())
+            return await recovery.back_up(store, options.file.absolute(), version=metrics.VERSION)
 
     done = asyncio.run(run())
     _warn(done.unrecorded, "backup")

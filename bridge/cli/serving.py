@@ -7,7 +7,7 @@ import asyncio
 import gc
 import logging
 
-from bridge import app, cli, logs, web, wiring
+from bridge import app, cli, logs, metrics, web, wiring
 from bridge.cli.configured import loader_of
 from bridge.errors import Problem, SettingsError
 
@@ -42,7 +42,7 @@ def serve(options: argparse.Namespace) -> int:
     def listening(url: str) -> None:
         roles = ",".join(sorted(duties))
         mode = config.policy.root.mode.value
-        log.info("listening", extra={"url": url, "version": cli.version(), "mode": mode, "roles": roles})
+        log.info("listening", extra={"url": url, "version": metrics.VERSION, "mode": mode, "roles": roles})
 
     _spare_the_collector()
     asyncio.run(app.serve(config, load=load, on_listening=listening, duties=duties))

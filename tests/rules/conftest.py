@@ -88,7 +88,7 @@ def exported_metrics() -> set[str]:
     )
     page = Page(labelling=Labelling(host_name="h"), version="0", started_at=0.0)
     snapshot = Snapshot(containers=(container,), confirmed_at=0.0)
-    text = b"".join(page.chunks(snapshot, now=3.0, inventory_age=0.0)) + Metrics().page()
+    text = b"".join(page.chunks(snapshot, now=3.0, inventory_age=0.0)) + Metrics().with_process().page()
     series = {re.split(r"[{ ]", line)[0] for line in text.decode().splitlines() if not line.startswith("#")}
     return series | {figure.name for figure in FIGURES}
 

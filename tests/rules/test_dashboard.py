@@ -37,7 +37,7 @@ def test_a_dashboard_can_be_provisioned_and_moved(file: Path) -> None:
     assert loaded.get("id") is None
     assert loaded["schemaVersion"] >= GRAFANA_9
     declared = {variable["name"] for variable in loaded["templating"]["list"]}
-    used = set(re.findall(r"\$\{?([a-z_]+)", file.read_text())) - {"__rate_interval", "__all"}
+    used = set(re.findall(r"\$\{?([a-z_]+)", file.read_text())) - {"__rate_interval", "__range", "__all"}
     assert used <= declared
     assert "datasource" in declared
     for query in queries(file).values():

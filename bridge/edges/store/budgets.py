@@ -139,6 +139,12 @@ class StoredBudgets:
             raise errors.ClaimLost(f"incident {incident.id} was taken over")
         return _refusal(answer) if answer[0] == "denied" else None
 
+    async def fleet_actions(self, limits: Limits) -> int:
+        """Actions granted to the whole fleet within its window."""
+        now = await self._store.command("TIME")
+        since = round((int(now[0]) - limits.fleet.per_seconds) * 1000)
+        return int(await self._store.command("ZCOUNT", key("window:fleet"), since, "+inf"))
+
     async def state(
         self,
         target: Target,
