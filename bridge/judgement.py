@@ -19,7 +19,7 @@ from bridge.model.policy import Policy, TargetPolicy, narrowed
 from bridge.model.refusal import Reason, Refusal
 from bridge.model.verdict import VerdictKind
 from bridge.redaction import Redactor
-from bridge.roles import Budgets, Containers, Journal, Storms
+from bridge.roles import Budgets, Containers, Figures, Journal, Storms
 from bridge.triage import phrases, rules
 
 
@@ -53,6 +53,7 @@ class Judge:
         containers: Containers,
         metrics: Metrics,
         ruleset: Ruleset,
+        figures: Figures | None = None,
     ) -> None:
         self.ruleset = ruleset
         self.census = Census(containers)
@@ -60,7 +61,9 @@ class Judge:
         self._budgets = budgets
         self._storms = storms
         self._containers = containers
-        self._sources = evidence.Sources(containers=containers, journal=journal, listing=self.census.of)
+        self._sources = evidence.Sources(
+            containers=containers, journal=journal, listing=self.census.of, figures=figures
+        )
         self._metrics = metrics
 
     async def locate(self, subject: Subject) -> evidence.Found | evidence.Missing:

@@ -15,6 +15,7 @@ from bridge.edges.alertmanager_silences import AlertmanagerSilences
 from bridge.edges.deadman import Deadman
 from bridge.edges.docker_engine import DockerEngine, DockerHost, DockerTLS
 from bridge.edges.grafana import GrafanaAnnotations
+from bridge.edges.prometheus import PrometheusApi
 from bridge.edges.slack.api import SlackApi, SlackWebhook
 from bridge.edges.slack.messages import Scribe
 from bridge.edges.slack.sink import SlackSink, SlackWebhookSink
@@ -116,6 +117,19 @@ def alertmanager_of(config: settings.Settings) -> AlertmanagerApi | None:
     upstream = config.alertmanager
     return AlertmanagerApi(
         upstream.url, authorization=authorization_of(upstream), timeout_seconds=upstream.timeout_seconds
+    )
+
+
+def prometheus_of(config: settings.Settings) -> PrometheusApi | None:
+    """The edge to Prometheus, if one is configured."""
+    if config.prometheus is None:
+        return None
+    upstream = config.prometheus
+    return PrometheusApi(
+        upstream.url,
+        authorization=authorization_of(upstream),
+        timeout_seconds=upstream.timeout_seconds,
+        only_host=len(config.docker.hosts) == 1,
     )
 
 
@@ -276,6 +290,9 @@ async def parts_of(config: settings.Settings, *, embedded_url: str | None = None
         alertmanager = alertmanager_of(config)
         if alertmanager is not None:
             stack.push_async_callback(alertmanager.close)
+        prometheus = prometheus_of(config)
+        if prometheus is not None:
+            stack.push_async_callback(prometheus.close)
         metrics, deadman = Metrics().with_process(), Deadman()
         journal = StoredJournal(store, lease_seconds=config.worker.lease_seconds)
         budgets = StoredBudgets(
@@ -289,6 +306,7 @@ async def parts_of(config: settings.Settings, *, embedded_url: str | None = None
             containers=docker,
             metrics=metrics,
             ruleset=ruleset_of(config),
+            figures=prometheus,
         )
         stack.push_async_callback(judge.census.close)
         pipeline = Pipeline(
