@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from bridge import cli
 from bridge.cli import printing
 from bridge.errors import ScenarioError
+from bridge.triage.wording import count
 
 if TYPE_CHECKING:
     from bridge.evaluation.providers import Provider
@@ -79,7 +80,7 @@ def evaluate(options: argparse.Namespace) -> int:
     if options.output == "json":
         printing.as_json(values)
     else:
-        print(f"{_sets(options)}: {len(scenarios)} scenarios\n")
+        print(f"{_sets(options)}: {count(len(scenarios), 'scenario')}\n")
         print("\n".join(report.as_text(report.table([values]))))
         if lines:
             print("\nnot as wanted:")
@@ -116,7 +117,7 @@ def _compare(options: argparse.Namespace, scenarios: Sequence[Scenario], bounds:
     if options.output == "json":
         printing.as_json({"outcomes": outcomes, "differences": lines})
     else:
-        print(f"{_sets(options)}: {len(scenarios)} scenarios\n")
+        print(f"{_sets(options)}: {count(len(scenarios), 'scenario')}\n")
         print("\n".join(report.as_text(report.table(outcomes))))
         print("\ndifferences:")
         print("\n".join(f"  {line}" for line in lines) or "  none")

@@ -25,6 +25,7 @@ from bridge.model.consultation import (
     Consultation,
     ModelAnswer,
     ModelRequest,
+    OnFailure,
     Opinion,
     Usage,
 )
@@ -66,6 +67,7 @@ class Terms:
 
     model: str
     hard_model: str = ""
+    on_failure: OnFailure = OnFailure.RULES
     confidence_threshold: float = 0.7
     deadline_seconds: float = 3.5
     send_logs: SendLogs = SendLogs.TAIL

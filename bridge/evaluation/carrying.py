@@ -36,7 +36,7 @@ def carried_out(scenario: Scenario, verdict: Verdict) -> tuple[VerdictKind, Reas
         target_policy=scenario.target_policy,
         paused=scenario.paused,
         paused_by="an operator" if scenario.paused else "",
-        shares=_shares(scenario),
+        shares=shares_of(scenario),
         now=scenario.now,
     )
     decision = guards.decide(verdict, guards.ask_all(situation))
@@ -46,7 +46,7 @@ def carried_out(scenario: Scenario, verdict: Verdict) -> tuple[VerdictKind, Reas
     return (VerdictKind.WAIT if reason in WAITED_FOR else VerdictKind.ESCALATE), reason
 
 
-def _shares(scenario: Scenario) -> tuple[Share, ...]:
+def shares_of(scenario: Scenario) -> tuple[Share, ...]:
     """The share of sick containers of its project, as far as the scenario tells of its neighbours."""
     container = scenario.evidence.container
     known = [one for one in scenario.evidence.neighbours if one.sick is not None]

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from bridge.errors import ScenarioError
 from bridge.evaluation import baseline
+from bridge.evaluation.carrying import shares_of
 from bridge.evaluation.scenario import WORDS, Scenario
 from bridge.evaluation.scoring import Answer
 from bridge.model.consultation import Cause, Confidence, Consultation, Helps, OnFailure, Opinion
@@ -49,6 +50,7 @@ def by_rules(scenario: Scenario, thresholds: rules.Thresholds) -> Verdict:
         alert_names=scenario.alert_names,
         now=scenario.now,
         thresholds=thresholds,
+        suspect=any(share.suspect for share in shares_of(scenario)),
     )
 
 

@@ -58,7 +58,7 @@ class Thresholds:
     ``load_share``: below this a figure is nothing to alert about. ``errors_share``: of failed requests.
     ``host_pressure`` and ``host_disk_share``: of the Docker host. ``traffic_factor``: so many times the usual
     requests are a surge, if they are ``traffic_least`` a second or more. ``sick_neighbours``: so many sick siblings
-    have one cause, while they are less than ``project_share`` of their project (beyond, a guard refuses). ``flapping_fires``: an alert that began so often within an hour comes and goes.
+    have one cause. ``flapping_fires``: an alert that began so often within an hour comes and goes.
     ``helpless_cooldowns``: for so many cooldowns two repairs in a row that did not help count against a third.
     ``load_alerts``: patterns of the names of alerts that are about a figure of ours. ``host_alerts``: of alerts about
     the host. ``stateful_images``: images that keep state.
@@ -97,7 +97,6 @@ class Thresholds:
     traffic_factor: float = 2.0
     traffic_least: float = 1.0
     sick_neighbours: int = 2
-    project_share: float = 0.34
     flapping_fires: int = 4
     helpless_cooldowns: float = 6.0
     load_alerts: tuple[tuple[Measured, str], ...] = (
@@ -119,13 +118,14 @@ DEADLY_SIGNALS = frozenset({None, 2, 3, 9, 15})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """All a rule may look at."""
+    """All a rule may look at. ``suspect``: so many are sick at once that a guard will refuse every repair anyway."""
 
     evidence: Evidence
     policy: TargetPolicy
     alert_names: tuple[str, ...]
     thresholds: Thresholds
     now: datetime
+    suspect: bool = False
 
     @property
     def container(self) -> ContainerFacts:

@@ -52,9 +52,14 @@ def judge(
     alert_names: Sequence[str],
     now: datetime,
     thresholds: Thresholds = DEFAULTS,
+    suspect: bool = False,
 ) -> Verdict:
-    """The verdict of the first rule that matches. ``policy`` is the target's, narrowed by its own labels."""
-    case = _case(evidence, policy, alert_names, thresholds, now)
+    """The verdict of the first rule that matches.
+
+    ``policy`` is the target's, narrowed by its own labels. ``suspect``: so many are sick at once that a guard will
+    refuse every repair.
+    """
+    case = _case(evidence, policy, alert_names, thresholds, now, suspect)
     return next(verdict for _, verdict in _walk(case) if verdict is not None)
 
 
@@ -65,9 +70,10 @@ def trace(
     alert_names: Sequence[str],
     now: datetime,
     thresholds: Thresholds = DEFAULTS,
+    suspect: bool = False,
 ) -> tuple[RuleAnswer, ...]:
     """Every rule that was asked, in order; the last one is the one that decided."""
-    case = _case(evidence, policy, alert_names, thresholds, now)
+    case = _case(evidence, policy, alert_names, thresholds, now, suspect)
     return tuple(
         RuleAnswer(rule=rule.id, matched=verdict is not None, why=verdict.reason if verdict else rule.when)
         for rule, verdict in _walk(case)
@@ -80,9 +86,15 @@ def _case(
     alert_names: Sequence[str],
     thresholds: Thresholds,
     now: datetime,
+    suspect: bool,
 ) -> Case:
     return Case(
-        evidence=evidence, policy=policy, alert_names=tuple(alert_names), thresholds=thresholds, now=now
+        evidence=evidence,
+        policy=policy,
+        alert_names=tuple(alert_names),
+        thresholds=thresholds,
+        now=now,
+        suspect=suspect,
     )
 
 
@@ -241,7 +253,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         id="neighbours_sick",
         when="a repair would follow, and 2 others of its Compose project are down or unhealthy; where that is more than "
-        "policy.limits.project_share of it, the guard project_share refuses the repair instead",
+        "limits.project_share of it, the guard project_share refuses the repair instead",
         verdict="escalate",
         because="they have one cause, and it is none of them",
         ask=surroundings.neighbours_sick,

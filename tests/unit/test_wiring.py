@@ -45,11 +45,9 @@ def test_every_number_of_triage_reaches_the_rules(
     assert getattr(ruleset_of(config).thresholds, field) == value
 
 
-def test_the_pressures_and_the_projects_share_reach_the_rules(tmp_path: Path) -> None:
-    config = read(tmp_path, "triage: {host_io_pressure: 0.7}\npolicy: {limits: {project_share: 0.5}}\n")
-    thresholds = ruleset_of(config).thresholds
-    assert dict(thresholds.host_pressure)[Measured.HOST_IO_PRESSURE] == 0.7
-    assert thresholds.project_share == 0.5
+def test_the_pressures_of_the_host_reach_the_rules(tmp_path: Path) -> None:
+    config = read(tmp_path, "triage: {host_io_pressure: 0.7}\n")
+    assert dict(ruleset_of(config).thresholds.host_pressure)[Measured.HOST_IO_PRESSURE] == 0.7
 
 
 def test_the_settings_have_the_defaults_of_the_rules() -> None:

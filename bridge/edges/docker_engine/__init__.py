@@ -25,7 +25,6 @@ from docker.errors import DockerException
 
 from bridge import errors
 from bridge.edges.docker_engine.answers import (
-    Capacity,
     Inspected,
     epoch,
     event_of,
@@ -39,7 +38,6 @@ from bridge.edges.docker_engine.answers import (
 from bridge.edges.docker_engine.lane import EDGE, Lane
 from bridge.edges.docker_engine.log_tail import LogTail
 from bridge.model.evidence import ContainerFacts, ContainerStatus, EngineEvent, TextLine
-from bridge.redaction import Redactor
 
 NEWEST_API = (1, 45)
 """The newest version this file was written against; a newer Engine is spoken to in this one."""
@@ -206,11 +204,10 @@ class _Link:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """The host's clock when ours showed ``monotonic``, and what it has to give."""
+    """The host's clock when ours showed ``monotonic``."""
 
     host_time: datetime
     monotonic: float
-    capacity: Capacity
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,8 +226,7 @@ class _Answer:
 
     def _reason(self) -> str:
         with contextlib.suppress(ValueError, KeyError, TypeError):
-            # It may quote a whole command line; redacted before it is cut.
-            return Redactor().plain(str(json.loads(self.body)["message"]), limit=MESSAGE_CHARACTERS).text
+            return str(json.loads(self.body)["message"])[:MESSAGE_CHARACTERS]
         return ""
 
 
@@ -267,9 +263,7 @@ class _Engine:
         if found is None:
             return None
         with self._understanding(f"inspecting {ref}"):
-            host_now = self._host_now(until)
-            capacity = self._clock.capacity if self._clock else Capacity()
-            return facts_of(found, host=self.name, host_now=host_now, capacity=capacity)
+            return facts_of(found, host=self.name, host_now=self._host_now(until))
 
     def list(self, until: float) -> tuple[ContainerFacts, ...]:
         listed = self._listed({}, until)
@@ -403,12 +397,10 @@ class _Engine:
     def _read_clock(self, until: float) -> datetime:
         answer = self._ask("GET", "/info", until).checked(self._on("asking for the time"))
         with self._understanding("asking for the time"):
-            told = json.loads(answer.body)
-            host_time = time_of(told["SystemTime"])
+            host_time = time_of(json.loads(answer.body)["SystemTime"])
             if host_time is None:
                 raise ValueError("the host has no time")
-            capacity = Capacity.of(told)
-        self._clock = _Reading(host_time, time.monotonic(), capacity)
+        self._clock = _Reading(host_time, time.monotonic())
         return host_time
 
     def _ask(self, method: str, path: str, until: float, query: Mapping[str, str] | None = None) -> _Answer:

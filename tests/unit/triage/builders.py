@@ -163,9 +163,15 @@ def judged(
     policy: TargetPolicy = BOTH,
     alerts: Sequence[str] = ("SomethingWrong",),
     thresholds: rules.Thresholds = rules.DEFAULTS,
+    suspect: bool = False,
     **seen: Any,
 ) -> Verdict:
     """The rules' verdict on it."""
     return rules.judge(
-        evidence(facts, **seen), policy=policy, alert_names=alerts, thresholds=thresholds, now=NOW
+        evidence(facts, **seen),
+        policy=policy,
+        alert_names=alerts,
+        thresholds=thresholds,
+        now=NOW,
+        suspect=suspect,
     )
