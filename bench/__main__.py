@@ -1,4 +1,4 @@
-"""`python -m bench [intake|reaction|rest]`: the figures in the docs, measured again. Prints; writes only if told to."""
+"""`python -m bench [intake|reaction|rest|restore]`: the figures in the docs, measured again. Prints; writes only if told to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 
-from bench import figures, intake, reaction, rest
+from bench import figures, intake, reaction, recovery, rest
 from bench.figures import Figure
 from bridge.demo import parts
 
@@ -21,6 +21,7 @@ def main() -> int:
         "intake": lambda: intake.measure(rounds=options.rounds, seconds=options.seconds),
         "reaction": lambda: reaction.measure(incidents=3 * options.rounds),
         "rest": lambda: rest.measure(seconds=10 * options.seconds),
+        "restore": lambda: recovery.measure(incidents=options.incidents),
     }
     chosen = [options.what] if options.what else list(measures)
     try:
@@ -42,10 +43,15 @@ def main() -> int:
 
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("what", nargs="?", choices=["intake", "reaction", "rest"], help="all of them")
+    parser.add_argument(
+        "what", nargs="?", choices=["intake", "reaction", "rest", "restore"], help="all of them"
+    )
     parser.add_argument("--rounds", type=int, default=5, help="alternating rounds; 3 incidents each (5)")
     parser.add_argument(
         "--seconds", type=float, default=3.0, help="length of one load; rest takes ten times it (3)"
+    )
+    parser.add_argument(
+        "--incidents", type=int, default=100_000, help="in the store that is restored (100000)"
     )
     parser.add_argument("--output", choices=["table", "json"], default="table")
     return parser

@@ -59,12 +59,12 @@ def _reaction_ms(engine: parts.DockerEngine, server: parts.Process, name: str) -
         stop_signal="KILL",
     )
     try:
-        if not parts.wait_until(lambda: _health(engine, name) == "unhealthy", seconds=WAIT_SECONDS):
+        if not parts.wait_until(lambda: health(engine, name) == "unhealthy", seconds=WAIT_SECONDS):
             raise parts.PartFailed(engine.name, f"did not find {name} unhealthy within {WAIT_SECONDS:g} s")
         time.sleep(SETTLE_SECONDS)
         servers.await_quiet(cores=0.5, seconds=WAIT_SECONDS)
         before = time.time()
-        status, answer = parts.http_request("POST", f"{server.url}/api/v1/alerts", _webhook(name), seconds=5)
+        status, answer = parts.http_request("POST", f"{server.url}/api/v1/alerts", webhook(name), seconds=5)
         answered = time.time()
         if status != 202:
             raise parts.PartFailed(
@@ -75,7 +75,8 @@ def _reaction_ms(engine: parts.DockerEngine, server: parts.Process, name: str) -
         container.remove(force=True, v=True)
 
 
-def _health(engine: parts.DockerEngine, name: str) -> str:
+def health(engine: parts.DockerEngine, name: str) -> str:
+    """What Docker calls it."""
     state: dict[str, Any] = engine.client.api.inspect_container(name)["State"]
     return str(state["Health"]["Status"])
 
@@ -89,7 +90,7 @@ def _restart_began(engine: parts.DockerEngine, container: Container, *, since: f
     raise parts.PartFailed(engine.name, f"was not told to restart {container.name} within {WAIT_SECONDS:g} s")
 
 
-def _webhook(name: str) -> dict[str, Any]:
+def webhook(name: str) -> dict[str, Any]:
     """One alert about a container. Source: Alertmanager webhook, version 4."""
     alert = {
         "status": "firing",

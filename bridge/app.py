@@ -13,10 +13,11 @@ import signal
 import socket
 import ssl
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web as http
 
@@ -25,6 +26,7 @@ from bridge.edges.store.acceptance import Acceptor
 from bridge.edges.store.dump import last_success
 from bridge.edges.store.embedded import EmbeddedStore
 from bridge.edges.store.queue import StoredQueue
+from bridge.judgement import Replayed, replay
 from bridge.model.alert import Alert, Subject
 from bridge.model.channel import Channel
 from bridge.model.incident import Incident, Outcome, State, Target
@@ -35,7 +37,7 @@ from bridge.redaction import Redactor
 from bridge.roles import Acceptance, BudgetState, Pause, Record
 from bridge.sinks import BacklogState
 from bridge.storm_watch import StormWatch
-from bridge.wiring import Parts, parts_of, ruleset_of
+from bridge.wiring import Parts, consultant_of, model_of, parts_of, ruleset_of
 from bridge.worker import Worker
 
 log = logging.getLogger("hemostat.app")
@@ -67,6 +69,7 @@ class HemoStat:
     ) -> None:
         self.metrics = parts.metrics
         self._duties = duties
+        self._aside: set[asyncio.Task[None]] = set()
         self._parts = parts
         self._load = load
         self._config = parts.config
@@ -135,6 +138,13 @@ class HemoStat:
     async def incident(self, incident_id: str) -> Record | None:
         """One incident whole."""
         return await self._parts.journal.read(incident_id)
+
+    async def replay(self, incident_id: str) -> Replayed | None:
+        """What the rules of today make of what was known then."""
+        record = await self._parts.journal.read(incident_id)
+        if record is None:
+            return None
+        return replay(record, self._parts.judge.ruleset)
 
     async def targets(self) -> Sequence[BudgetState]:
         """Every target that was ever looked at, with its budget."""
@@ -263,25 +273,34 @@ class HemoStat:
         try:
             config = await asyncio.to_thread(self._load)  # reading and checking a large file takes a second
             ruleset = ruleset_of(config)
+            if fixed := self._config.restart_only_differences(config):
+                told = f"can only change with a restart: {', '.join(fixed)}"
+                raise errors.SettingsError([errors.Problem("", 0, told)])
+            # In a thread, since the SDK of a model that was not asked before takes a second to import.
+            model = await asyncio.to_thread(model_of, config) if Duty.WORKER in self._duties else None
         except errors.SettingsError as error:
             self._loaded_well(False)
             for problem in error.problems:
                 log.error("reload_refused", extra={"problem": str(problem)})
             return error.problems
-        if fixed := self._config.restart_only_differences(config):
-            self._loaded_well(False)
-            problem = errors.Problem("", 0, f"can only change with a restart: {', '.join(fixed)}")
-            log.error("reload_refused", extra={"problem": str(problem)})
-            return [problem]
         # From here on nothing can fail.
         self._config = config
-        self._parts.judge.ruleset = ruleset
+        judge, before = self._parts.judge, self._parts.judge.consultant
+        judge.ruleset = ruleset
+        judge.consultant = consultant_of(config, model, store=self._parts.store, metrics=self.metrics)
+        if before is not None:  # what it was asked before the reload it may still answer
+            self._beside(before.close(finish=True))
         logs.redact_with(ruleset.redactor)
         self._acceptor.storm = config.policy.limits.storm
         logging.getLogger().setLevel(config.log.level.value.upper())
         self._loaded_well(True)
         log.info("reloaded")
         return []
+
+    def _beside(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name="close-model")
+        self._aside.add(task)
+        task.add_done_callback(self._aside.discard)
 
     def _loaded_well(self, well: bool) -> None:
         self.metrics.reload_successful.set(1 if well else 0)
@@ -345,7 +364,7 @@ async def serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with parts_of(config) as parts:
+    async with parts_of(config, with_model=Duty.WORKER in duties) as parts:
         hemostat = HemoStat(parts, load=load, duties=duties)
         reloads: set[asyncio.Task[object]] = set()
 

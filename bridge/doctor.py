@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from bridge import errors, settings
 from bridge.edges.prometheus import PrometheusApi
 from bridge.edges.store.budgets import EVICTION_SAFE
+from bridge.model.consultation import ModelRequest, Stop
 from bridge.sinks import BacklogState
-from bridge.wiring import Parts, authorization_of, grafana_of, slack_of
+from bridge.triage import answer, prompt
+from bridge.triage.traits import traits_of
+from bridge.wiring import Parts, authorization_of, check_extras, grafana_of, model_of, slack_of
 
 DEADLINE_SECONDS = 5.0
 OLDEST_REDIS = (6, 2)
@@ -29,8 +32,8 @@ class Check:
     advice: str = ""
 
 
-async def examine(parts: Parts) -> list[Check]:
-    """All checks, in the order in which one would mend them."""
+async def examine(parts: Parts, *, ask_model: bool = False) -> list[Check]:
+    """All checks, in the order in which one would mend them. ``ask_model``: ask it a question, which costs."""
     way = _way_to_the_store(parts.config)
     checks = await _asked(f"store/{way}", _topology(parts, way), f"correct redis.{way}, or start them")
     checks += await _asked("store", _store(parts), f"start it, or correct redis.{way}; see the error")
@@ -43,6 +46,9 @@ async def examine(parts: Parts) -> list[Check]:
         "grafana", _grafana(parts.config), "correct grafana.url and grafana.token, or start it"
     )
     checks += await _asked("slack", _slack(parts.config), "see docs/slack.md for tokens and scopes")
+    checks += await _asked(
+        "model", _model(parts.config, ask=ask_model), "check llm.api_key, llm.model and llm.base_url"
+    )
     checks += await _asked("deliveries", _deliveries(parts), "the store does not answer; see above")
     return checks
 
@@ -202,6 +208,45 @@ async def _grafana(config: settings.Settings) -> list[Check]:
         return [Check(name="grafana", ok=True, found=f"version {version}, the token is good for annotations")]
     finally:
         await grafana.close()
+
+
+async def _model(config: settings.Settings, *, ask: bool) -> list[Check]:
+    llm = config.llm
+    if not llm.active:
+        return [Check(name="model", ok=True, found="not configured: the rules decide alone")]
+    who = f"{llm.provider}, {llm.model}"
+    try:
+        check_extras(config)
+    except errors.SettingsError as error:
+        return [Check(name="model", ok=False, found=who, advice=str(error))]
+    if not ask:
+        return [Check(name="model", ok=True, found=f"{who}; not asked", advice="--ask-model asks it once")]
+    model = model_of(config)
+    if model is None:
+        raise AssertionError("an active model has an edge")
+    traits = llm.models.get(llm.model) or traits_of(llm.model, own_server=llm.base_url is not None)
+    request = ModelRequest(
+        model=llm.model,
+        system=prompt.SYSTEM,
+        preamble="",
+        user="Allowed verdicts: escalate. Nothing was collected: this is a test of the connection.",
+        schema=answer.schema(["escalate"]),
+        max_output_tokens=traits.max_output_tokens,
+        thinking=traits.thinking,
+        effort=traits.effort,
+    )
+    try:
+        said = await model.ask(request, deadline_seconds=llm.timeout_seconds)
+    finally:
+        await model.close()
+    cost = f"{said.usage.total} tokens, ${traits.cost_usd(said.usage):.4f}"
+    found = f"{who}; answered in {said.latency_seconds:.1f} s, {cost}"
+    if said.stop is not Stop.END or not answer.fits(said.text):
+        advice = (
+            "it does not keep to a JSON schema, so that none of its answers would count: use another model"
+        )
+        return [Check(name="model", ok=False, found=found, advice=advice)]
+    return [Check(name="model", ok=True, found=found)]
 
 
 async def _ready(

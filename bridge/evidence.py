@@ -17,11 +17,11 @@ from bridge import errors, neighbourhood
 from bridge.excerpt import excerpt
 from bridge.intake import TARGET_LABELS
 from bridge.model.alert import Subject, SubjectKind
-from bridge.model.evidence import KEPT_LABELS, ContainerFacts, Evidence, Gap, Neighbour, TextLine
+from bridge.model.evidence import KEPT_LABELS, ContainerFacts, Evidence, Gap, Measure, Neighbour, TextLine
 from bridge.model.incident import Target
 from bridge.model.share import Population
 from bridge.redaction import Redactor, clean, shortened
-from bridge.roles import Containers, Journal
+from bridge.roles import Containers, Figures, Journal
 
 SOURCE_DEADLINE_SECONDS = 1.0
 LOG_LINES = 200
@@ -94,11 +94,15 @@ async def _service(containers: Containers, subject: Subject) -> Found | Missing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """Whom evidence comes from. ``listing`` gives all containers of a host, a few seconds old at most."""
+    """Whom evidence comes from. ``listing`` gives all containers of a host, a few seconds old at most.
+
+    What is ``None`` is not configured: its evidence is absent, and no gap. A gap is what should have been there.
+    """
 
     containers: Containers
     journal: Journal
     listing: Callable[[str], Awaitable[Sequence[ContainerFacts]]]
+    figures: Figures | None = None
 
 
 async def collect(
@@ -117,31 +121,42 @@ async def collect(
     host, container = found.facts.host, found.facts
     containers, journal = sources.containers, sources.journal
     gaps: list[Gap] = []
-    health_log, log_lines, events, past, replaced_at, around = await asyncio.gather(
-        _source("health_log", containers.health_log(host, container.id), (), gaps),
-        _source("logs", containers.log_tail(host, container.id, lines=LOG_LINES), (), gaps),
-        _source("events", containers.events(host, container.id, seconds=EVENTS_SECONDS), (), gaps),
-        _source("history", journal.past_repairs(found.target), (), gaps),
-        _source("replaced", journal.replaced_at(found.target, container), None, gaps),
-        _source("neighbours", _neighbours(sources, container), (), gaps),
-    )
+    async with asyncio.TaskGroup() as group:
+
+        def ask(name: str, asked: Awaitable[T], nothing: T) -> asyncio.Task[T]:
+            return group.create_task(_source(name, asked, nothing, gaps), name=f"evidence-{name}")
+
+        health_log = ask("health_log", containers.health_log(host, container.id), ())
+        log_lines = ask("logs", containers.log_tail(host, container.id, lines=LOG_LINES), ())
+        events = ask("events", containers.events(host, container.id, seconds=EVENTS_SECONDS), ())
+        past = ask("history", journal.past_repairs(found.target), ())
+        replaced_at = ask("replaced", journal.replaced_at(found.target, container), None)
+        around = ask("neighbours", _neighbours(sources, container), ())
+        measures = ask("prometheus", _measures(sources, container), ())
     plain = _Plain(redactor)
-    shown = excerpt(plain.lines(log_lines, limit=LINE_CHARACTERS), telling=telling)
+    shown = excerpt(plain.lines(log_lines.result(), limit=LINE_CHARACTERS), telling=telling)
     return Evidence(
         collected_at=now,
         container=plain.container(container),
-        health_log=plain.lines(health_log, limit=LINE_CHARACTERS),
+        health_log=plain.lines(health_log.result(), limit=LINE_CHARACTERS),
         log_lines=shown.lines,
         log_dropped=shown.dropped,
-        events=tuple(events),
-        past_repairs=tuple(past),
-        replaced_at=replaced_at,
+        events=tuple(events.result()),
+        past_repairs=tuple(past.result()),
+        replaced_at=replaced_at.result(),
         alert_active=alert_active,
-        neighbours=tuple(replace(each, name=plain.text(each.name, NAME_CHARACTERS)) for each in around),
+        measures=tuple(measures.result()),
+        neighbours=tuple(
+            replace(each, name=plain.text(each.name, NAME_CHARACTERS)) for each in around.result()
+        ),
         runbook=plain.text(container.labels.get(RUNBOOK_LABEL, ""), RUNBOOK_CHARACTERS),
         gaps=tuple(replace(gap, reason=plain.text(gap.reason, GAP_CHARACTERS)) for gap in gaps),
         redactions=dict(plain.counts),
     )
+
+
+async def _measures(sources: Sources, container: ContainerFacts) -> Sequence[Measure]:
+    return () if sources.figures is None else await sources.figures.measures(container)
 
 
 async def _neighbours(sources: Sources, container: ContainerFacts) -> tuple[Neighbour, ...]:

@@ -1,4 +1,4 @@
-"""What should and may happen to a target now: evidence, rules, guards, and the budget asked without reserving.
+"""What should and may happen to a target now: evidence, rules, the model, guards, and the budget asked without reserving.
 
 Writes nothing: the walk decides with it, and ``simulate`` shows the same decision to an operator.
 """
@@ -11,38 +11,47 @@ from functools import partial
 
 from bridge import evidence, guards
 from bridge.census import Census
+from bridge.consulting import Consultant, Question
+from bridge.errors import BridgeError
 from bridge.metrics import Metrics
 from bridge.model.alert import Alert, Subject
+from bridge.model.consultation import Audit, Consultation, OnFailure
 from bridge.model.evidence import Evidence
 from bridge.model.incident import Decision, Outcome
 from bridge.model.policy import Policy, TargetPolicy, narrowed
 from bridge.model.refusal import Reason, Refusal
-from bridge.model.verdict import VerdictKind
+from bridge.model.verdict import Verdict, VerdictKind
 from bridge.redaction import Redactor
-from bridge.roles import Budgets, Containers, Journal, Storms
-from bridge.triage import phrases, rules
+from bridge.roles import Budgets, Containers, Figures, Journal, Record, Storms
+from bridge.triage import fingerprint, phrases, rules, two_keys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ruleset:
-    """What a reload replaces whole: the policy, the thresholds of triage, and what is taken out of text."""
+    """What a reload replaces whole: the policy, the thresholds of triage, what is taken out of text, and what
+    happens to a repair that a model should have confirmed and could not."""
 
     policy: Policy = field(default_factory=Policy)
     thresholds: rules.Thresholds = field(default_factory=rules.Thresholds)
     redactor: Redactor = field(default_factory=Redactor)
+    on_failure: OnFailure = OnFailure.RULES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Considered:
-    """A decision, what it rests on, and the policy it was made under."""
+    """A decision, what it rests on, how it came about, and the policy it was made under."""
 
     evidence: Evidence
     decision: Decision
     policy: TargetPolicy
+    audit: Audit
 
 
 class Judge:
-    """``ruleset`` may be replaced at any time; a judgement uses the one it began with."""
+    """``ruleset`` and ``consultant`` may be replaced at any time; a judgement uses those it began with.
+
+    ``consultant`` ``None``: no model is asked.
+    """
 
     def __init__(
         self,
@@ -53,15 +62,26 @@ class Judge:
         containers: Containers,
         metrics: Metrics,
         ruleset: Ruleset,
+        figures: Figures | None = None,
+        consultant: Consultant | None = None,
     ) -> None:
         self.ruleset = ruleset
+        self.consultant = consultant
         self.census = Census(containers)
         self._journal = journal
         self._budgets = budgets
         self._storms = storms
         self._containers = containers
-        self._sources = evidence.Sources(containers=containers, journal=journal, listing=self.census.of)
+        self._sources = evidence.Sources(
+            containers=containers, journal=journal, listing=self.census.of, figures=figures
+        )
         self._metrics = metrics
+
+    async def close(self) -> None:
+        """Give up what is asked of others."""
+        await self.census.close()
+        if self.consultant is not None:
+            await self.consultant.close()
 
     async def locate(self, subject: Subject) -> evidence.Found | evidence.Missing:
         """The target that a subject names. Raises EdgeUnavailable: whether it exists is unknown."""
@@ -71,7 +91,7 @@ class Judge:
         return replace(found, populations=await self.census.around(found.facts))
 
     async def consider(self, subject: Subject, firing: Sequence[Alert], found: evidence.Found) -> Considered:
-        """What should and may happen to a target now. Writes nothing, reserves nothing: ``simulate`` asks the same."""
+        """What should and may happen to a target now. Writes nothing, reserves no repair: ``simulate`` asks the same."""
         ruleset, now = self.ruleset, await self._journal.now()
         policy = narrowed(ruleset.policy.for_alerts(firing), found.facts.labels)
         with self._metrics.stage_duration.labels("evidence").time():
@@ -89,7 +109,7 @@ class Judge:
             shares = await self._storms.shares(found.populations, limits=ruleset.policy.limits)
         with self._metrics.stage_duration.labels("triage").time():
             names = [alert.name for alert in firing]
-            verdict = rules.judge(
+            ruled = rules.judge(
                 collected,
                 policy=policy,
                 alert_names=names,
@@ -101,7 +121,7 @@ class Judge:
                 subject=subject,
                 alerts=tuple(firing),
                 facts=found.facts,
-                verdict=verdict,
+                verdict=ruled,
                 target_policy=policy,
                 policy=ruleset.policy,
                 paused=pause is not None,
@@ -110,7 +130,11 @@ class Judge:
                 shares=tuple(shares),
                 now=now,
             )
-            decision = guards.decide(verdict, guards.ask_all(situation))
+            decision = _guarded(situation)
+            consultations = await self._consult(found, situation, decision, collected, ruleset)
+            if consultations:
+                verdict = two_keys.combine(ruled, consultations, on_failure=ruleset.on_failure)
+                decision = _guarded(replace(situation, verdict=verdict))
         if not_ours(decision):
             # The container never agreed to HemoStat at all: then its troubles are not ours to tell either.
             refusals = tuple(answer.refusal for answer in decision.guards if answer.refusal is not None)
@@ -119,7 +143,45 @@ class Judge:
             refusal = await self._would_grant(found, policy, ruleset)
             if refusal is not None:
                 decision = replace(decision, refusals=(*decision.refusals, refusal), would=None)
-        return Considered(evidence=collected, decision=decision, policy=policy)
+        audit = Audit(
+            decided_at=now,
+            evidence_hash=fingerprint.evidence_hash(collected),
+            rules=ruled,
+            asked=asked_until(ruled),
+            alert_names=tuple(ruleset.redactor.plain(name, limit=NAME_CHARACTERS).text for name in names),
+            consultations=consultations,
+        )
+        return Considered(evidence=collected, decision=decision, policy=policy, audit=audit)
+
+    async def _consult(
+        self,
+        found: evidence.Found,
+        situation: guards.Situation,
+        decision: Decision,
+        collected: Evidence,
+        ruleset: Ruleset,
+    ) -> tuple[Consultation, ...]:
+        """What a model says, where it could matter; nothing of a container that is not ours is shown to one."""
+        consultant, ruled = self.consultant, situation.verdict
+        if consultant is None or not_ours(decision) or not two_keys.worth_asking(ruled):
+            return ()
+        if any(refusal.reason not in STILL_OPEN for refusal in decision.refusals):
+            return ()  # refused whatever a model says
+        if decision.allowed and await self._would_grant(found, situation.target_policy, ruleset) is not None:
+            return ()
+        consultations = await consultant.consult(
+            Question(
+                evidence=collected,
+                policy=situation.target_policy,
+                alerts=situation.alerts,
+                rules=ruled,
+                now=situation.now,
+            )
+        )
+        _, opinion = two_keys.counted(consultations)
+        if opinion is not None and opinion.verdict is not ruled.kind:
+            self._metrics.disagreements.labels(ruled.kind.value, opinion.verdict.value).inc()
+        return consultations
 
     def without_target(self, firing: Sequence[Alert], missing: evidence.Missing) -> tuple[Outcome, str]:
         """How an incident without a target ends: escalated, unless all its alerts ask for no repair."""
@@ -145,6 +207,65 @@ class Judge:
             facts=found.facts,
             populations=found.populations,
         )
+
+
+class NothingToReplay(BridgeError):
+    """The incident was never judged, or its evidence is not kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """The verdict on record, and what the same evidence and the same opinions come to under the rules of today.
+
+    ``asked`` are the ids of the rules asked now. What guards and budgets said belongs to its moment and is not
+    repeated.
+    """
+
+    recorded: Verdict
+    verdict: Verdict
+    rules: Verdict
+    asked: tuple[str, ...]
+
+    @property
+    def differs(self) -> bool:
+        """Whether something else should happen now, or for another reason."""
+        before, after = self.recorded, self.verdict
+        return (before.kind, before.action, before.rule) != (after.kind, after.action, after.rule)
+
+
+def replay(record: Record, ruleset: Ruleset) -> Replayed:
+    """Judge again, as of the moment of the decision; nobody is asked. Raises: NothingToReplay."""
+    incident = record.incident
+    collected, decision, audit = incident.evidence, incident.decision, incident.audit
+    if collected is None or decision is None or audit is None:
+        raise NothingToReplay(f"incident {incident.id} was not judged")
+    alerts = [episode.alert for episode in record.episodes]
+    labels = collected.container.labels if collected.container is not None else {}
+    ruled = rules.judge(
+        collected,
+        policy=narrowed(ruleset.policy.for_alerts(alerts), labels),
+        alert_names=audit.alert_names,
+        thresholds=ruleset.thresholds,
+        now=audit.decided_at,
+    )
+    verdict = two_keys.combine(ruled, audit.consultations, on_failure=ruleset.on_failure)
+    return Replayed(recorded=decision.verdict, verdict=verdict, rules=ruled, asked=asked_until(ruled))
+
+
+STILL_OPEN = frozenset({Reason.APPROVAL_REQUIRED, Reason.OBSERVE_MODE})
+"""Refusals after which a person reads what was proposed, and what a model says of it."""
+
+NAME_CHARACTERS = 200
+
+
+def _guarded(situation: guards.Situation) -> Decision:
+    return guards.decide(situation.verdict, guards.ask_all(situation))
+
+
+def asked_until(ruled: Verdict) -> tuple[str, ...]:
+    """The ids of the rules that were asked until the one that matched, in order."""
+    ids = [rule.id for rule in rules.RULES]
+    return tuple(ids[: ids.index(ruled.rule) + 1])
 
 
 def not_ours(decision: Decision) -> bool:

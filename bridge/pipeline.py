@@ -21,7 +21,7 @@ from bridge import errors, evidence, verification
 from bridge.actions import ACTIONS
 from bridge.judgement import Judge, ending, not_ours, until_text
 from bridge.metrics import Metrics
-from bridge.model.evidence import ContainerFacts
+from bridge.model.evidence import ContainerFacts, Health
 from bridge.model.incident import Decision, Entry, Incident, Intent, Outcome, Repair, State
 from bridge.model.policy import TargetPolicy, narrowed
 from bridge.model.refusal import Reason, Refusal
@@ -148,7 +148,9 @@ class Pipeline:
             self.metrics.stage_duration.labels("queued").observe(max(0.0, waited.total_seconds()))
         await self.journal.saw_container(found.target, found.facts)
         now = await self.journal.now()
-        held = replace(held, incident=held.incident.judged(collected, decision, now=now))
+        held = replace(
+            held, incident=held.incident.judged(collected, decision, now=now, audit=considered.audit)
+        )
         entry = _entry(
             "judged",
             verdict=verdict.kind.value,
@@ -222,6 +224,7 @@ class Pipeline:
             or judged is None
             or facts.started_at != judged.started_at
             or facts.status != judged.status
+            or (facts.health is Health.HEALTHY and judged.health is not Health.HEALTHY)
         ):
             what = "was removed" if facts is None else "changed"
             refusal = Refusal(

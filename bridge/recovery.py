@@ -20,9 +20,6 @@ from bridge.edges.store.journal import StoredJournal
 from bridge.edges.store.portable import Piece
 from bridge.model.incident import State
 
-AT_WORK_SECONDS = 5.0
-"""A bridge that has asked for work within this time runs; it asks every second."""
-
 READ_AGAIN = 200
 """Of the newest closed incidents, to see that this version reads what is in the backup."""
 
@@ -134,10 +131,8 @@ async def restore(store: Store, path: Path, *, force: bool = False) -> Restored:
     with BackupReader(path) as reader:
         header, seal = reader.verified()
         dump = Dump(store)
-        if await dump.worked_on(within_seconds=AT_WORK_SECONDS):
-            raise errors.RestoreFailed(
-                f"a bridge is at work on this store: stop it, wait {AT_WORK_SECONDS:g} s, and restore then"
-            )
+        if await dump.worked_on():
+            raise errors.RestoreFailed("a bridge is at work on this store: stop it, and restore then")
         if not force and not await dump.is_empty():
             raise errors.RestoreFailed("the store is not empty: --force replaces everything in it")
         unfinished = f"the restore of {path} is under way, or did not end well: repeat it with --force"
@@ -179,6 +174,7 @@ async def drill(path: Path, *, now: datetime) -> Drilled:
         began = time.monotonic()
         store = Store(await server.start())
         try:
+            await store.command("CONFIG", "SET", "appendonly", "no")  # it will be thrown away
             restored = await restore(store, path)
         finally:
             await store.close()

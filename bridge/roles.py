@@ -13,7 +13,7 @@ from typing import Protocol
 
 from bridge.model.alert import Alert
 from bridge.model.consultation import ModelAnswer, ModelRequest
-from bridge.model.evidence import ContainerFacts, EngineEvent, PastRepair, TextLine
+from bridge.model.evidence import ContainerFacts, EngineEvent, Measure, PastRepair, TextLine
 from bridge.model.incident import Entry, Incident, Target, TimelineEntry
 from bridge.model.policy import BreakerPolicy, Limits, TargetPolicy
 from bridge.model.refusal import Refusal
@@ -66,6 +66,14 @@ class ActiveAlerts(Protocol):
 
     async def active(self, fingerprint: str) -> AlertView:
         """Whether this alert is active now, and when Alertmanager last heard of it."""
+        ...
+
+
+class Figures(Protocol):
+    """What a time series database knows of containers and their hosts."""
+
+    async def measures(self, container: ContainerFacts) -> Sequence[Measure]:
+        """Its figures of the last 30 minutes; one that is not known is absent."""
         ...
 
 

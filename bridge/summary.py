@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
+from bridge.model.consultation import Audit, Consultation
 from bridge.model.evidence import Evidence
 from bridge.model.incident import Incident, State, TimelineEntry
 from bridge.model.refusal import GuardAnswer, Refusal
-from bridge.model.verdict import Verdict
+from bridge.model.verdict import Source, Verdict
 
 VALUE_LIMIT = 400
 """Characters of one value from outside."""
@@ -78,11 +79,42 @@ def _grounds(incident: Incident) -> list[str]:
         lines.append(_line("verdict", _verdict(incident.decision.verdict)))
         lines.append(_line("because", plain(incident.decision.verdict.reason)))
         lines += _cited(incident.decision.verdict, incident.evidence)
+        if incident.audit is not None:
+            lines += _audit(incident.audit, incident.decision.verdict)
     if incident.evidence is not None:
         lines += [_line("missing", f"{gap.source}: {plain(gap.reason)}") for gap in incident.evidence.gaps]
         if removed := incident.evidence.redactions:
             told = ", ".join(f"{count} {kind}" for kind, count in sorted(removed.items()))
             lines.append(_line("redacted", told))
+    return lines
+
+
+def _audit(audit: Audit, verdict: Verdict) -> list[str]:
+    """How the verdict came about: what the rules said where it is not theirs, and each opinion of a model."""
+    lines = [_line("asked", f"{len(audit.asked)} rules; the last one matched: {', '.join(audit.asked)}")]
+    if verdict.source is Source.LLM:
+        ruled = audit.rules
+        what = f"{ruled.kind}({ruled.action})" if ruled.action else ruled.kind.value
+        lines.append(_line("rules", f"{what}: {plain(ruled.reason)}"))
+    for consultation in audit.consultations:
+        lines += _consultation(consultation)
+    lines.append(_line("evidence", f"sha256 {audit.evidence_hash}"))
+    return lines
+
+
+def _consultation(asked: Consultation) -> list[str]:
+    who = f"{asked.provider} {plain(asked.model)}"
+    took = f"{asked.latency_seconds:.1f} s, {asked.usage.total} tokens, ${asked.cost_usd:.4f}"
+    request = f", request {plain(asked.request_id)}" if asked.request_id else ""
+    said = f"{asked.opinion.said} ({asked.result})" if asked.opinion is not None else asked.result.value
+    lines = [_line("model", f"{who}: {said}, {asked.prompt_version}, {took}{request}")]
+    if (opinion := asked.opinion) is not None:
+        lines.append(f"  it says  {opinion.cause}, confidence {opinion.confidence}: {plain(opinion.summary)}")
+        for claim in opinion.claims:
+            lines.append(f"  because  {plain(claim.text)} [{', '.join(plain(cite) for cite in claim.cites)}]")
+        if opinion.downgraded:
+            lines.append(f"  counts   as {opinion.verdict}: {'; '.join(opinion.downgraded)}")
+    lines += [f"  problem  {plain(problem)}" for problem in asked.problems]
     return lines
 
 

@@ -24,6 +24,7 @@ from aiohttp import web
 
 from bridge import errors
 from bridge.intake import read_webhook, redacted, subject_of, without_secrets
+from bridge.judgement import NothingToReplay, Replayed
 from bridge.metrics import Metrics
 from bridge.model.alert import Alert, Subject
 from bridge.model.channel import Channel
@@ -112,6 +113,10 @@ class Bridge(Protocol):
         """One incident whole."""
         ...
 
+    async def replay(self, incident_id: str) -> Replayed | None:
+        """The same evidence judged again by the rules of today. Raises: NothingToReplay: none was kept."""
+        ...
+
     async def targets(self) -> Sequence[BudgetState]:
         """Every known target with its budget."""
         ...
@@ -180,6 +185,7 @@ def application(
     app.router.add_get("/", landing)
     app.router.add_get("/api/v1/incidents", list_incidents)
     app.router.add_get("/api/v1/incidents/{id}", show_incident)
+    app.router.add_get("/api/v1/incidents/{id}/replay", replay_incident)
     app.router.add_get("/api/v1/targets", list_targets)
     app.router.add_get("/api/v1/targets/{host}/{name}", show_target)
     app.router.add_post("/api/v1/targets/{host}/{name}/reset", reset_target)
@@ -280,6 +286,17 @@ async def show_incident(request: web.Request) -> web.Response:
         for e in record.episodes
     ]
     return _json({**whole, "alerts": alerts, "timeline": record.timeline})
+
+
+async def replay_incident(request: web.Request) -> web.Response:
+    """``GET /api/v1/incidents/{id}/replay``: judged again, from what was known then; nothing is asked or done."""
+    try:
+        replayed = await request.app[BRIDGE].replay(request.match_info["id"])
+    except NothingToReplay as error:
+        raise _Refused(409, "nothing_to_replay", str(error)) from error
+    if replayed is None:
+        raise _Refused(404, "not_found", "no incident has this id")
+    return _json({**msgspec.to_builtins(replayed), "differs": replayed.differs})
 
 
 def summary_of(incident: Incident) -> dict[str, object]:

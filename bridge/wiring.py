@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import importlib.util
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from bridge import settings
+from bridge import errors, settings
+from bridge.consulting import Consultant, Terms
 from bridge.edges.alertmanager import AlertmanagerApi
 from bridge.edges.alertmanager_alerts import AlertmanagerAlerts
 from bridge.edges.alertmanager_silences import AlertmanagerSilences
 from bridge.edges.deadman import Deadman
 from bridge.edges.docker_engine import DockerEngine, DockerHost, DockerTLS
 from bridge.edges.grafana import GrafanaAnnotations
+from bridge.edges.prometheus import PrometheusApi
 from bridge.edges.slack.api import SlackApi, SlackWebhook
 from bridge.edges.slack.messages import Scribe
 from bridge.edges.slack.sink import SlackSink, SlackWebhookSink
@@ -26,12 +29,15 @@ from bridge.edges.store.discovery import ClusterNodes, Sentinels
 from bridge.edges.store.embedded import EmbeddedStore
 from bridge.edges.store.journal import StoredJournal
 from bridge.edges.store.mirror import Mirror
+from bridge.edges.store.spending import StoredSpending
 from bridge.edges.store.storms import StoredStorms
 from bridge.judgement import Judge, Ruleset
 from bridge.metrics import Metrics
+from bridge.model.consultation import SpendingLimits
 from bridge.model.evidence import Measured
 from bridge.pipeline import Pipeline
 from bridge.redaction import OwnPattern, Redactor
+from bridge.roles import Model
 from bridge.sinks import Sink
 from bridge.triage import phrases
 from bridge.triage.case import DEFAULTS, Thresholds
@@ -67,13 +73,75 @@ def ruleset_of(config: settings.Settings) -> Ruleset:
         over_when_running=(*DEFAULTS.over_when_running, *triage.over_when_running),
         phrases=phrases.extended(DEFAULTS.phrases, own),
     )
-    return Ruleset(policy=config.policy, thresholds=thresholds, redactor=redactor_of(config))
+    return Ruleset(
+        policy=config.policy,
+        thresholds=thresholds,
+        redactor=redactor_of(config),
+        on_failure=config.llm.on_failure,
+    )
 
 
 def redactor_of(config: settings.Settings) -> Redactor:
     """What takes secrets out of text, the configuration's own patterns among them."""
     return Redactor(
         [OwnPattern(name=own.name, pattern=re.compile(own.pattern)) for own in config.redaction.patterns]
+    )
+
+
+def check_extras(config: settings.Settings) -> None:
+    """Raises SettingsError: the configuration needs a package that is not installed."""
+    wanted = config.llm.active and config.llm.provider is settings.Provider.OPENAI
+    if wanted and importlib.util.find_spec("openai") is None:
+        told = "openai needs a package that is not installed: pip install 'hemostat[openai]'"
+        raise errors.SettingsError([errors.Problem("llm.provider", 0, told)])
+
+
+def model_of(config: settings.Settings) -> Model | None:
+    """The edge to the configured model. Its SDK takes most of a second and tens of megabytes: only who asks pays.
+
+    Raises SettingsError: the SDK is not installed.
+    """
+    check_extras(config)
+    llm = config.llm
+    if not llm.active:
+        return None
+    if llm.provider is settings.Provider.ANTHROPIC:
+        from bridge.edges.anthropic_claude import AnthropicClaude
+
+        return AnthropicClaude(api_key=llm.api_key or settings.Secret(""), base_url=llm.base_url)
+    from bridge.edges.openai_compatible import OpenAiCompatible
+
+    return OpenAiCompatible(api_key=llm.api_key, base_url=llm.base_url, limit_name=llm.max_tokens_parameter)
+
+
+def consultant_of(
+    config: settings.Settings, model: Model | None, *, store: Store, metrics: Metrics
+) -> Consultant | None:
+    """Who asks the model, within its budget; ``None`` where there is none to ask."""
+    if model is None:
+        return None
+    llm, redactor = config.llm, redactor_of(config)
+    limits = SpendingLimits(
+        usd_per_hour=llm.budget.usd_per_hour,
+        usd_per_day=llm.budget.usd_per_day,
+        tokens_per_hour=llm.budget.tokens_per_hour,
+        tokens_per_day=llm.budget.tokens_per_day,
+    )
+    return Consultant(
+        model=model,
+        spending=StoredSpending(store, limits),
+        metrics=metrics,
+        terms=Terms(
+            model=llm.model,
+            hard_model=llm.hard_model,
+            confidence_threshold=llm.confidence_threshold,
+            deadline_seconds=llm.timeout_seconds,
+            send_logs=llm.send_logs,
+            keep_prompts=llm.audit_prompts,
+            own_server=llm.base_url is not None,
+            traits=llm.models,
+        ),
+        redact=lambda text: redactor.text(text).text,
     )
 
 
@@ -115,6 +183,19 @@ def alertmanager_of(config: settings.Settings) -> AlertmanagerApi | None:
     upstream = config.alertmanager
     return AlertmanagerApi(
         upstream.url, authorization=authorization_of(upstream), timeout_seconds=upstream.timeout_seconds
+    )
+
+
+def prometheus_of(config: settings.Settings) -> PrometheusApi | None:
+    """The edge to Prometheus, if one is configured."""
+    if config.prometheus is None:
+        return None
+    upstream = config.prometheus
+    return PrometheusApi(
+        upstream.url,
+        authorization=authorization_of(upstream),
+        timeout_seconds=upstream.timeout_seconds,
+        only_host=len(config.docker.hosts) == 1,
     )
 
 
@@ -256,10 +337,13 @@ class Parts:
 
 
 @contextlib.asynccontextmanager
-async def parts_of(config: settings.Settings, *, embedded_url: str | None = None) -> AsyncIterator[Parts]:
+async def parts_of(
+    config: settings.Settings, *, embedded_url: str | None = None, with_model: bool = True
+) -> AsyncIterator[Parts]:
     """Build the parts, the embedded store's server included if it is needed, and take them down in reverse.
 
-    ``embedded_url``: a server of that directory that runs already. Raises ``StoreBusy``: another bridge owns the
+    ``embedded_url``: a server of that directory that runs already. ``with_model`` false: nobody asks one, whatever is
+    configured. Raises ``StoreBusy``: another bridge owns the
     directory; ``EdgeError``: no server is installed, or its data cannot be used.
     """
     async with contextlib.AsyncExitStack() as stack:
@@ -275,7 +359,11 @@ async def parts_of(config: settings.Settings, *, embedded_url: str | None = None
         alertmanager = alertmanager_of(config)
         if alertmanager is not None:
             stack.push_async_callback(alertmanager.close)
+        prometheus = prometheus_of(config)
+        if prometheus is not None:
+            stack.push_async_callback(prometheus.close)
         metrics, deadman = Metrics().with_process(), Deadman()
+        model = model_of(config) if with_model else None
         journal = StoredJournal(store, lease_seconds=config.worker.lease_seconds)
         budgets = StoredBudgets(
             store, lease_seconds=config.worker.lease_seconds, trust_empty=config.store.trust_empty
@@ -288,8 +376,10 @@ async def parts_of(config: settings.Settings, *, embedded_url: str | None = None
             containers=docker,
             metrics=metrics,
             ruleset=ruleset_of(config),
+            figures=prometheus,
+            consultant=consultant_of(config, model, store=store, metrics=metrics),
         )
-        stack.push_async_callback(judge.census.close)
+        stack.push_async_callback(judge.close)
         pipeline = Pipeline(
             journal=journal,
             budgets=budgets,

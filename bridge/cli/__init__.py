@@ -99,6 +99,7 @@ def _offline(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     doctor = commands.add_parser("doctor", help="ask every neighbour once, and say what to do")
     _configured(doctor)
     _output(doctor)
+    _ask_model(doctor, "ask the configured model one small question, which costs a fraction of a cent")
     doctor.set_defaults(command=offline.doctor)
 
     simulate = commands.add_parser(
@@ -107,6 +108,7 @@ def _offline(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     simulate.add_argument("payload", metavar="PAYLOAD.json", help="a webhook's body; - reads standard input")
     _configured(simulate)
     _output(simulate)
+    _ask_model(simulate, "ask the configured model, too, within its budget; else the rules decide alone")
     simulate.set_defaults(command=offline.simulate)
 
 
@@ -129,6 +131,11 @@ def _asking(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "explain", help="one incident whole: evidence, verdict, every guard, what was done"
     )
     explain.add_argument("id", metavar="ID")
+    explain.add_argument(
+        "--replay",
+        action="store_true",
+        help="judge the same evidence again by the rules of today; exit 1 if the verdict differs",
+    )
     _output(explain)
     _bridge(explain)
     explain.set_defaults(command=asking.explain)
@@ -217,6 +224,10 @@ def _configured(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--log.level", dest="log_level", choices=["debug", "info", "warn", "error"])
     parser.add_argument("--log.format", dest="log_format", choices=["text", "json"])
+
+
+def _ask_model(parser: argparse.ArgumentParser, told: str) -> None:
+    parser.add_argument("--ask-model", dest="ask_model", action="store_true", help=told)
 
 
 def _output(parser: argparse.ArgumentParser) -> None:

@@ -18,6 +18,7 @@ from bridge import cli, summary
 from bridge.cli import printing
 from bridge.errors import BridgeError
 from bridge.model.incident import Incident, TimelineEntry
+from bridge.model.verdict import Verdict
 
 TIMEOUT_SECONDS = 10.0
 
@@ -46,13 +47,29 @@ def _row(row: dict[str, Any]) -> list[str]:
 
 
 def explain(options: argparse.Namespace) -> int:
-    """One incident whole. Exit 1 if there is none with this id."""
-    answer = _ask(options, "GET", f"/api/v1/incidents/{urllib.parse.quote(options.id, safe='')}")
+    """One incident whole. Exit 1 if there is none with this id, or if it is judged otherwise today."""
+    path = f"/api/v1/incidents/{urllib.parse.quote(options.id, safe='')}"
+    if options.replay:
+        return _replay(options, _ask(options, "GET", f"{path}/replay"))
+    answer = _ask(options, "GET", path)
     if options.output == "json":
         printing.as_json(answer)
         return cli.GOOD
     print_story(answer)
     return cli.GOOD
+
+
+def _replay(options: argparse.Namespace, answer: dict[str, Any]) -> int:
+    if options.output == "json":
+        printing.as_json(answer)
+    else:
+        for when in ("recorded", "verdict"):
+            verdict = msgspec.convert(answer[when], Verdict)
+            what = f"{verdict.kind}({verdict.action})" if verdict.action else verdict.kind.value
+            label = "then" if when == "recorded" else "today"
+            print(f"{label:<6} {what} by {verdict.decided_by}, rule {verdict.rule}: {verdict.reason}")
+        print("the verdict differs" if answer["differs"] else "the verdict is the same")
+    return cli.NO if answer["differs"] else cli.GOOD
 
 
 def print_story(answer: dict[str, Any]) -> None:

@@ -24,6 +24,7 @@ T = TypeVar("T")
 def check_config(options: argparse.Namespace) -> int:
     """Exit 2 with every problem, each on its line."""
     config = settings.load(options.config_file, environ=os.environ)
+    wiring.check_extras(config)
     store = _store(config.redis)
     print(
         f"{options.config_file}: good (mode {config.policy.root.mode}, {store}, {len(config.docker.hosts)} Docker host(s))"
@@ -41,7 +42,11 @@ def _store(redis: settings.Redis | None) -> str:
 
 def doctor(options: argparse.Namespace) -> int:
     """Exit 1 if anything is not well."""
-    checks = asyncio.run(_with_parts(options, examination.examine))
+
+    async def run(parts: wiring.Parts) -> list[examination.Check]:
+        return await examination.examine(parts, ask_model=options.ask_model)
+
+    checks = asyncio.run(_with_parts(options, run))
     if options.output == "json":
         printing.as_json([{"name": c.name, "ok": c.ok, "found": c.found, "advice": c.advice} for c in checks])
     else:
@@ -67,7 +72,7 @@ def simulate(options: argparse.Namespace) -> int:
     async def run(parts: wiring.Parts) -> list[simulation.Simulated]:
         return await simulation.simulate(parts.judge, webhook, hosts=parts.docker.hosts())
 
-    found = asyncio.run(_with_parts(options, run))
+    found = asyncio.run(_with_parts(options, run, with_model=options.ask_model))
     if options.output == "json":
         printing.as_json(found)
     elif not found:
@@ -82,10 +87,12 @@ def simulate(options: argparse.Namespace) -> int:
     return cli.GOOD if any(one.decision and one.outcome is None for one in found) else cli.NO
 
 
-async def _with_parts(options: argparse.Namespace, use: Callable[[wiring.Parts], Awaitable[T]]) -> T:
+async def _with_parts(
+    options: argparse.Namespace, use: Callable[[wiring.Parts], Awaitable[T]], *, with_model: bool = False
+) -> T:
     """On the store of the running bridge if one runs, else on one started for this moment on the same directory."""
     config = settings_of(options)
     logs.set_up(level="ERROR", style="text")
     embedded = await attach(config.store.path) if config.redis is None else None
-    async with wiring.parts_of(config, embedded_url=embedded) as parts:
+    async with wiring.parts_of(config, embedded_url=embedded, with_model=with_model) as parts:
         return await use(parts)

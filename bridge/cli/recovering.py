@@ -99,5 +99,5 @@ async def _store(options: argparse.Namespace) -> AsyncIterator[Store]:
     config = settings_of(options)
     logs.set_up(level="ERROR", style="text")
     embedded = await attach(config.store.path) if config.redis is None else None
-    async with wiring.parts_of(config, embedded_url=embedded) as parts:
+    async with wiring.parts_of(config, embedded_url=embedded, with_model=False) as parts:
         yield parts.store

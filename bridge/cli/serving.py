@@ -29,15 +29,11 @@ def serve(options: argparse.Namespace) -> int:
     if duties != app.EVERYTHING and config.redis is None:
         told = "sharing out the work needs redis: the embedded store belongs to one process"
         raise SettingsError([Problem("--roles", 0, told)])
-    unused = [name for name, given in (("llm", config.llm.active),) if given]
     logs.set_up(
         level=_python_level(config.log.level.value),
         style=config.log.format.value,
         redactor=wiring.redactor_of(config),
     )
-
-    if unused:  # better said at the start than believed at night
-        log.warning("configured_but_not_used_yet", extra={"sections": ",".join(unused)})
 
     def listening(url: str) -> None:
         roles = ",".join(sorted(duties))

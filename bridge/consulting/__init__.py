@@ -25,7 +25,6 @@ from bridge.model.consultation import (
     Consultation,
     ModelAnswer,
     ModelRequest,
-    OnFailure,
     Opinion,
     Usage,
 )
@@ -67,7 +66,6 @@ class Terms:
 
     model: str
     hard_model: str = ""
-    on_failure: OnFailure = OnFailure.RULES
     confidence_threshold: float = 0.7
     deadline_seconds: float = 3.5
     send_logs: SendLogs = SendLogs.TAIL

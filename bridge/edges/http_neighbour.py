@@ -10,14 +10,21 @@ import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
+from urllib.parse import urlencode
 
 import aiohttp
 import msgspec
 
 from bridge import errors
+from bridge.redaction import Redactor
 
 BODY_BYTES = 64 * 1024 * 1024
 MESSAGE_CHARACTERS = 256
+LOOKED_AT = 4096
+"""Bytes of a refusal that are read for its message: redacted whole, then cut."""
+
+JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
 
 Decoded = TypeVar("Decoded")
 Query = Mapping[str, str] | Sequence[tuple[str, str]]
@@ -38,7 +45,11 @@ class Reply:
         """Itself, if it is a success. Raises: EdgeUnavailable (5xx, 429), EdgeRejected."""
         if self.status == http.client.OK:
             return self
-        text = self.body[:MESSAGE_CHARACTERS].decode(errors="replace").strip()
+        text = (
+            Redactor()
+            .plain(self.body[:LOOKED_AT].decode(errors="replace").strip(), limit=MESSAGE_CHARACTERS)
+            .text
+        )
         message = f"{self.method} {self.path}: answered {self.status} {text}"
         if self.status >= 500 or self.status == http.client.TOO_MANY_REQUESTS:
             raise errors.EdgeUnavailable(self.edge, message)
@@ -76,13 +87,19 @@ class HttpNeighbour:
         """``GET`` of a path. Raises: EdgeUnavailable: no answer, for whatever reason."""
         return await self._request("GET", path, query)
 
+    async def fill_in(self, path: str, form: Mapping[str, str]) -> Reply:
+        """A ``POST`` of a form that changes nothing: a question too long for a URL. Raises: EdgeUnavailable."""
+        return await self._request("POST", path, None, urlencode(form).encode(), kind=FORM)
+
     async def send(self, method: str, path: str, body: object = None) -> Reply:
         """A request that changes something, with a JSON body. Raises: EdgeUnavailable: no answer; whether it was done
         over there is unknown."""
         return await self._request(method, path, None, None if body is None else msgspec.json.encode(body))
 
-    async def _request(self, method: str, path: str, query: Query | None, body: bytes | None = None) -> Reply:
-        headers = {} if body is None else {"Content-Type": "application/json"}
+    async def _request(
+        self, method: str, path: str, query: Query | None, body: bytes | None = None, *, kind: str = JSON
+    ) -> Reply:
+        headers = {} if body is None else {"Content-Type": kind}
         if self._session is None:
             self._session = aiohttp.ClientSession(headers=self._headers, timeout=self._timeout)
         try:

@@ -196,6 +196,7 @@ class _Reader:
             "start_period_seconds": self._seconds(given, "start_period_seconds", path, 0.0),
             "stop_timeout_seconds": self._seconds(given, "stop_timeout_seconds", path, 10.0),
             "memory_limit_bytes": self._parsed(given, "memory_limit_bytes", path, notation.size),
+            "host_memory_bytes": self._parsed(given, "host_memory_bytes", path, notation.size),
         }
 
     def _lines(self, values: Values, key: str, letter: str, path: Path) -> list[Values]:

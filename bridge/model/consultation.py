@@ -205,5 +205,4 @@ class Audit:
     rules: Verdict
     asked: tuple[str, ...]
     alert_names: tuple[str, ...]
-    on_failure: OnFailure = OnFailure.RULES
     consultations: tuple[Consultation, ...] = ()

@@ -49,7 +49,7 @@ class ContainerFacts:
     Env, command and mounts are deliberately absent: they hold secrets. ``host_now`` is the Docker host's own
     clock (``SystemTime`` of ``/info``), the only clock ``started_at`` may be compared with. ``restart_count``
     counts restarts by restart policy since the last start through the API (which sets it to 0). A limit that is
-    ``None`` is unknown or not set.
+    ``None`` is unknown or not set; the host's own cores and memory are then what it may use.
     """
 
     host: str
@@ -74,6 +74,8 @@ class ContainerFacts:
     host_now: datetime | None = None
     cpu_limit_cores: float | None = None
     memory_limit_bytes: int | None = None
+    host_cpu_cores: int | None = None
+    host_memory_bytes: int | None = None
 
     @property
     def running(self) -> bool:
@@ -124,7 +126,11 @@ class PastRepair:
 
 
 class Measured(StrEnum):
-    """What a measure is of, as a closed list. A share is 0 to 1 of the container's own limit or of the host."""
+    """What a measure is of, as a closed list. A share is 0 to 1 of the container's own limit or of the host.
+
+    CPU may exceed a limit for a moment. Restarts: starts in the ten minutes before. Pressure: the share of time in
+    which something waited for the resource (PSI, "some").
+    """
 
     CPU_SHARE = "cpu_share"
     MEMORY_SHARE = "memory_share"

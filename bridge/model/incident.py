@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from bridge.model.alert import Subject
+from bridge.model.consultation import Audit
 from bridge.model.evidence import Evidence
 from bridge.model.refusal import GuardAnswer, Refusal
 from bridge.model.verdict import Action, Verdict
@@ -169,6 +170,7 @@ class Incident:
     target: Target | None = None
     evidence: Evidence | None = None
     decision: Decision | None = None
+    audit: Audit | None = None
     proposal: Proposal | None = None
     token: int | None = None
     intent: Intent | None = None
@@ -198,10 +200,17 @@ class Incident:
         """Nothing can be decided yet; look again in ``seconds``."""
         return self._to(State.WAITING, now, reason=reason, look_again_at=now + timedelta(seconds=seconds))
 
-    def judged(self, evidence: Evidence, decision: Decision, *, now: datetime) -> Incident:
+    def judged(
+        self, evidence: Evidence, decision: Decision, *, now: datetime, audit: Audit | None = None
+    ) -> Incident:
         """Evidence and decision are known; nothing has been promised to anybody."""
         return self._to(
-            State.JUDGED, now, evidence=evidence, decision=decision, reason=decision.verdict.reason
+            State.JUDGED,
+            now,
+            evidence=evidence,
+            decision=decision,
+            audit=audit,
+            reason=decision.verdict.reason,
         )
 
     def reserved(self, token: int, *, now: datetime) -> Incident:

@@ -25,6 +25,7 @@ from docker.errors import DockerException
 
 from bridge import errors
 from bridge.edges.docker_engine.answers import (
+    Capacity,
     Inspected,
     epoch,
     event_of,
@@ -38,6 +39,7 @@ from bridge.edges.docker_engine.answers import (
 from bridge.edges.docker_engine.lane import EDGE, Lane
 from bridge.edges.docker_engine.log_tail import LogTail
 from bridge.model.evidence import ContainerFacts, ContainerStatus, EngineEvent, TextLine
+from bridge.redaction import Redactor
 
 NEWEST_API = (1, 45)
 """The newest version this file was written against; a newer Engine is spoken to in this one."""
@@ -204,10 +206,11 @@ class _Link:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """The host's clock when ours showed ``monotonic``."""
+    """The host's clock when ours showed ``monotonic``, and what it has to give."""
 
     host_time: datetime
     monotonic: float
+    capacity: Capacity
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +229,8 @@ class _Answer:
 
     def _reason(self) -> str:
         with contextlib.suppress(ValueError, KeyError, TypeError):
-            return str(json.loads(self.body)["message"])[:MESSAGE_CHARACTERS]
+            # It may quote a whole command line; redacted before it is cut.
+            return Redactor().plain(str(json.loads(self.body)["message"]), limit=MESSAGE_CHARACTERS).text
         return ""
 
 
@@ -263,7 +267,9 @@ class _Engine:
         if found is None:
             return None
         with self._understanding(f"inspecting {ref}"):
-            return facts_of(found, host=self.name, host_now=self._host_now(until))
+            host_now = self._host_now(until)
+            capacity = self._clock.capacity if self._clock else Capacity()
+            return facts_of(found, host=self.name, host_now=host_now, capacity=capacity)
 
     def list(self, until: float) -> tuple[ContainerFacts, ...]:
         listed = self._listed({}, until)
@@ -397,10 +403,12 @@ class _Engine:
     def _read_clock(self, until: float) -> datetime:
         answer = self._ask("GET", "/info", until).checked(self._on("asking for the time"))
         with self._understanding("asking for the time"):
-            host_time = time_of(json.loads(answer.body)["SystemTime"])
+            told = json.loads(answer.body)
+            host_time = time_of(told["SystemTime"])
             if host_time is None:
                 raise ValueError("the host has no time")
-        self._clock = _Reading(host_time, time.monotonic())
+            capacity = Capacity.of(told)
+        self._clock = _Reading(host_time, time.monotonic(), capacity)
         return host_time
 
     def _ask(self, method: str, path: str, until: float, query: Mapping[str, str] | None = None) -> _Answer:

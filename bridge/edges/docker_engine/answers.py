@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,13 +23,31 @@ CHECK_BYTES = 4096
 """What Docker keeps of a health check's output; longer output is cut, wherever that falls."""
 
 ERROR_CHARACTERS = 4096
+DEFAULT_CPU_PERIOD = 100_000
 STATUS_HEALTH = re.compile(r"\((?:health: )?(starting|healthy|unhealthy)\)$")
 STATUS_EXIT_CODE = re.compile(r"(?:Exited|Restarting) \((\d+)\)")
 
 Inspected = dict[str, Any]
 
 
-def facts_of(inspected: Inspected, *, host: str, host_now: datetime | None) -> ContainerFacts:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capacity:
+    """What a host has to give; ``None``: unknown."""
+
+    cpu_cores: int | None = None
+    memory_bytes: int | None = None
+
+    @staticmethod
+    def of(info: Inspected) -> Capacity:
+        """What an answer to ``GET /info`` says."""
+        return Capacity(
+            cpu_cores=int(info.get("NCPU") or 0) or None, memory_bytes=int(info.get("MemTotal") or 0) or None
+        )
+
+
+def facts_of(
+    inspected: Inspected, *, host: str, host_now: datetime | None, capacity: Capacity
+) -> ContainerFacts:
     """The facts in an answer to ``GET /containers/{id}/json``. Exit code: only of one that has ended."""
     state, config = inspected["State"], inspected["Config"]
     status = ContainerStatus(state["Status"])
@@ -58,7 +77,19 @@ def facts_of(inspected: Inspected, *, host: str, host_now: datetime | None) -> C
         stop_timeout_seconds=stop_seconds_of(config),
         labels=dict(config.get("Labels") or {}),
         host_now=host_now,
+        cpu_limit_cores=_cpu_limit(inspected["HostConfig"]),
+        memory_limit_bytes=int(inspected["HostConfig"].get("Memory") or 0) or None,
+        host_cpu_cores=capacity.cpu_cores,
+        host_memory_bytes=capacity.memory_bytes,
     )
+
+
+def _cpu_limit(limits: Inspected) -> float | None:
+    """In cores, however it was given: ``--cpus``, or ``--cpu-quota`` with its period."""
+    if nano := int(limits.get("NanoCpus") or 0):
+        return nano / 1e9
+    quota = int(limits.get("CpuQuota") or 0)
+    return quota / (int(limits.get("CpuPeriod") or 0) or DEFAULT_CPU_PERIOD) if quota > 0 else None
 
 
 def facts_of_listed(entry: Inspected, *, host: str, host_now: datetime | None) -> ContainerFacts:

@@ -167,10 +167,11 @@ class BackupReader:
         self.path = path
         with _told(f"cannot read {path}", errors.BackupPathError):
             # Not blocking: a FIFO nobody writes to would otherwise be waited for.
-            self._file = os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb")
-            if not stat.S_ISREG(os.fstat(self._file.fileno()).st_mode):
-                self._file.close()
+            opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            if not stat.S_ISREG(os.fstat(opened).st_mode):
+                os.close(opened)
                 raise errors.BackupPathError(f"cannot read {path}: it is no regular file")
+            self._file = os.fdopen(opened, "rb")
 
     def verified(self) -> tuple[Header, Seal]:
         """The header and the seal, once every line was read and found to match it. Raises: BackupDamaged."""

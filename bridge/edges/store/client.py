@@ -40,6 +40,9 @@ BLOCK_MS = 1000
 
 MAX_CONNECTIONS = 64
 
+CLIENT_NAME = "hemostat"
+"""What our connections are called at the server, for operators and for a restore."""
+
 Word = str | int | float
 
 
@@ -156,6 +159,7 @@ def _options(url: str, access: Access) -> dict[str, Any]:
     options: dict[str, Any] = {
         "db": access.database,
         "decode_responses": True,
+        "client_name": CLIENT_NAME,
         "protocol": 2,  # RESP3 answers XREADGROUP with another shape; one shape is enough
         # A blocking read takes BLOCK_MS: with less, every quiet read would look like a dead server.
         "socket_timeout": max(access.timeout_seconds, 2 * BLOCK_MS / 1000),

@@ -16,6 +16,7 @@ from typing import Any
 from bridge import errors
 from bridge.edges.store.client import EDGE, Access, Client, MasterDown
 from bridge.edges.store.connection import Standing
+from bridge.edges.store.records import pairs
 
 ASK_SECONDS = 1.0
 """Who has not answered by then is not waited for."""
@@ -75,16 +76,14 @@ class Sentinels:
         row, address = await sentinel.pipelined(
             [("SENTINEL", "MASTER", self._name), ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._name)]
         )
-        known = _pairs(row)
-        if not address:
-            raise errors.EdgeUnavailable(EDGE, f"{sentinel.url} has no address of {self._name!r}")
-        host, port = str(address[0]), int(address[1])
-        same = (known["ip"], known["port"]) == (host, str(port))
-        return Claim(
-            epoch=int(known["config-epoch"]),
-            url=self._servers.url(host, port),
-            down=same and "o_down" in known["flags"].split(","),
-        )
+        try:
+            known = pairs(row)
+            host, port = str(address[0]), int(address[1])
+            epoch, flags = int(known["config-epoch"]), known["flags"].split(",")
+            same = (known["ip"], known["port"]) == (host, str(port))
+        except (LookupError, TypeError, ValueError) as error:
+            raise errors.EdgeUnavailable(EDGE, f"{sentinel.url} does not speak as a Sentinel") from error
+        return Claim(epoch=epoch, url=self._servers.url(host, port), down=same and "o_down" in flags)
 
     async def standing(self) -> Standing:
         """Which master is believed in, how many Sentinels say so, and whether they could agree on another one."""
@@ -211,18 +210,20 @@ class _Node:
         """Whether the slot is in its ranges; one that is on its way in or out is written in brackets, and apart."""
         for words in self.slots:
             first, _, last = words.partition("-")
-            if not words.startswith("[") and int(first) <= slot <= int(last or first):
+            if first.isdigit() and (last or first).isdigit() and int(first) <= slot <= int(last or first):
                 return True
         return False
 
 
 def _node(line: str, asked: str, access: Access) -> _Node | None:
-    """One line of ``CLUSTER NODES``; ``None`` for a node without an address."""
+    """One line of ``CLUSTER NODES``; ``None`` for a node without an address, and for what is no such line."""
     words = line.split()
     if len(words) < 8 or "noaddr" in words[2] or "handshake" in words[2]:
         return None
     address, _, announced = words[1].partition(",")
     host, _, port = address.partition("@")[0].rpartition(":")
+    if not (port.isdigit() and words[6].isdigit()):
+        return None
     if access.tls is not None and announced.partition(",")[0]:
         host = announced.partition(",")[0]  # certificates bear names
     return _Node(
@@ -257,11 +258,3 @@ async def _ask_all(questions: Iterable[Any]) -> list[Any]:
             return error
 
     return list(await asyncio.gather(*(ask(question) for question in questions)))
-
-
-def _pairs(flat: object) -> dict[str, str]:
-    """A flat list of names and values, or a dict where the client has already paired it."""
-    if isinstance(flat, dict):
-        return {str(name): str(value) for name, value in flat.items()}
-    items = list(flat) if isinstance(flat, list | tuple) else []
-    return {str(items[n]): str(items[n + 1]) for n in range(0, len(items), 2)}

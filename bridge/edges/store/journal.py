@@ -88,16 +88,17 @@ class StoredJournal:
     async def save(self, held: Held, entry: Entry | None) -> Held:
         """Write the incident and one line of its story."""
         incident = held.incident
-        evidence = encode(incident.evidence) if incident.state is State.JUDGED and incident.evidence else ""
+        judged = incident.state is State.JUDGED
         answer = await self._store.script(
             "save",
             incident.id,
             held.claim,
             encode_incident(incident),
-            evidence,
+            encode(incident.evidence) if judged and incident.evidence else "",
             incident.state.value,
             encode_entry(entry),
             self.lease_ms,
+            encode(incident.audit) if judged and incident.audit else "",
         )
         _ours(answer, incident)
         return held
@@ -136,6 +137,7 @@ class StoredJournal:
             "1" if incident.repair is not None else "0",
             "1" if refund else "0",
             "" if incident.intent is not None and incident.repair is None else held.joins,
+            encode(incident.audit) if incident.audit else "",
         )
         _ours(answer, incident)
         if answer[0] == "joined":

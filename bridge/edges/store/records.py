@@ -10,6 +10,7 @@ import msgspec
 
 from bridge.edges.store.connection import instant
 from bridge.model.alert import Alert, Subject
+from bridge.model.consultation import Audit
 from bridge.model.evidence import Evidence
 from bridge.model.incident import Entry, Incident, State, TimelineEntry
 
@@ -20,6 +21,7 @@ _encoder = msgspec.json.Encoder()
 _alert = msgspec.json.Decoder(Alert)
 _subject = msgspec.json.Decoder(Subject)
 _evidence = msgspec.json.Decoder(Evidence)
+_audit = msgspec.json.Decoder(Audit)
 _incident = msgspec.json.Decoder(Incident)
 
 
@@ -38,8 +40,8 @@ def encode(value: object) -> str:
 
 
 def encode_incident(incident: Incident) -> str:
-    """The incident without its evidence, which is large, written once, and kept beside it."""
-    return encode(replace(incident, evidence=None))
+    """The incident without evidence and audit, which are large, written once, and kept beside it."""
+    return encode(replace(incident, evidence=None, audit=None))
 
 
 def encode_entry(entry: Entry | None) -> str:
@@ -73,7 +75,8 @@ def decode_incident(incident_id: str, fields: Mapping[str, str]) -> Incident:
             suspect=suspect,
         )
     evidence = _evidence.decode(fields["evidence"]) if fields.get("evidence") else None
-    incident = replace(_incident.decode(fields["doc"]), evidence=evidence, suspect=suspect)
+    audit = _audit.decode(fields["audit"]) if fields.get("audit") else None
+    incident = replace(_incident.decode(fields["doc"]), evidence=evidence, audit=audit, suspect=suspect)
     if fields["state"] == State.RESERVED and incident.state is State.JUDGED:
         # The script that grants is the one that knows the token: it keeps it beside the document.
         return incident.reserved(int(fields["token"]), now=incident.updated_at or incident.opened_at)

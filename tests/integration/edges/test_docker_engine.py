@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 import subprocess
 import sys
@@ -115,6 +116,36 @@ async def test_what_is_not_known_is_none(docker: DockerEngine, engine: parts.Doc
     assert facts.status is ContainerStatus.CREATED
     assert (facts.started_at, facts.finished_at, facts.uptime_seconds) == (None, None, None)
     assert (facts.health, facts.failing_streak, facts.exit_code) == (Health.NONE, None, None)
+
+
+@pytest.mark.parametrize(
+    ("given", "cores", "memory"),
+    [
+        ({"nano_cpus": 1_500_000_000, "mem_limit": "64m"}, 1.5, 64 * 1024 * 1024),
+        ({"cpu_quota": 50_000}, 0.5, None),
+        ({"cpu_quota": 50_000, "cpu_period": 200_000}, 0.25, None),
+        ({}, None, None),
+    ],
+    ids=["cpus", "quota", "quota and period", "none"],
+)
+async def test_limits_are_its_own_and_the_hosts_stand_beside_them(
+    docker: DockerEngine,
+    engine: parts.DockerEngine,
+    given: dict[str, Any],
+    cores: float | None,
+    memory: int | None,
+) -> None:
+    made = engine.client.containers.create(
+        parts.IMAGE, ["true"], name="limited", network_mode="none", **given
+    )
+    try:
+        facts = await inspected(docker, "limited")
+    finally:
+        made.remove()
+    assert (facts.cpu_limit_cores, facts.memory_limit_bytes) == (cores, memory)
+    assert facts.host_cpu_cores == os.cpu_count()
+    assert facts.host_memory_bytes is not None
+    assert facts.host_memory_bytes > 64 * 1024 * 1024
 
 
 async def test_an_ended_container_has_its_exit_code(

@@ -15,7 +15,7 @@ import pytest
 from bridge import errors, recovery
 from bridge.demo import parts
 from bridge.edges.store import embedded
-from bridge.edges.store.dump import Dump, last_success
+from bridge.edges.store.dump import SKIPPED_TOKENS, Dump, last_success
 from bridge.edges.store.embedded import EmbeddedStore, Server
 from bridge.edges.store.queue import StoredQueue
 from bridge.model.incident import State
@@ -24,7 +24,7 @@ from bridge.model.refusal import Reason, Refusal
 from bridge.roles import Grant
 from tests.integration.desk import FREE, alert, as_judged
 from tests.integration.store.conftest import StartDesk, StartRedis
-from tests.integration.store.content import PREFIX, compared, content, finish, live
+from tests.integration.store.content import END, PREFIX, compared, content, finish, live
 
 ENDLESS = Limits(fleet=Cap(max=1000, per_seconds=0.01), host=Cap(max=1000, per_seconds=0.01))
 
@@ -161,8 +161,11 @@ async def test_no_token_is_given_twice(
     restored = desk_at(other)
     first = await recovery.restore(restored.store, tmp_path / "backup")
     second = await recovery.restore(restored.store, tmp_path / "backup", force=True)
-    assert first.fence == last + 1_000_000
-    assert second.fence == last + 2_000_000
+    assert first.fence == last + SKIPPED_TOKENS
+    assert second.fence == last + 2 * SKIPPED_TOKENS
+    held = await restored.judged("later")
+    assert held.claim > second.fence
+    await restored.journal.save(held, END)  # however large, a claim is known again by its holder
 
 
 async def test_a_store_in_use_is_not_overwritten(
@@ -193,13 +196,22 @@ async def test_a_store_that_a_bridge_works_on_is_not_restored_into(
     queue = StoredQueue(used.store, consumer="alive", lease_seconds=60)
     await queue.open()
     await used.budgets.open()
-    await used.store.command("XADD", f"{PREFIX}work", "*", "i", "gone")
-    [turn] = await queue.read(1)
-    await queue.done(turn, claim=None)
+
+    async def work() -> None:
+        while True:
+            await queue.read(1)
+
+    working = asyncio.create_task(work())
+    operator = desk_at(other).store
+    seen = [await Dump(operator).worked_on()]
+    while not seen[-1] and len(seen) < 1000:
+        seen.append(await Dump(operator).worked_on())
     with pytest.raises(errors.RestoreFailed, match="a bridge is at work"):
-        await recovery.restore(used.store, tmp_path / "backup", force=True)
-    await used.store.command("XGROUP", "DELCONSUMER", f"{PREFIX}work", "workers", "alive")
-    await recovery.restore(used.store, tmp_path / "backup")
+        await recovery.restore(operator, tmp_path / "backup", force=True)
+    working.cancel()
+    await asyncio.gather(working, return_exceptions=True)
+    await used.store.close()
+    await recovery.restore(operator, tmp_path / "backup")
 
 
 async def test_a_backup_taken_under_load_is_whole(

@@ -133,8 +133,10 @@ async def local(topology: Moving) -> AsyncIterator[Store]:
 
 
 def desk_on(store: Store) -> Desk:
-    journal = StoredJournal(store, lease_seconds=LEASE_SECONDS * 20)
-    return Desk(store, journal, Acceptor(store, backlog_limit=1000))
+    """Its claims outlive a failover."""
+    desk = Desk(store, StoredJournal(store, lease_seconds=60), Acceptor(store, backlog_limit=1000))
+    desk.budgets = StoredBudgets(store, lease_seconds=60, trust_empty=True)
+    return desk
 
 
 class PausesAtInspection(InMemoryContainers):

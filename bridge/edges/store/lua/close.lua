@@ -1,7 +1,7 @@
 -- The end of an incident: record, target freed, breaker fed, grant refunded if nothing was begun.
 -- ARGV: 1 incident, 2 claim, 3 doc, 4 evidence or '', 5 entry, 6 lease ms, 7 outcome, 8 reconsider ms, 9 target or '',
 --   10 'healed'|'sick'|'' (breaker), 11 breaker failures, 12 breaker open ms, 13 '1' if something was done, 14 '1' to refund,
---   15 joins known to the worker ('' to close whatever joined)
+--   15 joins known to the worker ('' to close whatever joined), 16 audit or ''
 -- Answers {'lost'}, {'joined'} or {'ok', now}
 local id, target = ARGV[1], ARGV[9]
 if not held(id, ARGV[2]) then return {'lost'} end
@@ -9,7 +9,7 @@ local key = incident_key(id)
 local was = redis.call('HMGET', key, 'state', 'outcome', 'subject_key', 'token', 'host', 'fed', 'joins', 'opened')
 -- An alert that joined after the worker looked must be looked at, not closed along with the others.
 if was[1] ~= 'closed' and ARGV[15] ~= '' and (was[7] or '0') ~= ARGV[15] then return {'joined'} end
-write(id, ARGV[3], ARGV[4], 'closed', ARGV[6])
+write(id, ARGV[3], ARGV[4], 'closed', ARGV[6], ARGV[16])
 redis.call('HSET', key, 'outcome', ARGV[7], 'reconsider', ARGV[8])
 if was[1] ~= 'closed' then
   redis.call('HSET', key, 'closed', now)

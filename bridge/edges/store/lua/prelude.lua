@@ -71,10 +71,11 @@ local function held(id, claim)
   return c[1] == claim and N(c[2] or '0') > now
 end
 
-local function write(id, doc, evidence, state, lease)
+local function write(id, doc, evidence, state, lease, grounds)
   local key = incident_key(id)
   redis.call('HSET', key, 'doc', doc, 'state', state, 'lease', now + N(lease))
   if evidence ~= '' then redis.call('HSET', key, 'evidence', evidence) end
+  if grounds and grounds ~= '' then redis.call('HSET', key, 'audit', grounds) end
 end
 
 -- A storm whose end has come is told once, with its counts, by whichever script notices first.

@@ -1,4 +1,4 @@
-"""Prometheus' HTTP API: is it there, and what is an expression now? Read only.
+"""Prometheus' HTTP API: is it there, what is an expression now, and how did a container fare? Read only.
 
 Source: https://prometheus.io/docs/prometheus/latest/querying/api/. Verified with 2.42.
 """
@@ -6,12 +6,16 @@ Source: https://prometheus.io/docs/prometheus/latest/querying/api/. Verified wit
 from __future__ import annotations
 
 import ssl
+import time
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from bridge import errors
 from bridge.edges.http_neighbour import HttpNeighbour
+from bridge.edges.prometheus.questions import LABEL, RANGE_SECONDS, STEP_SECONDS, query_of
+from bridge.edges.prometheus.summary import measures
+from bridge.model.evidence import ContainerFacts, Measure
 
 EDGE = "prometheus"
 
@@ -44,8 +48,21 @@ class _QueryAnswer(msgspec.Struct):
     data: _Vector | _Scalar
 
 
+class _LongSeries(msgspec.Struct):
+    metric: dict[str, str]
+    values: list[_Point]
+
+
+class _Matrix(msgspec.Struct, tag_field="resultType", tag="matrix"):
+    result: list[_LongSeries]
+
+
+class _RangeAnswer(msgspec.Struct):
+    data: _Matrix
+
+
 class PrometheusApi:
-    """One Prometheus, or what speaks its API."""
+    """``roles.Figures`` at one Prometheus, or what speaks its API."""
 
     def __init__(
         self,
@@ -54,12 +71,15 @@ class PrometheusApi:
         authorization: str = "",
         timeout_seconds: float = 5.0,
         tls: ssl.SSLContext | None = None,
+        only_host: bool = True,
     ) -> None:
-        """``url`` may end in a path prefix. ``authorization`` is the whole header, ``Bearer ...`` or ``Basic ...``."""
+        """``url`` may end in a path prefix. ``authorization`` is the whole header, ``Bearer ...`` or ``Basic ...``.
+        ``only_host``: one Docker host is configured, so the figures of the only node are its own."""
         self._neighbour = HttpNeighbour(
             EDGE, url, authorization=authorization, timeout_seconds=timeout_seconds, tls=tls
         )
         self._timeout_seconds = timeout_seconds
+        self._only_host = only_host
 
     async def ready(self) -> bool:
         """Whether Prometheus says that it is ready."""
@@ -80,6 +100,27 @@ class PrometheusApi:
         if isinstance(data, _Scalar):
             return [({}, value_of(data.result))]
         return [(series.metric, value_of(series.value)) for series in data.result]
+
+    async def measures(self, container: ContainerFacts) -> Sequence[Measure]:
+        """What is known of a container in the last 30 minutes, and of its host, by one query.
+
+        Raises: EdgeRejected: Prometheus refused the query, or found it too much work.
+        """
+        end = time.time()
+        form = {
+            "query": query_of(container, only_host=self._only_host),
+            "start": f"{end - RANGE_SECONDS:.3f}",
+            "end": f"{end:.3f}",
+            "step": str(STEP_SECONDS),
+            "timeout": f"{self._timeout_seconds:g}s",
+        }
+        # A form: the query is longer than what some proxies take in a URL.
+        reply = (await self._neighbour.fill_in("/api/v1/query_range", form)).checked()
+        answers = {
+            series.metric.get(LABEL, ""): [(point[0], value_of(point)) for point in series.values]
+            for series in reply.decoded(_RangeAnswer).data.result
+        }
+        return measures(container, answers, begin=end - RANGE_SECONDS)
 
     async def close(self) -> None:
         """End the connections."""
