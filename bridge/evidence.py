@@ -13,15 +13,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
-from bridge import errors, neighbourhood
+from bridge import errors, neighbourhood, relation
 from bridge.excerpt import excerpt
 from bridge.intake import TARGET_LABELS
-from bridge.model.alert import Subject, SubjectKind
+from bridge.model.alert import Alert, Subject, SubjectKind
 from bridge.model.evidence import KEPT_LABELS, ContainerFacts, Evidence, Gap, Measure, Neighbour, TextLine
 from bridge.model.incident import Target
 from bridge.model.share import Population
 from bridge.redaction import Redactor, clean, shortened
-from bridge.roles import Containers, Figures, Journal
+from bridge.roles import ActiveAlerts, Containers, Figures, Journal, ListedAlert
 
 SOURCE_DEADLINE_SECONDS = 1.0
 LOG_LINES = 200
@@ -33,6 +33,7 @@ GAP_CHARACTERS = 256
 LABELS = 64
 LABEL_CHARACTERS = 600
 NAME_CHARACTERS = 120
+SEVERITY_CHARACTERS = 40
 RUNBOOK_LABEL = "hemostat.runbook"
 RUNBOOK_CHARACTERS = 600
 EVENTS_SECONDS = 1800.0
@@ -103,20 +104,21 @@ class Sources:
     journal: Journal
     listing: Callable[[str], Awaitable[Sequence[ContainerFacts]]]
     figures: Figures | None = None
+    alerts: ActiveAlerts | None = None
 
 
 async def collect(
     sources: Sources,
     found: Found,
     *,
-    alert_active: bool | None,
+    firing: Sequence[Alert],
     redactor: Redactor,
     telling: Callable[[TextLine], bool],
     now: datetime,
 ) -> Evidence:
     """Everything there is to know, from all sources at once, without a secret in any text.
 
-    ``telling``: whether a line of the log says something to the rules, so that it is shown before others.
+    ``firing``: the incident's alerts. ``telling``: whether a line of the log says something to the rules, so that it is shown before others.
     """
     host, container = found.facts.host, found.facts
     containers, journal = sources.containers, sources.journal
@@ -133,6 +135,7 @@ async def collect(
         replaced_at = ask("replaced", journal.replaced_at(found.target, container), None)
         around = ask("neighbours", _neighbours(sources, container), ())
         measures = ask("prometheus", _measures(sources, container), ())
+        listed = ask("alertmanager", _listed(sources), ())
     plain = _Plain(redactor)
     shown = excerpt(plain.lines(log_lines.result(), limit=LINE_CHARACTERS), telling=telling)
     return Evidence(
@@ -144,7 +147,16 @@ async def collect(
         events=tuple(events.result()),
         past_repairs=tuple(past.result()),
         replaced_at=replaced_at.result(),
-        alert_active=alert_active,
+        alert_active=True if firing else None,
+        alert_silenced=relation.silenced(firing, listed.result()),
+        related_alerts=tuple(
+            replace(
+                each,
+                name=plain.text(each.name, NAME_CHARACTERS),
+                severity=plain.text(each.severity, SEVERITY_CHARACTERS),
+            )
+            for each in relation.related(container, firing, listed.result(), hosts=containers.hosts())
+        ),
         measures=tuple(measures.result()),
         neighbours=tuple(
             replace(each, name=plain.text(each.name, NAME_CHARACTERS)) for each in around.result()
@@ -157,6 +169,10 @@ async def collect(
 
 async def _measures(sources: Sources, container: ContainerFacts) -> Sequence[Measure]:
     return () if sources.figures is None else await sources.figures.measures(container)
+
+
+async def _listed(sources: Sources) -> Sequence[ListedAlert]:
+    return () if sources.alerts is None else await sources.alerts.listed()
 
 
 async def _neighbours(sources: Sources, container: ContainerFacts) -> tuple[Neighbour, ...]:

@@ -22,7 +22,7 @@ from bridge.model.policy import Policy, TargetPolicy, narrowed
 from bridge.model.refusal import Reason, Refusal
 from bridge.model.verdict import Verdict, VerdictKind
 from bridge.redaction import Redactor
-from bridge.roles import Budgets, Containers, Figures, Journal, Record, Storms
+from bridge.roles import ActiveAlerts, Budgets, Containers, Figures, Journal, Record, Storms
 from bridge.triage import fingerprint, phrases, rules, two_keys
 
 
@@ -63,6 +63,7 @@ class Judge:
         metrics: Metrics,
         ruleset: Ruleset,
         figures: Figures | None = None,
+        alerts: ActiveAlerts | None = None,
         consultant: Consultant | None = None,
     ) -> None:
         self.ruleset = ruleset
@@ -73,7 +74,7 @@ class Judge:
         self._storms = storms
         self._containers = containers
         self._sources = evidence.Sources(
-            containers=containers, journal=journal, listing=self.census.of, figures=figures
+            containers=containers, journal=journal, listing=self.census.of, figures=figures, alerts=alerts
         )
         self._metrics = metrics
 
@@ -95,11 +96,10 @@ class Judge:
         ruleset, now = self.ruleset, await self._journal.now()
         policy = narrowed(ruleset.policy.for_alerts(firing), found.facts.labels)
         with self._metrics.stage_duration.labels("evidence").time():
-            active = True if firing else None
             collected = await evidence.collect(
                 self._sources,
                 found,
-                alert_active=active,
+                firing=firing,
                 redactor=ruleset.redactor,
                 telling=partial(phrases.says_something, classes=ruleset.thresholds.phrases),
                 now=now,

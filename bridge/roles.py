@@ -6,7 +6,7 @@ raises is named at the method. All times are aware UTC.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -68,6 +68,10 @@ class ActiveAlerts(Protocol):
         """Whether this alert is active now, and when Alertmanager last heard of it."""
         ...
 
+    async def listed(self) -> Sequence[ListedAlert]:
+        """All alerts that fire now, those that are silenced or inhibited included."""
+        ...
+
 
 class Figures(Protocol):
     """What a time series database knows of containers and their hosts."""
@@ -83,6 +87,20 @@ class AlertView:
 
     active: bool
     updated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedAlert:
+    """One alert that fires. ``silenced``: by somebody's explicit silence; ``suppressed``: silenced or inhibited.
+
+    Labels are untrusted text.
+    """
+
+    fingerprint: str
+    labels: Mapping[str, str]
+    since: datetime
+    silenced: bool = False
+    suppressed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -377,6 +377,7 @@ async def parts_of(
             metrics=metrics,
             ruleset=ruleset_of(config),
             figures=prometheus,
+            alerts=alertmanager,
             consultant=consultant_of(config, model, store=store, metrics=metrics),
         )
         stack.push_async_callback(judge.close)

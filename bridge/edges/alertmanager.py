@@ -1,4 +1,4 @@
-"""Alertmanager's API v2: does this alert fire now, as far as Alertmanager knows? Read only.
+"""Alertmanager's API v2: what fires now, as far as Alertmanager knows, and what of it is silenced? Read only.
 
 Source: https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml. Verified with 0.25.
 """
@@ -8,14 +8,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 import msgspec
 
 from bridge.edges.http_neighbour import HttpNeighbour, Reply
-from bridge.roles import AlertView
+from bridge.roles import AlertView, ListedAlert
 
 EDGE = "alertmanager"
 VIEW_SECONDS = 1.0
@@ -25,12 +26,21 @@ UNKNOWN = AlertView(active=False)
 QUERY = {"active": "true", "silenced": "true", "inhibited": "true", "unprocessed": "true"}
 
 
-class ListedAlert(msgspec.Struct, frozen=True, rename="camel"):
-    """What is read of a ``gettableAlert``. Its state does not matter: a silenced or inhibited alert fires too."""
+class _AlertStatus(msgspec.Struct, frozen=True, rename="camel"):
+    state: str = "active"
+    silenced_by: list[str] = []
+    inhibited_by: list[str] = []
+
+
+class _Alert(msgspec.Struct, frozen=True, rename="camel"):
+    """What is read of a ``gettableAlert``. A silenced or inhibited alert fires too."""
 
     fingerprint: str
+    starts_at: datetime
     ends_at: datetime
     updated_at: datetime
+    labels: dict[str, str] = {}
+    status: _AlertStatus = _AlertStatus()
 
 
 class _VersionInfo(msgspec.Struct):
@@ -56,13 +66,22 @@ class AlertmanagerApi:
         self._neighbour = HttpNeighbour(
             EDGE, url, authorization=authorization, timeout_seconds=timeout_seconds, tls=tls
         )
-        self._views: Mapping[str, AlertView] = {}
-        self._views_until = 0.0
-        self._fetching: asyncio.Task[Mapping[str, AlertView]] | None = None
+        self._list = _List()
+        self._list_until = 0.0
+        self._fetching: asyncio.Task[_List] | None = None
 
     async def active(self, fingerprint: str) -> AlertView:
         """Whether it fires, from a list at most VIEW_SECONDS old; one request serves all who ask meanwhile."""
-        return (await self._all_views()).get(fingerprint, UNKNOWN)
+        found = await self._latest()
+        alert = found.alerts.get(fingerprint)
+        if alert is None:
+            return UNKNOWN
+        return AlertView(active=found.fires(alert), updated_at=alert.updated_at.astimezone(UTC))
+
+    async def listed(self) -> Sequence[ListedAlert]:
+        """All that fire, from the same list."""
+        found = await self._latest()
+        return [_listed(alert) for alert in found.alerts.values() if found.fires(alert)]
 
     async def ready(self) -> bool:
         """Whether Alertmanager says that it is ready."""
@@ -80,25 +99,42 @@ class AlertmanagerApi:
             await asyncio.wait([self._fetching])
         await self._neighbour.close()
 
-    async def _all_views(self) -> Mapping[str, AlertView]:
-        if asyncio.get_running_loop().time() < self._views_until:
-            return self._views
+    async def _latest(self) -> _List:
+        if asyncio.get_running_loop().time() < self._list_until:
+            return self._list
         if self._fetching is None or self._fetching.done():
             self._fetching = asyncio.create_task(self._fetch(), name="alertmanager-alerts")
             self._fetching.add_done_callback(looked_at)
         return await asyncio.shield(self._fetching)  # one who gives up must not end it for the others
 
-    async def _fetch(self) -> Mapping[str, AlertView]:
+    async def _fetch(self) -> _List:
         reply = (await self._neighbour.ask("/api/v2/alerts", QUERY)).checked()
-        now = time_of(reply)
-        self._views = {
-            alert.fingerprint: AlertView(
-                active=now is None or alert.ends_at > now, updated_at=alert.updated_at.astimezone(UTC)
-            )
-            for alert in reply.decoded(list[ListedAlert])
-        }
-        self._views_until = asyncio.get_running_loop().time() + VIEW_SECONDS
-        return self._views
+        alerts = {alert.fingerprint: alert for alert in reply.decoded(list[_Alert])}
+        self._list = _List(alerts=alerts, now=time_of(reply))
+        self._list_until = asyncio.get_running_loop().time() + VIEW_SECONDS
+        return self._list
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _List:
+    """One answer. ``now``: Alertmanager's own clock at that moment; ``None``: it did not say."""
+
+    alerts: Mapping[str, _Alert] = field(default_factory=dict)
+    now: datetime | None = None
+
+    def fires(self, alert: _Alert) -> bool:
+        return self.now is None or alert.ends_at > self.now
+
+
+def _listed(alert: _Alert) -> ListedAlert:
+    silenced = bool(alert.status.silenced_by)
+    return ListedAlert(
+        fingerprint=alert.fingerprint,
+        labels=alert.labels,
+        since=alert.starts_at.astimezone(UTC),
+        silenced=silenced,
+        suppressed=silenced or bool(alert.status.inhibited_by) or alert.status.state == "suppressed",
+    )
 
 
 def time_of(reply: Reply) -> datetime | None:
@@ -108,7 +144,7 @@ def time_of(reply: Reply) -> datetime | None:
     return None
 
 
-def looked_at(fetching: asyncio.Task[Mapping[str, AlertView]]) -> None:
+def looked_at(fetching: asyncio.Task[_List]) -> None:
     """Everybody who waited may have given up; a failure nobody took is no surprise."""
     if not fetching.cancelled():
         fetching.exception()

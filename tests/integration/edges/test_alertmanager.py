@@ -90,6 +90,10 @@ async def test_follows_an_alert_through_its_life(start_alertmanager: StartAlertm
     await silence(alertmanager, labels)
     later = AlertmanagerApi(alertmanager.url)
     assert (await later.active(fingerprint)).active
+    [told] = await later.listed()
+    assert (told.fingerprint, dict(told.labels)) == (fingerprint, labels)
+    assert (told.silenced, told.suppressed) == (True, True)
+    assert abs(told.since - begun) < timedelta(seconds=10)
     await later.close()
 
     await asyncio.to_thread(alertmanager.resolve, labels)
@@ -124,6 +128,25 @@ async def test_firing_is_measured_by_alertmanagers_clock(serve: Serve) -> None:
     assert await edge.active("a" * 16) == AlertView(active=True, updated_at=heard)
     assert await edge.active("b" * 16) == AlertView(active=False, updated_at=heard)
     assert await edge.active("c" * 16) == AlertView(active=True, updated_at=heard)
+    await edge.close()
+
+
+async def test_the_list_tells_a_silence_from_an_inhibition_and_leaves_out_what_ended(serve: Serve) -> None:
+    def with_status(fingerprint: str, **status: Any) -> dict[str, Any]:
+        return {**alert(fingerprint, ends_at="2026-11-20T12:05:00Z"), "status": status}
+
+    async def handler(request: web.Request) -> web.Response:
+        alerts = [
+            with_status("a" * 16, state="active", silencedBy=[], inhibitedBy=[]),
+            with_status("b" * 16, state="suppressed", silencedBy=["s1"], inhibitedBy=[]),
+            with_status("c" * 16, state="suppressed", silencedBy=[], inhibitedBy=["d" * 16]),
+            alert("e" * 16, ends_at="2026-11-20T11:59:00Z"),
+        ]
+        return web.json_response(alerts, headers={"Date": NOW})
+
+    edge = AlertmanagerApi(str((await serve(handler)).make_url("/")))
+    told = {each.fingerprint[0]: (each.silenced, each.suppressed) for each in await edge.listed()}
+    assert told == {"a": (False, False), "b": (True, True), "c": (False, True)}
     await edge.close()
 
 

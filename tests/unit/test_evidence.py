@@ -1,0 +1,186 @@
+"""Evidence is collected from all sources at once, in a second at most, and says what is missing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from bridge import errors, evidence
+from bridge.model.alert import Alert, AlertStatus
+from bridge.model.evidence import ContainerFacts, Measure, Measured, PastRepair
+from bridge.model.incident import Target
+from bridge.redaction import Redactor
+from bridge.roles import AlertView, ListedAlert
+from bridge.triage import phrases
+from tests.in_memory_containers import BOOT, InMemoryContainers
+
+ALERT = Alert(
+    fingerprint="aa",
+    status=AlertStatus.FIRING,
+    labels={"alertname": "ContainerUnhealthy", "name": "web"},
+    annotations={},
+    starts_at=BOOT,
+)
+
+
+class QuietJournal:
+    """Knows nothing of any target."""
+
+    async def past_repairs(self, target: Target) -> Sequence[PastRepair]:
+        return ()
+
+    async def replaced_at(self, target: Target, facts: ContainerFacts) -> datetime | None:
+        return None
+
+
+class ToldFigures:
+    """One measure of every container."""
+
+    async def measures(self, container: ContainerFacts) -> Sequence[Measure]:
+        return [Measure(id="M1", name=Measured.CPU_SHARE, last=0.5, mean=0.5, max=0.5)]
+
+
+class ToldAlerts:
+    """Two alerts: the incident's own, silenced, and another about the same container."""
+
+    async def active(self, fingerprint: str) -> AlertView:
+        return AlertView(active=True)
+
+    async def listed(self) -> Sequence[ListedAlert]:
+        own = ListedAlert(fingerprint="aa", labels=ALERT.labels, since=BOOT, silenced=True, suppressed=True)
+        labels = {"alertname": "Slow password=hunter2", "name": "web", "severity": "page"}
+        return [own, ListedAlert(fingerprint="bb", labels=labels, since=BOOT)]
+
+
+class Deaf:
+    """Whatever it is asked, it answers after a day."""
+
+    def __getattr__(self, name: str) -> Any:
+        async def never(*arguments: object, **options: object) -> object:
+            await asyncio.sleep(86400)
+            raise AssertionError("nobody waits so long")
+
+        return never
+
+    def hosts(self) -> Sequence[str]:
+        return ("local",)
+
+
+async def collected(containers: Any, facts: ContainerFacts, **sources: Any) -> evidence.Evidence:
+    sources.setdefault("journal", QuietJournal())
+    sources.setdefault("listing", containers.list)
+    return await evidence.collect(
+        evidence.Sources(containers=containers, **sources),
+        evidence.Found(target=Target(host="local", name=facts.name), facts=facts),
+        firing=[ALERT],
+        redactor=Redactor(),
+        telling=phrases.says_something,
+        now=BOOT,
+    )
+
+
+async def test_what_is_not_configured_is_absent_and_no_gap() -> None:
+    containers = InMemoryContainers()
+    found = await collected(containers, containers.run())
+    assert (found.measures, found.related_alerts, found.alert_silenced) == ((), (), None)
+    assert found.gaps == ()
+    assert found.alert_active is True
+
+
+async def test_every_source_has_its_place() -> None:
+    containers = InMemoryContainers()
+    project = {"com.docker.compose.project": "shop"}
+    db = containers.run("db", labels={**project, "com.docker.compose.service": "db"})
+    web = containers.run(
+        labels={
+            **project,
+            "hemostat.depends_on": "db",
+            "hemostat.runbook": "ask \x1b[1mthe\x1b[0m on-call " * 60,
+        }
+    )
+    containers.said = [*[f"tick {n}" for n in range(100)], "no space left on device, token=abcd1234"]
+    containers.checked = ["exit 1: curl: (7) Failed"]
+    found = await collected(containers, web, figures=ToldFigures(), alerts=ToldAlerts())
+    assert [measure.name for measure in found.measures] == [Measured.CPU_SHARE]
+    assert [(each.name, each.dependency, each.started_at) for each in found.neighbours] == [
+        ("db", True, db.started_at)
+    ]
+    [other] = found.related_alerts
+    assert (other.name, other.severity, other.same_target) == (
+        "Slow password=[REDACTED:credential]",
+        "page",
+        True,
+    )
+    assert found.alert_silenced is True
+    assert found.log_lines[-1].text == "no space left on device, token=[REDACTED:credential]"
+    assert sum(line.count for line in found.log_lines) == 101
+    assert found.health_log[0].text == "exit 1: curl: (7) Failed"
+    assert found.runbook.startswith("ask the on-call")
+    assert len(found.runbook) == 600
+    assert found.redactions == {"credential": 2}
+    assert found.gaps == ()
+
+
+@pytest.mark.looptime
+async def test_sources_that_hang_are_gaps_after_one_second_together() -> None:
+    facts = InMemoryContainers().run(labels={"com.docker.compose.project": "shop"})
+    deaf = Deaf()
+    began = asyncio.get_running_loop().time()
+    found = await collected(deaf, facts, journal=deaf, listing=deaf.listing, figures=deaf, alerts=deaf)
+    assert asyncio.get_running_loop().time() - began <= 1.0
+    assert {gap.source for gap in found.gaps} == {
+        "health_log",
+        "logs",
+        "events",
+        "history",
+        "replaced",
+        "neighbours",
+        "prometheus",
+        "alertmanager",
+    }
+    assert {gap.reason for gap in found.gaps} == {"no answer within 1 s"}
+    assert found.container is not None
+
+
+async def test_a_failed_source_costs_the_others_nothing_and_its_reason_has_no_secret() -> None:
+    class Refusing:
+        async def measures(self, container: ContainerFacts) -> Sequence[Measure]:
+            raise errors.EdgeRejected("prometheus", "GET http://app:hunter2@prometheus: 401", 401)
+
+    containers = InMemoryContainers()
+    containers.said = ["hello"]
+    found = await collected(containers, containers.run(), figures=Refusing(), alerts=ToldAlerts())
+    [gap] = found.gaps
+    assert gap.source == "prometheus"
+    assert gap.reason == "prometheus: GET http://[REDACTED:url_userinfo]@prometheus: 401"
+    assert found.log_lines[0].text == "hello"
+    assert found.alert_silenced is True
+
+
+async def test_a_dependency_that_cannot_be_looked_at_again_is_as_it_was_listed() -> None:
+    class Forgetful(InMemoryContainers):
+        async def inspect(self, host: str, ref: str) -> ContainerFacts | None:
+            raise errors.EdgeUnavailable("docker", "busy")
+
+    containers = Forgetful()
+    containers.run("db")
+    web = containers.run(labels={"hemostat.depends_on": "db"})
+    found = await collected(containers, web)
+    assert [each.name for each in found.neighbours] == ["db"]
+    assert found.gaps == ()
+
+
+async def test_a_private_key_over_many_lines_goes_whole() -> None:
+    containers = InMemoryContainers()
+    key = [
+        "-----BEGIN PRIVATE KEY-----",
+        *["MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj"] * 3,
+    ]
+    containers.said = ["loading", *key, "-----END PRIVATE KEY-----", "loaded"]
+    found = await collected(containers, replace(containers.run(), error=""))
+    assert [line.text for line in found.log_lines] == ["loading", "[REDACTED:private_key]", "loaded"]
