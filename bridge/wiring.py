@@ -170,10 +170,14 @@ def authorization_of(upstream: settings.Upstream) -> str:
     """The ``Authorization`` header for a neighbour, ``""`` for none."""
     if upstream.authorization is not None:
         return f"{upstream.authorization.type} {upstream.authorization.token.reveal()}"
-    if upstream.basic_auth is not None:
-        pair = f"{upstream.basic_auth.username}:{upstream.basic_auth.password.reveal()}"
-        return f"Basic {base64.b64encode(pair.encode()).decode()}"
-    return ""
+    return _basic(upstream.basic_auth)
+
+
+def _basic(given: settings.BasicAuth | None) -> str:
+    if given is None:
+        return ""
+    pair = f"{given.username}:{given.password.reveal()}"
+    return f"Basic {base64.b64encode(pair.encode()).decode()}"
 
 
 def alertmanager_of(config: settings.Settings) -> AlertmanagerApi | None:
@@ -308,7 +312,7 @@ def grafana_of(config: settings.Settings) -> GrafanaAnnotations | None:
         return None
     return GrafanaAnnotations(
         given.url,
-        token=given.token.reveal() if given.token else "",
+        authorization=f"Bearer {given.token.reveal()}" if given.token else _basic(given.basic_auth),
         dashboard_uid=given.dashboard_uid or "",
         points=given.points,
         external_url=config.web.external_url or "",

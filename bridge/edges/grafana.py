@@ -47,7 +47,7 @@ MAYBE_GONE = frozenset({http.client.FORBIDDEN, http.client.NOT_FOUND, http.clien
 
 
 ADVICE = {
-    http.client.UNAUTHORIZED: "; correct grafana.token",
+    http.client.UNAUTHORIZED: "; correct grafana.token or grafana.basic_auth",
     http.client.FORBIDDEN: "; the service account may not: it needs the role Editor, or to create, write and read annotations",
     http.client.NOT_FOUND: "; is grafana.url right, with its path?",
 }
@@ -69,7 +69,7 @@ class _Message(msgspec.Struct):
 class GrafanaAnnotations:
     """Implements ``sinks.Sink``.
 
-    ``url`` may end in a path prefix; ``token`` is a service account's. ``dashboard_uid``: drawn on this dashboard if it
+    ``url`` may end in a path prefix; ``authorization`` is the whole header. ``dashboard_uid``: drawn on this dashboard if it
     exists, else, as without it, for the whole organisation. ``points``: outcomes drawn although nothing was done.
     """
 
@@ -77,14 +77,13 @@ class GrafanaAnnotations:
         self,
         url: str,
         *,
-        token: str = "",
+        authorization: str = "",
         dashboard_uid: str = "",
         points: Collection[Outcome] = annotation.POINTS,
         external_url: str = "",
         timeout_seconds: float = TIMEOUT_SECONDS,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        authorization = f"Bearer {token}" if token else ""
         self._neighbour = HttpNeighbour(
             EDGE, url, authorization=authorization, timeout_seconds=timeout_seconds, tls=tls
         )

@@ -285,9 +285,12 @@ def _checked_webhook(section: Section, webhook: Secret) -> Secret | None:
 
 def _grafana(section: Section) -> Grafana:
     default = Grafana(url="")
+    if section.has("basic_auth") and (section.has("token") or section.has("token_file")):
+        section.note("basic_auth", "only one of token and basic_auth may be given")
     return Grafana(
         url=section.parsed("url", parse_http_url, ""),
         token=section.secret("token"),
+        basic_auth=_basic_auth(section.section("basic_auth")) if section.gives("basic_auth") else None,
         dashboard_uid=section.text("dashboard_uid", None),
         points=section.parsed_items("points", Outcome) if section.has("points") else default.points,
         timeout_seconds=section.seconds("timeout", default.timeout_seconds, least=0.1),

@@ -228,6 +228,8 @@ class Grafana:
     """Base URL, without a slash at its end."""
     token: Secret | None = None
     """Of a service account that may write annotations."""
+    basic_auth: BasicAuth | None = None
+    """A user instead. Default none; at most one of the two."""
     dashboard_uid: str | None = None
     """One dashboard. Default none: an annotation of the whole organisation."""
     points: tuple[Outcome, ...] = (Outcome.ESCALATED, Outcome.REFUSED)

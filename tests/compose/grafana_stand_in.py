@@ -81,7 +81,31 @@ CREDENTIALS = b"admin:" + Path(os.environ[PASSWORD_FILE]).read_bytes().strip()
 
 class Api(BaseHTTPRequestHandler):
     def do_GET(self):
-        status, answer = self.answered()
+        self.answer(*self.answered())
+
+    def do_POST(self):
+        if not self.known():
+            self.answer(401, {"message": "Invalid username or password"})
+            return
+        drawn = {"id": len(ANNOTATIONS) + 1, **self.body()}
+        ANNOTATIONS.append(drawn)
+        self.answer(200, {"id": drawn["id"], "message": "Annotation added"})
+
+    def do_PATCH(self):
+        if not self.known():
+            self.answer(401, {"message": "Invalid username or password"})
+            return
+        ANNOTATIONS[int(self.path.rpartition("/")[2]) - 1].update(self.body())
+        self.answer(200, {"message": "Annotation patched"})
+
+    def body(self):
+        return json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+
+    def known(self):
+        given = base64.b64decode(self.headers.get("Authorization", "").removeprefix("Basic "))
+        return hmac.compare_digest(given, CREDENTIALS)
+
+    def answer(self, status, answer):
         body = json.dumps(answer).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -92,9 +116,10 @@ class Api(BaseHTTPRequestHandler):
     def answered(self):
         if self.path == "/api/health":
             return 200, {"database": "ok", "version": "stand-in"}
-        given = base64.b64decode(self.headers.get("Authorization", "").removeprefix("Basic "))
-        if not hmac.compare_digest(given, CREDENTIALS):
+        if not self.known():
             return 401, {"message": "Invalid username or password"}
+        if self.path.startswith("/api/annotations"):
+            return 200, ANNOTATIONS
         if self.path == "/api/datasources":
             return 200, list(SOURCES.values())
         if self.path == "/api/search":
@@ -117,4 +142,5 @@ def proxied(url, rest):
         return error.code, {"message": str(error)}
 
 
+ANNOTATIONS = []
 ThreadingHTTPServer(("", PORT), Api).serve_forever()

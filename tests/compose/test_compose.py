@@ -345,8 +345,14 @@ def test_a_sick_container_is_healed(stack: Stack, name: str) -> None:
     boots = [line for line in stack.logs(name).splitlines() if line.startswith("boot:")]
     assert len(boots) == 2, "its own, and one repair"
 
-    # ANNOTATED: once the bridge draws its repairs in Grafana (design 4.3, `grafana`), they are to be seen here: give the
-    # stand-in POST and GET /api/annotations, and expect one region with the tag hemostat and the container's name.
+    def drawn() -> list[Json]:
+        told = stack.ask("grafana", "/api/annotations?tags=hemostat", user="grafana_admin_password").json()
+        return [one for one in told if {f"container:{target}", "outcome:healed"} <= set(one["tags"])]
+
+    target = str(stack.containers()[name].name)
+    assert parts.wait_until(drawn, seconds=20, every=0.2), "a region in Grafana, with its outcome"
+    (region,) = drawn()
+    assert region["timeEnd"] > region["time"]
 
 
 def test_a_part_of_the_stack_that_crashes_is_not_repaired(stack: Stack) -> None:

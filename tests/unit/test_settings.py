@@ -28,10 +28,12 @@ from bridge.model.policy import (
 )
 from bridge.model.verdict import Action
 from bridge.settings import (
+    BasicAuth,
     ClientAuth,
     Cluster,
     DockerHost,
     Durability,
+    Grafana,
     LogFormat,
     LogLevel,
     Provider,
@@ -197,7 +199,8 @@ def test_every_key_reaches_its_value(full: Settings) -> None:
     """Each field differs from its default, so no key is read and forgotten. The target's class comes from a label."""
 
     def compare(value: Any, default: Any, where: str) -> None:
-        elsewhere = {"sentinel", "cluster", "tls"} if isinstance(value, Redis) else {"target_class"}
+        other_ways = {Redis: {"sentinel", "cluster", "tls"}, Grafana: {"basic_auth"}}
+        elsewhere = other_ways.get(type(value), {"target_class"})
         for field in (field for field in dataclasses.fields(value) if field.name not in elsewhere):
             here, there = getattr(value, field.name), getattr(default, field.name, None)
             assert here != there, f"{where}.{field.name}"
@@ -752,6 +755,15 @@ def test_a_cluster_is_its_nodes_and_a_login(tmp_path: Path) -> None:
         mirror=False,
     )
     assert loaded(tmp_path, text).redis == expected
+
+
+def test_grafana_takes_a_user_or_a_token_and_not_both(tmp_path: Path) -> None:
+    user = "basic_auth: {username: hemostat, password: p}"
+    settings = loaded(tmp_path, f"grafana: {{url: http://g, {user}}}")
+    assert settings.grafana is not None
+    assert settings.grafana.basic_auth == BasicAuth(username="hemostat", password=Secret("p"))
+    [problem] = problems_of(written(tmp_path, f"grafana: {{url: http://g, token: t, {user}}}"))
+    assert problem.path == "grafana.basic_auth"
 
 
 def test_a_cluster_cannot_be_mirrored_to(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ async def sink(grafana: Grafana) -> AsyncIterator[MakeSink]:
     made: list[GrafanaAnnotations] = []
 
     def make(**options: object) -> GrafanaAnnotations:
-        made.append(GrafanaAnnotations(grafana.url, **{"token": TOKEN, **options}))  # type: ignore[arg-type]
+        made.append(GrafanaAnnotations(grafana.url, **{"authorization": f"Bearer {TOKEN}", **options}))  # type: ignore[arg-type]
         return made[-1]
 
     yield make
@@ -178,7 +178,7 @@ async def test_a_wrong_token_is_said_by_the_doctor_s_question(sink: MakeSink) ->
     assert await sink().health() == "9.5.0"
     await sink().may_annotate()
     with pytest.raises(errors.EdgeRejected, match=r"grafana\.token"):
-        await sink(token="glsa_wrong").may_annotate()
+        await sink(authorization="Bearer glsa_wrong").may_annotate()
 
 
 async def test_a_grafana_that_is_away_is_unavailable(sink: MakeSink) -> None:
