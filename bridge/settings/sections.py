@@ -277,8 +277,8 @@ class Triage:
     """How full a disk of the host may be. Default 0.95, where file systems keep their reserve."""
     traffic_factor: float = 2.0
     """So many times the usual requests are a surge. Default 2."""
-    sick_neighbours: int = 2
-    """So many sick siblings of its project have one cause. Default 2."""
+    sick_neighbours: int = 3
+    """So many sick siblings of its project have one cause. Default 3: two unlucky ones are two repairs."""
     flapping_fires: int = 4
     """An alert that began so often within an hour comes and goes. Default 4."""
     stateful_images: tuple[str, ...] | None = None

@@ -58,7 +58,7 @@ class Thresholds:
     ``load_share``: below this a figure is nothing to alert about. ``errors_share``: of failed requests.
     ``host_pressure`` and ``host_disk_share``: of the Docker host. ``traffic_factor``: so many times the usual
     requests are a surge, if they are ``traffic_least`` a second or more. ``sick_neighbours``: so many sick siblings
-    have one cause. ``flapping_fires``: an alert that began so often within an hour comes and goes.
+    have one cause, or two that are with it ``sick_share`` of their project. ``flapping_fires``: an alert that began so often within an hour comes and goes.
     ``helpless_cooldowns``: for so many cooldowns two repairs in a row that did not help count against a third.
     ``load_alerts``: patterns of the names of alerts that are about a figure of ours. ``host_alerts``: of alerts about
     the host. ``stateful_images``: images that keep state.
@@ -96,7 +96,8 @@ class Thresholds:
     host_disk_share: float = 0.95
     traffic_factor: float = 2.0
     traffic_least: float = 1.0
-    sick_neighbours: int = 2
+    sick_neighbours: int = 3
+    sick_share: float = 0.34
     flapping_fires: int = 4
     helpless_cooldowns: float = 6.0
     load_alerts: tuple[tuple[Measured, str], ...] = (

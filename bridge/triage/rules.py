@@ -252,8 +252,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         id="neighbours_sick",
-        when="a repair would follow, and 2 others of its Compose project are down or unhealthy; where that is more than "
-        "limits.project_share of it, the guard project_share refuses the repair instead",
+        when="a repair would follow, and 3 others of its Compose project are down or unhealthy, or 2 that are with it a third of "
+        "it; where that is more than limits.project_share of it, the guard project_share refuses the repair instead",
         verdict="escalate",
         because="they have one cause, and it is none of them",
         ask=surroundings.neighbours_sick,

@@ -181,8 +181,12 @@ def dependency_down(case: Case) -> Verdict | None:
 
 def neighbours_sick(case: Case) -> Verdict | None:
     """Several at once have one cause. Where they are so many that a guard refuses, its word is the better one."""
-    sick = [one for one in case.evidence.neighbours if one.sick]
-    if len(sick) < case.thresholds.sick_neighbours or case.suspect or not calls_for_repair(case):
+    known = [one for one in case.evidence.neighbours if one.sick is not None]
+    sick = [one for one in known if one.sick]
+    # Two others of three are one trouble; two others of ten are two unlucky ones.
+    many = len(sick) >= case.thresholds.sick_neighbours
+    most = len(sick) >= 2 and len(sick) + 1 > case.thresholds.sick_share * (len(known) + 1)
+    if not (many or most) or case.suspect or not calls_for_repair(case):
         return None
     reason = f"{sickness(case)} So are others of its project ({_listed(sick)}): they have one cause."
     return escalate(reason, STATE, *(one.id for one in sick[:8]))
