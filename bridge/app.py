@@ -25,7 +25,9 @@ from bridge import delivery, errors, logs, settings, web
 from bridge.edges.store.acceptance import Acceptor
 from bridge.edges.store.dump import last_success
 from bridge.edges.store.embedded import EmbeddedStore
+from bridge.edges.store.episodes import StoredEpisodes
 from bridge.edges.store.queue import StoredQueue
+from bridge.intake import Webhook
 from bridge.judgement import Replayed, replay
 from bridge.model.alert import Alert, Subject
 from bridge.model.channel import Channel
@@ -33,6 +35,8 @@ from bridge.model.incident import Incident, Outcome, State, Target
 from bridge.model.policy import narrowed
 from bridge.model.share import Population, Share, ShareScope
 from bridge.model.storm import Storm
+from bridge.path_watch import PathWatch
+from bridge.reconciliation import Reconciler
 from bridge.redaction import Redactor
 from bridge.roles import Acceptance, BudgetState, Pause, Record
 from bridge.sinks import BacklogState
@@ -91,12 +95,32 @@ class HemoStat:
             concurrency=parts.config.worker.concurrency,
             lease_seconds=lease,
         )
+        episodes = StoredEpisodes(parts.store)
+        self._path = PathWatch(episodes=episodes, metrics=self.metrics)
+        self.reconciler = self._reconciler_of(parts, episodes, consumer)
         self.storm_watch = StormWatch(storms=parts.storms, judge=parts.judge)
         self._readiness: web.Readiness | None = None
         self._readiness_until = 0.0
         posts = any(sink.channel is Channel.ALERTMANAGER for sink in parts.sinks)
         self.metrics.posts_alerts.set(1 if posts else 0)
         self._loaded_well(True)
+
+    def _reconciler_of(self, parts: Parts, episodes: StoredEpisodes, owner: str) -> Reconciler | None:
+        upstream = parts.config.alertmanager
+        if parts.alertmanager is None or upstream is None or upstream.reconcile_interval_seconds == 0:
+            return None
+        return Reconciler(
+            alertmanager=parts.alertmanager,
+            episodes=episodes,
+            storms=parts.storms,
+            accept=self.accept,
+            hosts=self.hosts,
+            redactor=lambda: self.redactor,
+            metrics=self.metrics,
+            owner=owner,
+            interval_seconds=upstream.reconcile_interval_seconds,
+            receiver=upstream.receiver,
+        )
 
     # ---- as web.Bridge -------------------------------------------------------------------------------------------
 
@@ -119,6 +143,10 @@ class HemoStat:
     async def accept(self, alerts: Sequence[tuple[Alert, Subject]]) -> Acceptance:
         """Make a webhook's alerts durable."""
         return await self._acceptor.accept(alerts)
+
+    async def heard(self, webhook: Webhook) -> None:
+        """Note what an accepted webhook shows of the way it came."""
+        await self._path.heard(webhook)
 
     async def incidents(
         self,
@@ -248,6 +276,7 @@ class HemoStat:
                 depth, untold = await self._queue.depth(), await self._parts.backlog.depth()
                 self.metrics.incidents_open.set(await self._parts.journal.open_count())
                 self.metrics.paused.set(0 if await self._parts.budgets.paused() is None else 1)
+                await self._path.gauges()
                 limits = self._parts.judge.ruleset.policy.limits
                 self.metrics.fleet_actions.set(await self._parts.budgets.fleet_actions(limits))
                 self.metrics.fleet_actions_allowed.set(limits.fleet.max)
@@ -409,6 +438,8 @@ async def _run(hemostat: HemoStat, server: EmbeddedStore | None, duties: frozens
             group.create_task(hemostat.tell(), name="tell")
             group.create_task(hemostat.prune(), name="prune")
             group.create_task(hemostat.storm_watch.run(), name="storm-watch")
+            if hemostat.reconciler is not None:
+                group.create_task(hemostat.reconciler.run(), name="reconcile")
         # A task that has done its work must not end the process; one that fails does.
         await asyncio.Event().wait()
 

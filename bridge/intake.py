@@ -47,16 +47,21 @@ class _WireWebhook(msgspec.Struct, rename="camel"):
     alerts: list[_WireAlert]
     version: str = "4"
     truncated_alerts: int = 0
+    receiver: str = ""
 
 
 _decoder = msgspec.json.Decoder(_WireWebhook)
 
 
 class Webhook(msgspec.Struct, frozen=True):
-    """What a webhook said. ``truncated`` alerts were left out by Alertmanager (``max_alerts``) and never arrive."""
+    """What a webhook said. ``truncated`` alerts were left out by Alertmanager (``max_alerts``) and never arrive.
+
+    ``receiver`` is the name of Alertmanager's receiver, with the characters of regular expressions escaped.
+    """
 
     alerts: tuple[Alert, ...]
     truncated: int = 0
+    receiver: str = ""
 
 
 def read_webhook(body: bytes) -> Webhook:
@@ -81,7 +86,28 @@ def read_webhook(body: bytes) -> Webhook:
     return Webhook(
         alerts=tuple([_alert(alert, n) for n, alert in enumerate(wire.alerts)]),
         truncated=max(0, wire.truncated_alerts),
+        receiver=wire.receiver,
     )
+
+
+def listed_alert(
+    *,
+    fingerprint: str,
+    labels: dict[str, str],
+    annotations: dict[str, str],
+    starts_at: datetime,
+    generator_url: str,
+) -> Alert:
+    """An alert that Alertmanager lists, as its webhook would have said it. Raises PayloadError: it could not have."""
+    wire = _WireAlert(
+        status=AlertStatus.FIRING,
+        labels=_cut(labels),
+        starts_at=starts_at,
+        annotations=_cut(annotations),
+        generator_url=generator_url,
+        fingerprint=fingerprint,
+    )
+    return _alert(wire, 0)
 
 
 def _said(error: Exception) -> str:
@@ -148,7 +174,7 @@ def redacted(webhook: Webhook, redactor: Redactor) -> Webhook:
         return webhook
     for_labels = redactor.sparing("email")
     alerts = tuple(without_secrets(alert, redactor, labels=for_labels) for alert in webhook.alerts)
-    return Webhook(alerts=alerts, truncated=webhook.truncated)
+    return Webhook(alerts=alerts, truncated=webhook.truncated, receiver=webhook.receiver)
 
 
 def without_secrets(alert: Alert, redactor: Redactor, *, labels: Redactor | None = None) -> Alert:

@@ -33,6 +33,7 @@ STAGES = ("intake", "queued", "evidence", "triage", "reserve", "act", "verify")
 QUEUES = ("work", "later", *(f"deliver_{channel.value}" for channel in Channel))
 DELIVERY_RESULTS = ("delivered", "failed", "dropped")
 TOKEN_KINDS = ("input", "output", "cache_read", "cache_write")
+RECONCILED = ("taken_in", "ended")
 EDGES = ("redis", "docker", "alertmanager")
 
 _STAGE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180, 600)
@@ -162,6 +163,22 @@ class Metrics:
             ["scope"],
             registry=r,
         )
+        self.reconciled_alerts = Counter(
+            "hemostat_reconciled_alerts",
+            "Alerts taken in, and ended, by comparison with Alertmanager.",
+            ["what"],
+            registry=r,
+        )
+        self.watchdog_last_seen = Gauge(
+            "hemostat_watchdog_last_seen_timestamp_seconds",
+            "When a webhook last brought an alert that always fires; 0: never.",
+            registry=r,
+        )
+        self.watchdog_interval = Gauge(
+            "hemostat_watchdog_interval_seconds",
+            "Time between the last two times that one came; 0: not known yet.",
+            registry=r,
+        )
         self.store_up = Gauge("hemostat_store_up", "1 if the store answered at this scrape.", registry=r)
         self.backup_success = Gauge(
             "hemostat_backup_last_success_timestamp_seconds",
@@ -213,6 +230,8 @@ class Metrics:
         for source in Source:
             for verdict in VerdictKind:
                 self.triage.labels(source.value, verdict.value)
+        for what in RECONCILED:
+            self.reconciled_alerts.labels(what)
         for scope in ShareScope:
             self.shares_suspect.labels(scope.value)
         for provider in PROVIDERS:

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from bridge.model.alert import Alert
 from bridge.model.consultation import ModelAnswer, ModelRequest
+from bridge.model.episode import AlertListing, KnownEpisode, Sighting
 from bridge.model.evidence import ContainerFacts, EngineEvent, Measure, PastRepair, TextLine
 from bridge.model.incident import Entry, Incident, Target, TimelineEntry
 from bridge.model.policy import BreakerPolicy, Limits, TargetPolicy
@@ -78,6 +79,50 @@ class Figures(Protocol):
 
     async def measures(self, container: ContainerFacts) -> Sequence[Measure]:
         """Its figures of the last 30 minutes; one that is not known is absent."""
+        ...
+
+
+class AlertLister(Protocol):
+    """Everything that Alertmanager holds."""
+
+    async def listing(self) -> AlertListing:
+        """All its alerts, silenced and inhibited ones included."""
+        ...
+
+
+class Episodes(Protocol):
+    """The journal's episodes, for a comparison with Alertmanager."""
+
+    async def lease(self, owner: str, seconds: float) -> bool:
+        """Whether the next ``seconds`` are ours alone to compare in."""
+        ...
+
+    async def known(self, fingerprints: Sequence[str]) -> Mapping[str, KnownEpisode]:
+        """The last episode of each of these alerts; those never heard of are left out."""
+        ...
+
+    async def open(self) -> Sequence[Alert]:
+        """The alerts that fire in open incidents, suspect ones aside."""
+        ...
+
+    async def sightings(self) -> Mapping[str, Sighting]:
+        """What the last comparison saw."""
+        ...
+
+    async def keep(self, sightings: Mapping[str, Sighting]) -> None:
+        """Remember these until the next comparison, and nothing else."""
+        ...
+
+    async def heard(self, receiver: str, *, watchdog: bool) -> None:
+        """A webhook came, from this receiver of Alertmanager; whether the alert that always fires was in it."""
+        ...
+
+    async def receivers(self) -> Sequence[str]:
+        """The names of the receivers that webhooks came from."""
+        ...
+
+    async def watchdog(self) -> tuple[datetime | None, float]:
+        """When the alert that always fires last came; seconds between its last two times, 0 where that is unknown."""
         ...
 
 

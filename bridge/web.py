@@ -23,7 +23,7 @@ import msgspec
 from aiohttp import web
 
 from bridge import errors
-from bridge.intake import read_webhook, redacted, subject_of, without_secrets
+from bridge.intake import Webhook, read_webhook, redacted, subject_of, without_secrets
 from bridge.judgement import NothingToReplay, Replayed
 from bridge.metrics import Metrics
 from bridge.model.alert import Alert, Subject
@@ -94,6 +94,10 @@ class Bridge(Protocol):
 
     async def accept(self, alerts: Sequence[tuple[Alert, Subject]]) -> Acceptance:
         """Make a webhook's alerts durable."""
+        ...
+
+    async def heard(self, webhook: Webhook) -> None:
+        """Note what an accepted webhook shows of the way it came; never fails."""
         ...
 
     async def incidents(
@@ -240,6 +244,7 @@ async def receive(request: web.Request) -> web.Response:
             raise errors.EdgeUnavailable("redis", f"no answer within {STORE_DEADLINE_SECONDS:g} s") from error
     for status, number in Counter(alert.status for alert in webhook.alerts).items():
         bridge.metrics.alerts_received.labels(status.value).inc(number)
+    await bridge.heard(webhook)
     if webhook.truncated:
         log.warning("truncated_webhook", extra={"left_out": webhook.truncated, "advice": "raise max_alerts"})
     return _json(accepted, status=202)

@@ -15,7 +15,10 @@ from email.utils import parsedate_to_datetime
 
 import msgspec
 
+from bridge import errors
 from bridge.edges.http_neighbour import HttpNeighbour, Reply
+from bridge.intake import listed_alert
+from bridge.model.episode import AlertListing, HeldAlert
 from bridge.roles import AlertView, ListedAlert
 
 EDGE = "alertmanager"
@@ -43,12 +46,32 @@ class _Alert(msgspec.Struct, frozen=True, rename="camel"):
     status: _AlertStatus = _AlertStatus()
 
 
+class _Receiver(msgspec.Struct):
+    name: str
+
+
+class _WholeAlert(msgspec.Struct, rename="camel"):
+    """A ``gettableAlert``. Source: API v2."""
+
+    fingerprint: str
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    starts_at: datetime
+    ends_at: datetime
+    updated_at: datetime
+    status: _AlertStatus
+    receivers: list[_Receiver]
+    generator_url: str = msgspec.field(default="", name="generatorURL")
+
+
 class _VersionInfo(msgspec.Struct):
     version: str
 
 
 class _Status(msgspec.Struct, rename="camel"):
     version_info: _VersionInfo
+    uptime: datetime
+    """Since when it is up."""
 
 
 class AlertmanagerApi:
@@ -89,8 +112,25 @@ class AlertmanagerApi:
 
     async def version(self) -> str:
         """Its version, such as ``0.25.0``."""
-        reply = (await self._neighbour.ask("/api/v2/status")).checked()
-        return reply.decoded(_Status).version_info.version
+        return (await self._status()).version_info.version
+
+    async def listing(self) -> AlertListing:
+        """All its alerts, asked afresh. Raises EdgeUnavailable, also where it was restarted meanwhile."""
+        before = await self._status()
+        reply = (await self._neighbour.ask("/api/v2/alerts", QUERY)).checked()
+        after = await self._status()
+        at = time_of(reply)
+        if at is None or before.uptime != after.uptime:
+            why = "does not tell its time" if at is None else "was restarted meanwhile"
+            raise errors.EdgeUnavailable(EDGE, f"listing alerts: it {why}")
+        return AlertListing(
+            alerts=tuple(filter(None, (_held(alert) for alert in reply.decoded(list[_WholeAlert])))),
+            at=at,
+            up_since=before.uptime.astimezone(UTC),
+        )
+
+    async def _status(self) -> _Status:
+        return (await self._neighbour.ask("/api/v2/status")).checked().decoded(_Status)
 
     async def close(self) -> None:
         """End what is under way and the connections."""
@@ -134,6 +174,27 @@ def _listed(alert: _Alert) -> ListedAlert:
         since=alert.starts_at.astimezone(UTC),
         silenced=silenced,
         suppressed=silenced or bool(alert.status.inhibited_by) or alert.status.state == "suppressed",
+    )
+
+
+def _held(wire: _WholeAlert) -> HeldAlert | None:
+    """``None``: an alert that no webhook could have brought."""
+    try:
+        alert = listed_alert(
+            fingerprint=wire.fingerprint,
+            labels=wire.labels,
+            annotations=wire.annotations,
+            starts_at=wire.starts_at,
+            generator_url=wire.generator_url,
+        )
+    except errors.PayloadError:
+        return None
+    return HeldAlert(
+        alert=alert,
+        receivers=tuple(receiver.name for receiver in wire.receivers),
+        active=wire.status.state == "active",
+        updated_at=wire.updated_at.astimezone(UTC),
+        ends_at=wire.ends_at.astimezone(UTC),
     )
 
 

@@ -16,6 +16,7 @@ from bridge.settings.notation import (
     parse_http_url,
     parse_listen_address,
     parse_phrase,
+    parse_regex,
 )
 from bridge.settings.policy_section import build_policy
 from bridge.settings.reading import Section
@@ -227,6 +228,8 @@ def _alertmanager(section: Section) -> Alertmanager:
         basic_auth=basic_auth,
         authorization=authorization,
         post_alerts=section.flag("post_alerts", default=default.post_alerts),
+        receiver=section.parsed("receiver", parse_regex, default.receiver),
+        reconcile_interval_seconds=section.seconds("reconcile_interval", default.reconcile_interval_seconds),
         silence_repairs=section.flag("silence_repairs", default=default.silence_repairs),
     )
 

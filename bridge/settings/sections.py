@@ -196,6 +196,11 @@ class Alertmanager(Upstream):
     post_alerts: bool = True
     """Whether HemoStatEscalated and HemoStatRepairFailed are posted to it. Default true: existing routing calls the
     right people."""
+    receiver: str | None = None
+    """Which of its receivers lead here: an anchored regular expression over their names. Default: those in the webhooks
+    that came."""
+    reconcile_interval_seconds: float = 300.0
+    """Between two comparisons of its alerts with ours. 0: never. Default 5 m: its default ``group_interval``."""
     silence_repairs: bool = False
     """Whether an alert is silenced while its target is repaired and verified. Default false: hiding is opt-in."""
 
@@ -365,6 +370,7 @@ class Settings:
             "redis": (self.redis, other.redis),
             "store": (self.store, other.store),
             "docker": (self.docker, other.docker),
+            "alertmanager": (self.alertmanager, other.alertmanager),
             "slack": (self.slack, other.slack),
             "worker": (self.worker, other.worker),
         }

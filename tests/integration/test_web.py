@@ -213,6 +213,10 @@ async def test_every_metric_of_the_contract_is_there_at_zero(running: Running) -
         'hemostat_backlog{queue="work"} 0.0',
         "hemostat_paused 0.0",
         "hemostat_storm 0.0",
+        'hemostat_reconciled_alerts_total{what="taken_in"} 0.0',
+        'hemostat_reconciled_alerts_total{what="ended"} 0.0',
+        "hemostat_watchdog_last_seen_timestamp_seconds 0.0",
+        "hemostat_watchdog_interval_seconds 0.0",
         'hemostat_shares_suspect{scope="project"} 0.0',
         'hemostat_refusals_total{reason="project_share"} 0.0',
         'hemostat_refusals_total{reason="fleet_share"} 0.0',
@@ -307,6 +311,20 @@ async def test_what_is_suspect_is_shown_and_counted_by_scope(running: Running) -
         }
     ]
     assert 'hemostat_shares_suspect{scope="project"} 1.0' in await page(running)
+
+
+async def test_a_webhook_shows_who_sent_it_and_that_the_way_is_open(running: Running) -> None:
+    """The receiver's name is how missed alerts are told from those of others; the Watchdog, how a silence is."""
+    body = json.loads((PAYLOADS / "firing-single.json").read_text())
+    body["receiver"] = r"hemostat\.web-hook"
+    assert (await running.post(json.dumps(body).encode()))[0] == 202
+    heard = await running.parts.store.command("HKEYS", "{hemostat}:heard")
+    assert heard == ["receiver:hemostat.web-hook"]
+    assert "hemostat_watchdog_last_seen_timestamp_seconds 0.0" in await page(running)
+    body["alerts"][0]["labels"] = {"alertname": "Watchdog", "severity": "none"}
+    body["alerts"][0]["fingerprint"] = "0123456789abcdef"
+    assert (await running.post(json.dumps(body).encode()))[0] == 202
+    assert "hemostat_watchdog_last_seen_timestamp_seconds 0.0" not in await page(running)
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def test_the_name_of_the_dead_mans_switch_is_one_that_triage_knows() -> None:
 @pytest.mark.parametrize(
     ("labels", "receivers"),
     [
-        ("alertname=Watchdog", "heartbeat"),
+        ("alertname=Watchdog", "heartbeat,hemostat"),
         ("alertname=HemoStatDown", "people"),
         ("alertname=DockerEngineDown", "people"),
         ("alertname=ContainerDown name=web", "hemostat"),

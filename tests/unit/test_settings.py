@@ -230,6 +230,8 @@ def test_the_full_file_means_what_it_says(full: Settings, tmp_path: Path) -> Non
     assert full.alertmanager is not None
     assert full.alertmanager.authorization is not None
     assert full.alertmanager.authorization.type == "Token"
+    assert full.alertmanager.receiver == "hemostat|backup"
+    assert full.alertmanager.reconcile_interval_seconds == 600.0
     assert not full.llm.active
     policy = full.policy
     assert policy.protected == ("*postgres*",)

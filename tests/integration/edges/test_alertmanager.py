@@ -172,6 +172,71 @@ async def test_one_request_serves_all_who_ask_and_one_who_gives_up_ends_it_for_n
     await edge.close()
 
 
+async def test_lists_everything_with_its_receivers_and_what_silences_it(
+    start_alertmanager: StartAlertmanager,
+) -> None:
+    alertmanager = await asyncio.to_thread(start_alertmanager, webhook_url=NOWHERE)
+    edge = AlertmanagerApi(alertmanager.url)
+    began = datetime.now(UTC) - timedelta(minutes=10)
+    for name in ("quiet", "web"):
+        labels = {"alertname": "ContainerDown", "name": name}
+        told = {"labels": labels, "annotations": {"a": "b"}, "startsAt": began.isoformat()}
+        await asyncio.to_thread(alertmanager.post_alerts, told)
+        if name == "quiet":
+            await silence(alertmanager, {"name": "quiet"})
+    deadline = time.monotonic() + 10
+    while len((listing := await edge.listing()).alerts) < 2:
+        assert time.monotonic() < deadline
+    assert timedelta(0) <= listing.at - listing.up_since + timedelta(seconds=1) < timedelta(minutes=1)
+    quiet, web = sorted(listing.alerts, key=lambda one: one.alert.labels["name"])
+    assert (quiet.active, web.active, web.receivers) == (False, True, ("hemostat",))
+    assert abs(web.alert.starts_at - began) < timedelta(milliseconds=1)
+    assert (web.alert.annotations, web.alert.ends_at) == ({"a": "b"}, None)
+    assert began < web.updated_at < web.ends_at
+    await edge.close()
+
+
+def status(uptime: str) -> dict[str, Any]:
+    return {"uptime": uptime, "versionInfo": {"version": "0.25.0"}}
+
+
+@pytest.mark.parametrize(
+    ("restarts", "headers", "why"),
+    [(True, {"Date": NOW}, "was restarted meanwhile"), (False, {"Date": "?"}, "does not tell its time")],
+    ids=["restarted", "without a time"],
+)
+async def test_a_list_that_cannot_be_placed_in_time_is_none(
+    serve: Serve, restarts: bool, headers: dict[str, str], why: str
+) -> None:
+    ups = iter(["2026-11-20T10:00:00Z", "2026-11-20T11:59:59Z" if restarts else "2026-11-20T10:00:00Z"])
+
+    async def handler(request: web.Request) -> web.Response:
+        body: object = status(next(ups)) if request.path.endswith("status") else []
+        return web.json_response(body, headers=headers)
+
+    edge = AlertmanagerApi(str((await serve(handler)).make_url("/")))
+    with pytest.raises(errors.EdgeUnavailable, match=why):
+        await edge.listing()
+    await edge.close()
+
+
+async def test_an_alert_that_no_webhook_could_bring_is_left_out_of_the_list(serve: Serve) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        if request.path.endswith("status"):
+            return web.json_response(status("2026-11-20T10:00:00Z"), headers={"Date": NOW})
+        odd = {**alert("b" * 16, ends_at="2026-11-20T12:05:00Z"), "startsAt": "0001-01-01T00:00:00Z"}
+        alerts = [
+            alert("a" * 16, ends_at="2026-11-20T12:05:00Z"),
+            odd,
+            alert("?" * 16, ends_at="2026-11-20T12:05:00Z"),
+        ]
+        return web.json_response(alerts, headers={"Date": NOW})
+
+    edge = AlertmanagerApi(str((await serve(handler)).make_url("/")))
+    assert [one.alert.fingerprint for one in (await edge.listing()).alerts] == ["a" * 16]
+    await edge.close()
+
+
 async def test_a_failure_is_not_remembered(serve: Serve) -> None:
     statuses = iter([500, 200])
 
