@@ -247,10 +247,16 @@ def replay(record: Record, ruleset: Ruleset) -> Replayed:
         alert_names=audit.alert_names,
         thresholds=ruleset.thresholds,
         now=audit.decided_at,
+        suspect=any(
+            answer.refusal is not None and answer.refusal.reason in SHARES for answer in decision.guards
+        ),
     )
     verdict = two_keys.combine(ruled, audit.consultations, on_failure=ruleset.on_failure)
     return Replayed(recorded=decision.verdict, verdict=verdict, rules=ruled, asked=asked_until(ruled))
 
+
+SHARES = frozenset({Reason.PROJECT_SHARE, Reason.FLEET_SHARE})
+"""Refusals for so many being sick at once that the monitor is suspect."""
 
 STILL_OPEN = frozenset({Reason.APPROVAL_REQUIRED, Reason.OBSERVE_MODE})
 """Refusals after which a person reads what was proposed, and what a model says of it."""
