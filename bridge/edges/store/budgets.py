@@ -54,11 +54,13 @@ class StoredBudgets:
         )
 
     async def pause(self, *, by: str, why: str, until: datetime | None) -> Pause:
-        """Pull the kill switch."""
+        """Pull the kill switch. Raises EdgeUnavailable: it may not survive a failover; pull it again."""
         now = await self._store.command("TIME")
         since = int(now[0]) * 1000 + int(now[1]) // 1000
         ends = milliseconds(until) if until else ""
-        await self._store.command("HSET", key("pause"), "by", by, "why", why, "since", since, "until", ends)
+        fields = ("by", by, "why", why, "since", since, "until", ends)
+        # A failover must not switch repairs on again behind the operator's back.
+        await self._store.command("HSET", key("pause"), *fields, durable=True)
         return Pause(by=by, why=why, since=instant(since), until=until)
 
     async def resume(self) -> None:

@@ -226,9 +226,9 @@ class Store:
             raise NotReplicated(EDGE, message)
         return answer
 
-    async def command(self, *args: Word) -> Any:
-        """One plain command."""
-        return await self._on_master(lambda client: client.execute(*args))
+    async def command(self, *args: Word, durable: bool = False) -> Any:
+        """One plain command; ``durable`` as for scripts."""
+        return await self._on_master(lambda client: self._run(client, str(args[0]), args, durable))
 
     async def commands(self, *calls: Sequence[Word]) -> list[Any]:
         """Several plain commands in one round trip, without a transaction."""

@@ -13,8 +13,12 @@ import pytest
 from bridge import errors, settings, wiring
 from bridge.demo import parts
 from bridge.edges.store.client import Access, MasterDown, Tls
+from bridge.edges.store.connection import Store
 from bridge.edges.store.discovery import ClusterNodes, Sentinels, slot_of
+from bridge.model.incident import Outcome
 from tests.conftest import started
+from tests.in_memory_containers import InMemoryContainers
+from tests.integration.store.test_replication import walk_on
 from tests.servers.redis_topology import MASTER, RedisSentinel, said
 from tests.servers.scripted_redis import Answer, ScriptedRedis
 
@@ -248,3 +252,22 @@ async def test_the_nodes_of_a_cluster_are_named_as_their_certificates_are() -> N
     tls = ClusterNodes([], key="{hemostat}", access=Access(tls=Tls()))
     claim, _ = tls._view(line, "") or pytest.fail("no view")
     assert claim.url == "rediss://node-a.example:7001"
+
+
+@pytest.mark.parametrize("may", ["+info", "-info"])
+async def test_a_user_of_our_keys_only_can_do_all_of_it(redis_server: parts.RedisServer, may: str) -> None:
+    """As docs/redis.md gives it; one who may not ask for the eviction policy is taken at their word."""
+    keys = ("~{hemostat}*", "~hemostat:*", "&hemostat:*")
+    words = ("on", ">a-password", *keys, "+@all", "-@admin", "-@dangerous", may)
+    redis_server.command("FLUSHALL")
+    assert redis_server.command("ACL", "SETUSER", "hemostat", "reset", *words) == "+OK"
+    store = Store(redis_server.url, Access(username="hemostat", password="a-password"))
+    try:
+        docker = InMemoryContainers()
+        walk = walk_on(store, docker)
+        assert (await walk.until_closed(await walk.alert())).outcome is Outcome.HEALED
+        with pytest.raises(errors.EdgeUnavailable, match=r"(?i)noperm|permission"):
+            await store.command("GET", "somebody-elses")
+    finally:
+        await store.close()
+        redis_server.command("ACL", "DELUSER", "hemostat")

@@ -253,6 +253,17 @@ async def _looks_before_the_intent(store: Store) -> int:
     return docker.until_action
 
 
+async def test_a_pause_that_no_replica_confirmed_is_told_to_be_uncertain(
+    pair: Pair, replicated: Store
+) -> None:
+    """It holds here; a failover might lift it behind the operator's back, so they are told to repeat it."""
+    desk = desk_on(replicated)
+    pair.replica.pause()
+    with pytest.raises(NotReplicated):
+        await desk.budgets.pause(by="ann", why="deploy", until=None)
+    assert await desk.budgets.paused() is not None
+
+
 async def test_a_master_that_misses_its_replicas_writes_nothing(pair: Pair, local: Store) -> None:
     """``min-replicas-to-write`` refuses before a script has written its first key."""
     desk = desk_on(local)
