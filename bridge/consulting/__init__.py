@@ -43,7 +43,9 @@ AT_ONCE = 4
 SLOT_SECONDS = 0.5
 """How long a question waits for one of the slots: in a storm the rules decide, they do not queue."""
 
-RESERVE_SECONDS = 0.5
+RESERVE_SECONDS = 1.5
+"""For the store's answer; what it takes is taken from the model's time."""
+
 LEAST_SECONDS = 1.5
 """With less time left no second model is asked."""
 

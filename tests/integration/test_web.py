@@ -241,6 +241,7 @@ async def test_incidents_are_listed_and_shown(running: Running) -> None:
     ("method", "path", "status", "code"),
     [
         ("GET", "/api/v1/incidents/nothing", 404, "not_found"),
+        ("GET", "/api/v1/incidents/nothing/replay", 404, "not_found"),
         ("GET", "/api/v1/incidents?state=asleep", 400, "bad_query"),
         ("GET", "/api/v1/incidents?outcome=fine", 400, "bad_query"),
         ("GET", "/api/v1/incidents?limit=0", 400, "bad_query"),

@@ -17,6 +17,7 @@ class AnthropicServer(ModelServer):
     """``POST /v1/messages``."""
 
     PATH = "/v1/messages"
+    REQUEST_ID = "request-id"
 
     def envelope(self, text: str, *, stop: str) -> Json:
         return {

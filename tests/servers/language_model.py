@@ -80,6 +80,7 @@ class ModelServer:
     """``mode`` and ``says`` may be changed at any time; ``says`` is the answer or makes it from the request."""
 
     PATH = ""
+    REQUEST_ID = "x-request-id"
     ERRORS: Mapping[Mode, tuple[int, Mapping[str, str]]] = {
         Mode.RATE_LIMITED: (429, {}),
         Mode.RATE_LIMITED_FOR_AN_HOUR: (429, {"retry-after": "3600"}),
@@ -155,7 +156,7 @@ class ModelServer:
         said = self.says(body) if callable(self.says) else self.says
         if mode is Mode.SLOW_DRIP:
             return await self._drip(request, json.dumps(self.envelope(json.dumps(said), stop="end")))
-        return web.json_response(self._said(mode, said))
+        return web.json_response(self._said(mode, said), headers={self.REQUEST_ID: "req_011"})
 
     def _said(self, mode: Mode, said: Json) -> Json:
         text = json.dumps(said)

@@ -74,3 +74,12 @@ def test_a_contract_breaks_when(checkout: Path, file: str, smuggled: str, contra
     broken = [line for line in report.splitlines() if "BROKEN" in line]
     assert not kept
     assert any(contract in line for line in broken), report
+
+
+def test_a_bridge_without_a_model_does_not_load_the_sdk_of_one() -> None:
+    """Each takes most of a second and tens of megabytes."""
+    loaded = "import sys, bridge.app, bridge.cli.serving; print({'anthropic', 'openai'} & set(sys.modules))"
+    said = subprocess.run(
+        [sys.executable, "-c", loaded], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert said.stdout.strip() == "set()"

@@ -5,12 +5,15 @@ from datetime import timedelta
 
 from bridge import guards, summary
 from bridge.model.alert import Subject, SubjectKind
+from bridge.model.consultation import Audit, Claim, Consultation, Usage
 from bridge.model.evidence import Gap
 from bridge.model.incident import Finding, Incident, Intent, Outcome, Repair, Target, TimelineEntry
 from bridge.model.policy import Mode, TargetPolicy
 from bridge.model.refusal import Reason, Refusal
-from bridge.model.verdict import Action, Verdict, VerdictKind
+from bridge.model.verdict import Action, ModelResult, Verdict, VerdictKind
+from bridge.triage import two_keys
 from tests.unit.guards.builders import situation
+from tests.unit.triage.asking import consulted, opinion
 from tests.unit.triage.builders import ID, NOW, evidence, unhealthy
 
 SICK = Verdict(
@@ -51,6 +54,54 @@ def healed() -> Incident:
     incident = judged().reserved(7, now=NOW).acting(intent, now=NOW).verifying(repair, now=NOW)
     incident = incident.looked(finding, now=NOW + later(40), seconds=5)
     return incident.closing(Outcome.HEALED, "healthy for 35 s", now=NOW + later(41), reconsider_at=NOW)
+
+
+def audit(*consultations: Consultation) -> Audit:
+    return Audit(
+        decided_at=NOW,
+        evidence_hash="e" * 64,
+        rules=SICK,
+        asked=("always_firing", "unhealthy"),
+        alert_names=("Slow",),
+        consultations=consultations,
+    )
+
+
+def test_story_of_a_veto() -> None:
+    claim = Claim(text="It migrates.\x1b[2J", cites=("L1",))
+    said = opinion(
+        VerdictKind.ESCALATE, said="restart", claims=(claim,), summary="Busy.", downgraded=("it is not sure",)
+    )
+    (one,) = consulted(said)
+    one = replace(one, request_id="r-1", usage=Usage(input_tokens=900), cost_usd=0.0012, latency_seconds=0.81)
+    verdict = two_keys.combine(SICK, (one,))
+    incident = replace(judged(), decision=replace(judged().decision, verdict=verdict), audit=audit(one))  # type: ignore[type-var]
+    story = summary.story(incident, [])
+    first = story.index(
+        "because    web runs but its health check fails. The model wants a person to look "
+        "(process_hang, confidence high)."
+    )
+    assert story[first - 1] == "verdict    escalate by the model, rule unhealthy, citing S1, L1"
+    assert story[first + 1 : first + 8] == [
+        "asked      2 rules; the last one matched: always_firing, unhealthy",
+        "rules      repair(restart): web runs but its health check fails.",
+        "model      anthropic m-1: restart (ok), prompt_v1, 0.8 s, 900 tokens, $0.0012, request r-1",
+        "  it says  process_hang, confidence high: Busy.",
+        "  because  It migrates. [2J [L1]",
+        "  counts   as escalate: it is not sure",
+        f"evidence   sha256 {'e' * 64}",
+    ]
+
+
+def test_story_of_a_model_that_did_not_answer() -> None:
+    (one,) = consulted(None, ModelResult.TIMEOUT)
+    one = replace(one, problems=("anthropic: no answer within 3.5 s",))
+    verdict = two_keys.combine(SICK, (one,))
+    incident = replace(judged(), decision=replace(judged().decision, verdict=verdict), audit=audit(one))  # type: ignore[type-var]
+    story = summary.story(incident, [])
+    assert "verdict    repair(restart) by rules (model: timeout), rule unhealthy, citing S1" in story
+    assert "model      anthropic m-1: timeout, prompt_v1, 0.0 s, 0 tokens, $0.0000" in story
+    assert "  problem  anthropic: no answer within 3.5 s" in story
 
 
 def test_one_line_of_an_open_incident() -> None:
