@@ -31,14 +31,14 @@ from bridge.intake import Webhook
 from bridge.judgement import Replayed, replay
 from bridge.model.alert import Alert, Subject
 from bridge.model.channel import Channel
-from bridge.model.incident import Incident, Outcome, State, Target
+from bridge.model.incident import Answer, Incident, Outcome, State, Target
 from bridge.model.policy import narrowed
 from bridge.model.share import Population, Share, ShareScope
 from bridge.model.storm import Storm
 from bridge.path_watch import PathWatch
 from bridge.reconciliation import Reconciler
 from bridge.redaction import Redactor
-from bridge.roles import Acceptance, BudgetState, Pause, Record
+from bridge.roles import Acceptance, Answered, AnswerResult, BudgetState, Pause, Record
 from bridge.sinks import BacklogState
 from bridge.storm_watch import StormWatch
 from bridge.wiring import Parts, consultant_of, model_of, parts_of, ruleset_of
@@ -208,6 +208,20 @@ class HemoStat:
         await self._parts.budgets.reset(target)
         log.warning("target_reset", extra={"target": target.key, "by": by})
 
+    async def answer(self, incident_id: str, answer: Answer, *, by: str) -> Answered:
+        """Answer what an incident asks, as an operator."""
+        answered = await self._parts.approvals.answer(incident_id, answer, by=by)
+        if answered.result is AnswerResult.DONE:
+            log.info("answered", extra={"incident": incident_id, "answer": answer.value, "by": by})
+        return answered
+
+    async def slack_interaction(self, body: bytes, headers: Mapping[str, str]) -> bool | None:
+        """A click in Slack, sent over HTTP."""
+        clicks, signatures = self._parts.clicks, self._parts.signatures
+        if clicks is None or signatures is None:
+            return None
+        return clicks.take_signed(body, headers, signatures)
+
     async def deliveries(self) -> Sequence[BacklogState]:
         """What each sink must still be told."""
         return await self._parts.backlog.state()
@@ -352,6 +366,12 @@ class HemoStat:
             else:
                 return
 
+    async def listen(self) -> None:
+        """Hear clicks in Slack over Socket Mode, where that is configured."""
+        slack = self._parts.config.slack
+        if self._parts.clicks is not None and slack is not None and slack.app_token is not None:
+            await self._parts.clicks.listen()
+
     async def tell(self) -> None:
         """Tell every configured sink what moves."""
         backlog = self._parts.backlog
@@ -436,6 +456,7 @@ async def _run(hemostat: HemoStat, server: EmbeddedStore | None, duties: frozens
         if Duty.WORKER in duties:
             group.create_task(hemostat.worker.run(), name="worker")
             group.create_task(hemostat.tell(), name="tell")
+            group.create_task(hemostat.listen(), name="listen")
             group.create_task(hemostat.prune(), name="prune")
             group.create_task(hemostat.storm_watch.run(), name="storm-watch")
             if hemostat.reconciler is not None:

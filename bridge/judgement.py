@@ -35,6 +35,8 @@ class Ruleset:
     thresholds: rules.Thresholds = field(default_factory=rules.Thresholds)
     redactor: Redactor = field(default_factory=Redactor)
     on_failure: OnFailure = OnFailure.RULES
+    people_are_asked: bool = False
+    """Whether somebody is there to answer what an escalation proposes. Without, it is told at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +93,13 @@ class Judge:
             return found
         return replace(found, populations=await self.census.around(found.facts))
 
-    async def consider(self, subject: Subject, firing: Sequence[Alert], found: evidence.Found) -> Considered:
-        """What should and may happen to a target now. Writes nothing, reserves no repair: ``simulate`` asks the same."""
+    async def consider(
+        self, subject: Subject, firing: Sequence[Alert], found: evidence.Found, *, approved_by: str = ""
+    ) -> Considered:
+        """What should and may happen to a target now. Writes nothing, reserves no repair: ``simulate`` asks the same.
+
+        ``approved_by``: who approved a repair of it. That answers the guards that ask for an approval, and no other.
+        """
         ruleset, now = self.ruleset, await self._journal.now()
         policy = narrowed(ruleset.policy.for_alerts(firing), found.facts.labels)
         with self._metrics.stage_duration.labels("evidence").time():
@@ -117,21 +124,26 @@ class Judge:
                 now=now,
                 suspect=any(share.suspect for share in shares),
             )
+            if not ruleset.people_are_asked and not approved_by:
+                ruled = replace(ruled, proposes=None)
             situation = guards.Situation(
                 subject=subject,
                 alerts=tuple(firing),
                 facts=found.facts,
-                verdict=ruled,
+                verdict=ruled.as_repair if approved_by else ruled,
                 target_policy=policy,
                 policy=ruleset.policy,
                 paused=pause is not None,
                 paused_until=pause.until if pause else None,
                 paused_by=f"{pause.by}: {pause.why}" if pause else "",
                 shares=tuple(shares),
+                approved_by=approved_by,
                 now=now,
             )
             decision = _guarded(situation)
-            consultations = await self._consult(found, situation, decision, collected, ruleset)
+            consultations: tuple[Consultation, ...] = ()
+            if not approved_by:  # a person's word needs no model's
+                consultations = await self._consult(found, situation, decision, collected, ruleset)
             if consultations:
                 verdict = two_keys.combine(ruled, consultations, on_failure=ruleset.on_failure)
                 decision = _guarded(replace(situation, verdict=verdict))
@@ -139,10 +151,12 @@ class Judge:
             # The container never agreed to HemoStat at all: then its troubles are not ours to tell either.
             refusals = tuple(answer.refusal for answer in decision.guards if answer.refusal is not None)
             decision = replace(decision, refusals=refusals)
-        elif decision.would is not None:
+        elif decision.would is not None or decision.asks is not None:
+            # Nobody is told of, or asked for, what the budget would refuse anyway.
             refusal = await self._would_grant(found, policy, ruleset)
             if refusal is not None:
-                decision = replace(decision, refusals=(*decision.refusals, refusal), would=None)
+                refusals = (*decision.refusals, refusal)
+                decision = replace(decision, refusals=refusals, would=None, asks=None)
         audit = Audit(
             decided_at=now,
             evidence_hash=fingerprint.evidence_hash(collected),
@@ -252,6 +266,8 @@ def replay(record: Record, ruleset: Ruleset) -> Replayed:
         ),
     )
     verdict = two_keys.combine(ruled, audit.consultations, on_failure=ruleset.on_failure)
+    if decision.verdict.action is not None:  # approved by a person, if it was no repair before
+        verdict = verdict.as_repair
     return Replayed(recorded=decision.verdict, verdict=verdict, rules=ruled, asked=asked_until(ruled))
 
 
@@ -265,7 +281,9 @@ NAME_CHARACTERS = 200
 
 
 def _guarded(situation: guards.Situation) -> Decision:
-    return guards.decide(situation.verdict, guards.ask_all(situation))
+    # Of an escalation that proposes a repair the guards are asked about that.
+    answers = guards.ask_all(replace(situation, verdict=situation.verdict.as_repair))
+    return guards.decide(situation.verdict, answers)
 
 
 def asked_until(ruled: Verdict) -> tuple[str, ...]:

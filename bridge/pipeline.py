@@ -13,16 +13,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import secrets
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from bridge import errors, evidence, verification
+from bridge import approval, errors, evidence, verification
 from bridge.actions import ACTIONS
 from bridge.judgement import Judge, ending, not_ours, until_text
 from bridge.metrics import Metrics
 from bridge.model.evidence import ContainerFacts, Health
-from bridge.model.incident import Decision, Entry, Incident, Intent, Outcome, Repair, State
+from bridge.model.incident import (
+    Answer,
+    Decision,
+    Entry,
+    Incident,
+    Intent,
+    Outcome,
+    Proposal,
+    Repair,
+    State,
+)
 from bridge.model.policy import TargetPolicy, narrowed
 from bridge.model.refusal import Reason, Refusal
 from bridge.model.verdict import Action, VerdictKind
@@ -114,6 +125,8 @@ class Pipeline:
         now = await self.journal.now()
         if held.incident.suspect and (waits := await self._suspect(held, now)) is not None:
             return waits
+        if (proposal := held.incident.proposal) is not None and proposal.answer is not Answer.APPROVE:
+            return await self._unapproved(held, proposal, now)
         try:
             found = await self.judge.locate(held.incident.subject)
         except errors.EdgeUnavailable as error:
@@ -127,19 +140,31 @@ class Pipeline:
         if isinstance(found, evidence.Missing):
             return await self._close(held, *self.judge.without_target(held.firing, found))
         held = replace(held, incident=held.incident.found(found.target))
+        if proposal is not None and (why := approval.void(proposal, found.facts, now=now)):
+            return await self._withdrawn(held, why, now)
 
         held, decision, policy = await self._judge(held, found)
         verdict = decision.verdict
         if not decision.allowed:
+            if decision.asks is not None:
+                return await self._ask(held, decision.asks, found.facts, policy)
             if verdict.kind is VerdictKind.WAIT and not not_ours(decision):
                 if verdict.recheck_seconds is None:
                     return await self._close(held, Outcome.NO_ACTION, verdict.reason)
                 return await self._undecided(held, verdict.reason, verdict.recheck_seconds)
             return await self._close(held, *ending(decision))
+        if proposal is not None and verdict.action is not proposal.action:
+            return await self._withdrawn(held, f"by now it wants to {verdict.action}", now)
         return await self._reserve(held, found, policy)
 
     async def _judge(self, held: Held, found: evidence.Found) -> tuple[Held, Decision, TargetPolicy]:
-        considered = await self.judge.consider(held.incident.subject, held.firing, found)
+        proposal = held.incident.proposal
+        considered = await self.judge.consider(
+            held.incident.subject,
+            held.firing,
+            found,
+            approved_by=proposal.answered_by if proposal is not None else "",
+        )
         decision, collected = considered.decision, considered.evidence
         verdict = decision.verdict
         self.metrics.triage.labels(verdict.source.value, verdict.kind.value).inc()
@@ -185,6 +210,37 @@ class Pipeline:
         now = await self.journal.now()
         log.info("reserved", extra={"token": answer.token, "target": incident.target and incident.target.key})
         return replace(held, incident=incident.reserved(answer.token, now=now))
+
+    # ---- ask -------------------------------------------------------------------------------------------------
+
+    async def _ask(self, held: Held, action: Action, facts: ContainerFacts, policy: TargetPolicy) -> Held:
+        """Only a person's approval is missing: ask for it, and go on with whatever is answered, or when time is up."""
+        now = await self.journal.now()
+        proposal = approval.propose(
+            secrets.token_hex(16), action, facts, now=now, ttl_seconds=policy.approval_ttl_seconds
+        )
+        asking = held.incident.asking(proposal, now=now)
+        entry = _entry("asked", action=action.value, until=proposal.until.isoformat(timespec="seconds"))
+        return await self._save(replace(held, incident=asking), entry)
+
+    async def _unapproved(self, held: Held, proposal: Proposal, now: datetime) -> Held:
+        """It was asked, and nobody has approved it."""
+        match proposal.answer:
+            case Answer.REJECT:
+                refusal = approval.rejected(proposal)
+                return await self._close(_refused(held, refusal), Outcome.REFUSED, until_text(refusal))
+            case Answer.SNOOZE:
+                why = approval.put_off(proposal)
+                later = held.incident.not_asking(why, now=now, seconds=approval.SNOOZE_SECONDS)
+                return await self._save(replace(held, incident=later), _entry("waiting", reason=why))
+        if now < proposal.until:
+            return held
+        return await self._close(held, Outcome.ESCALATED, approval.unanswered(proposal))
+
+    async def _withdrawn(self, held: Held, why: str, now: datetime) -> Held:
+        """What was approved is not what would be done any more: it is judged anew, and asked anew if it must be."""
+        off = held.incident.not_asking(f"the approval does not count: {why}", now=now, seconds=0.0)
+        return await self._save(replace(held, incident=off), _entry("approval_void", reason=why))
 
     async def _suspect(self, held: Held, now: datetime) -> Held | None:
         """A firing that began before the last resolved ended: stale or true. ``None``: it is true, go on."""
@@ -473,7 +529,9 @@ class Pipeline:
         reason = self._plain(reason)
         now = await self.journal.now()
         policy = self._policy(held)
-        waited = (now - held.incident.opened_at).total_seconds()
+        proposal = held.incident.proposal
+        since = (proposal and proposal.answered_at) or held.incident.opened_at
+        waited = (now - since).total_seconds()
         if waited > policy.wait_for_seconds:
             return await self._close(held, Outcome.ESCALATED, f"undecided for {waited:.0f} s: {reason}")
         if held.incident.state is State.RESERVED:

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
 from bridge.model.alert import Alert
 from bridge.model.consultation import ModelAnswer, ModelRequest
 from bridge.model.episode import AlertListing, KnownEpisode, Sighting
 from bridge.model.evidence import ContainerFacts, EngineEvent, Measure, PastRepair, TextLine
-from bridge.model.incident import Entry, Incident, Target, TimelineEntry
+from bridge.model.incident import Answer, Entry, Incident, Outcome, Target, TimelineEntry
 from bridge.model.policy import BreakerPolicy, Limits, TargetPolicy
 from bridge.model.refusal import Refusal
 from bridge.model.share import Population, Share, Turned
@@ -296,6 +297,46 @@ class Storms(Protocol):
 
     async def suspects(self) -> Sequence[Share]:
         """The populations that are suspect, with the numbers of the last look; their limits are not kept."""
+        ...
+
+
+class AnswerResult(StrEnum):
+    """What became of an answer to a proposal."""
+
+    DONE = "done"
+    ALREADY = "already"
+    """Somebody was faster: theirs counts."""
+    EXPIRED = "expired"
+    VOID = "void"
+    """The incident asks something else by now."""
+    NOT_ASKED = "not_asked"
+    ENDED = "ended"
+    UNKNOWN = "unknown"
+    """There is no such incident."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """The answer that counts, where there is one: ``answer``, ``by``, ``at``. ``outcome`` of an incident that ended."""
+
+    result: AnswerResult
+    incident_id: str
+    answer: Answer | None = None
+    by: str = ""
+    at: datetime | None = None
+    outcome: Outcome | None = None
+
+
+class Approvals(Protocol):
+    """People's answers to what incidents ask, whoever receives them."""
+
+    async def answer(
+        self, incident_id: str, answer: Answer, *, by: str, proposal_id: str = "", through: str = ""
+    ) -> Answered:
+        """The first answer counts, and the incident goes on at once. ``proposal_id`` ``""``: whatever it asks now.
+
+        ``by`` is who, ``through`` where; both are written into the story.
+        """
         ...
 
 

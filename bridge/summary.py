@@ -162,6 +162,12 @@ def _refusal(refusal: Refusal) -> str:
 
 def _deeds(incident: Incident) -> list[str]:
     lines = []
+    if (proposal := incident.proposal) is not None:
+        what = f"whether to {proposal.action} container {plain(proposal.container_id[:12])}"
+        lines.append(_line("asked", f"{what}, until {_time(proposal.until)}"))
+        if proposal.answer is not None and proposal.answered_at is not None:
+            said = f"{proposal.answer} by {plain(proposal.answered_by)} at {_time(proposal.answered_at)}"
+            lines.append(_line("answer", said))
     if (intent := incident.intent) is not None:
         what = f"{intent.action} of container {plain(intent.container_id[:12])}, token {intent.token}"
         lines.append(_line("intent", f"{what}, written {_time(intent.at)}"))

@@ -16,7 +16,7 @@ from bridge.model.incident import Answer, Decision, Incident, Outcome, Proposal,
 from bridge.model.refusal import Reason
 from bridge.model.verdict import Action, Verdict
 from bridge.redaction import TEXT_LIMIT, Redactor
-from bridge.roles import EpisodeView, Record
+from bridge.roles import Answered, AnswerResult, EpisodeView, Record
 from bridge.summary import plain, refused_until
 
 ALERTS_SHOWN = 5
@@ -248,6 +248,13 @@ def _chapter(record: Record, entry: TimelineEntry) -> Chapter:
             text = f"Looked: {said.get('finding', '')}"
         case "alert_resolved":
             text = "An alert of it has ended"
+        case "asked":
+            text = f"Asked: may it be {done_word(said.get('action', ''))}? Until {said.get('until', '')}"
+        case "approved" | "rejected" | "snoozed":
+            through = f" in {said['through']}" if said.get("through") else ""
+            text = f"{entry.event.capitalize()} by {said.get('by', '')}{through}"
+        case "approval_void":
+            text = f"The approval does not count: {reason}"
         case "closed":
             text = f"{outcome.capitalize()}: {reason}"
         case "relapsed":
@@ -259,6 +266,11 @@ def _chapter(record: Record, entry: TimelineEntry) -> Chapter:
             text = f"{plain(other).replace('_', ' ').capitalize()}" + (f": {fields}" if fields else "")
     loud = entry.event == "relapsed" or (entry.event == "closed" and outcome in ALARMING)
     return Chapter(at=entry.at, text=text.strip(), loud=loud)
+
+
+def done_word(action: str) -> str:
+    """``restarted`` of ``restart``; of what is unknown, ``repaired``."""
+    return DONE[Action(action)] if action in set(Action) else "repaired"
 
 
 DOING_WORDS = {action.value: word.capitalize() for action, word in DOING.items()}
@@ -344,3 +356,29 @@ def _answered(proposal: Proposal | None) -> str:
     if proposal is None or proposal.answer is None:
         return ""
     return f"{_ANSWERED[proposal.answer]} by {plain(proposal.answered_by)}"
+
+
+def reply_to(answered: Answered) -> str:
+    """What whoever answered is told, in a sentence."""
+    match answered.result:
+        case AnswerResult.DONE if answered.answer is Answer.SNOOZE:
+            return "Put off for 30 minutes; it is looked at again then."
+        case AnswerResult.DONE if answered.answer is Answer.REJECT:
+            return "Rejected: nothing is done."
+        case AnswerResult.DONE:
+            return "Approved: every guard is asked once more, then it is done."
+        case AnswerResult.ALREADY:
+            did = _ANSWERED[answered.answer] if answered.answer else "answered"
+            at = f" at {answered.at:%H:%M:%S} UTC" if answered.at else ""
+            return f"It was already {did} by {plain(answered.by)}{at}; that counts."
+        case AnswerResult.EXPIRED:
+            return "Too late: the time to answer is over, and nothing was done."
+        case AnswerResult.VOID:
+            return "This question is no longer asked: the incident has moved on since."
+        case AnswerResult.NOT_ASKED:
+            return "This incident asks nothing now."
+        case AnswerResult.ENDED:
+            how = f" ({answered.outcome.value})" if answered.outcome else ""
+            return f"This incident has ended{how}; nothing was done because of your answer."
+        case AnswerResult.UNKNOWN:
+            return "There is no such incident (any more)."

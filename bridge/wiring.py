@@ -18,9 +18,11 @@ from bridge.edges.deadman import Deadman
 from bridge.edges.docker_engine import DockerEngine, DockerHost, DockerTLS
 from bridge.edges.grafana import GrafanaAnnotations
 from bridge.edges.prometheus import PrometheusApi
-from bridge.edges.slack.api import SlackApi, SlackWebhook
+from bridge.edges.slack.api import Signatures, SlackApi, SlackWebhook
+from bridge.edges.slack.clicks import Clicks
 from bridge.edges.slack.messages import Scribe
 from bridge.edges.slack.sink import SlackSink, SlackWebhookSink
+from bridge.edges.store.approvals import StoredApprovals
 from bridge.edges.store.backlog import StoredBacklog
 from bridge.edges.store.budgets import StoredBudgets
 from bridge.edges.store.client import Access, Tls
@@ -78,6 +80,7 @@ def ruleset_of(config: settings.Settings) -> Ruleset:
         thresholds=thresholds,
         redactor=redactor_of(config),
         on_failure=config.llm.on_failure,
+        people_are_asked=config.slack is not None and config.slack.asks,
     )
 
 
@@ -246,7 +249,7 @@ def _tls_of(tls: settings.RedisTls | None) -> Tls | None:
 
 
 async def _sinks_of(
-    config: settings.Settings, store: Store, stack: contextlib.AsyncExitStack
+    config: settings.Settings, store: Store, slack: SlackApi | None, stack: contextlib.AsyncExitStack
 ) -> tuple[Sink, ...]:
     """Whom incidents are told, as configured; each closed with the stack. A new sink gets its line here."""
     sinks: list[Sink] = []
@@ -272,8 +275,6 @@ async def _sinks_of(
     if (grafana := grafana_of(config)) is not None:
         stack.push_async_callback(grafana.close)
         sinks.append(grafana)
-    if (slack := slack_of(config)) is not None:
-        stack.push_async_callback(slack.close)
     if (told := slack_sink_of(config, slack)) is not None:
         sinks.append(told)
     return tuple(sinks)
@@ -296,13 +297,19 @@ def slack_sink_of(config: settings.Settings, api: SlackApi | None) -> Sink | Non
     given = config.slack
     if given is None:
         return None
-    external_url = config.web.external_url or ""
+    scribe = Scribe(external_url=config.web.external_url or "", buttons=given.asks)
     if api is not None and given.channel:
-        return SlackSink(api, channel_name=given.channel, scribe=Scribe(external_url=external_url))
+        return SlackSink(api, channel_name=given.channel, scribe=scribe)
     if given.webhook_url is not None:
-        webhook = SlackWebhook(given.webhook_url.reveal())
-        return SlackWebhookSink(webhook, scribe=Scribe(external_url=external_url))
+        return SlackWebhookSink(SlackWebhook(given.webhook_url.reveal()), scribe=scribe)
     return None
+
+
+def clicks_of(config: settings.Settings, api: SlackApi | None, approvals: StoredApprovals) -> Clicks | None:
+    """Who answers clicks in Slack, if a bot is configured."""
+    if config.slack is None or api is None:
+        return None
+    return Clicks(api, approvals=approvals, approvers=config.slack.approvers)
 
 
 def grafana_of(config: settings.Settings) -> GrafanaAnnotations | None:
@@ -332,6 +339,9 @@ class Parts:
     journal: StoredJournal
     backlog: StoredBacklog
     sinks: tuple[Sink, ...]
+    approvals: StoredApprovals
+    clicks: Clicks | None
+    signatures: Signatures | None
     budgets: StoredBudgets
     storms: StoredStorms
     judge: Judge
@@ -395,7 +405,13 @@ async def parts_of(
             deadman=deadman,
             lease_seconds=config.worker.lease_seconds,
         )
-        sinks = await _sinks_of(config, store, stack)
+        if (slack := slack_of(config)) is not None:
+            stack.push_async_callback(slack.close)
+        sinks = await _sinks_of(config, store, slack, stack)
+        approvals = StoredApprovals(store)
+        if (clicks := clicks_of(config, slack, approvals)) is not None:
+            stack.push_async_callback(clicks.close)
+        secret = config.slack.signing_secret if config.slack else None
         yield Parts(
             config=config,
             metrics=metrics,
@@ -405,6 +421,9 @@ async def parts_of(
             journal=journal,
             backlog=StoredBacklog(store, journal),
             sinks=sinks,
+            approvals=approvals,
+            clicks=clicks,
+            signatures=Signatures(secret.reveal()) if secret else None,
             budgets=budgets,
             storms=storms,
             judge=judge,

@@ -14,8 +14,13 @@ import pytest
 from blockbuster import blockbuster_ctx
 from docker.errors import NotFound
 from docker.models.containers import Container
+from hypothesis import settings
 
 from bridge.demo import parts
+
+# How long one example takes says more about the machine than about the code.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 Part = TypeVar("Part", bound=parts.Process | parts.DockerEngine)
 

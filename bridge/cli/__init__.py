@@ -140,6 +140,19 @@ def _asking(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     _bridge(explain)
     explain.set_defaults(command=asking.explain)
 
+    for verb, command, told in (
+        ("approve", asking.approve, "let an incident do what it asks for"),
+        ("reject", asking.reject, "say no to what an incident asks for"),
+    ):
+        answer = commands.add_parser(verb, help=told)
+        answer.add_argument("id", metavar="ID")
+        answer.add_argument(
+            "--by", default=os.environ.get("USER", ""), help="who (default: you); a token's name wins"
+        )
+        _output(answer)
+        _bridge(answer)
+        answer.set_defaults(command=command)
+
     pause = commands.add_parser("pause", help="pull the kill switch: nothing is repaired until resume")
     pause.add_argument(
         "--for", dest="duration", metavar="DURATION", help="resume by itself after this, such as 2h"

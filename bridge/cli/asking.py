@@ -1,4 +1,4 @@
-"""Commands that ask a running bridge over HTTP: ``incidents``, ``explain``, ``pause``, ``resume``."""
+"""Commands that ask a running bridge over HTTP: ``incidents``, ``explain``, ``approve``, ``reject``, ``pause``, ``resume``."""
 
 from __future__ import annotations
 
@@ -77,6 +77,26 @@ def print_story(answer: dict[str, Any]) -> None:
     incident = msgspec.convert(answer, Incident)
     timeline = msgspec.convert(answer["timeline"], list[TimelineEntry])
     print("\n".join(summary.story(incident, timeline)))
+
+
+def approve(options: argparse.Namespace) -> int:
+    """Let an incident do what it asks for. Exit 1 if it asks nothing, or not any more."""
+    return _answered(options, "approve")
+
+
+def reject(options: argparse.Namespace) -> int:
+    """Say no to it."""
+    return _answered(options, "reject")
+
+
+def _answered(options: argparse.Namespace, answer: str) -> int:
+    path = f"/api/v1/incidents/{urllib.parse.quote(options.id, safe='')}/{answer}"
+    told = _ask(options, "POST", path, {"by": options.by or getpass.getuser()})
+    if options.output == "json":
+        printing.as_json(told)
+    else:
+        print(told["message"])
+    return cli.GOOD
 
 
 def pause(options: argparse.Namespace) -> int:

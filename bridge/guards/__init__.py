@@ -49,16 +49,20 @@ def ask_all(situation: Situation) -> tuple[GuardAnswer, ...]:
 
 
 def decide(verdict: Verdict, answers: Sequence[GuardAnswer]) -> Decision:
-    """The verdict and what was said against it.
+    """The verdict and what was said against it; of an escalation that proposes a repair, against that.
 
-    Only a repair can be refused. ``would`` is set where mode ``observe`` alone stands in its way.
+    Only a repair can be refused. ``would`` is set where mode ``observe`` alone stands in its way, ``asks`` where a
+    person's approval alone is missing.
     """
-    wanted = verdict.action is not None
-    refusals = tuple(answer.refusal for answer in answers if answer.refusal is not None and wanted)
+    against = tuple(answer.refusal for answer in answers if answer.refusal is not None)
+    refusals = against if verdict.action is not None else ()
+    only_approval = all(refusal.reason is Reason.APPROVAL_REQUIRED for refusal in against)
+    asks = verdict.proposes or (verdict.action if refusals else None)
     only_observed = bool(refusals) and all(refusal.reason is Reason.OBSERVE_MODE for refusal in refusals)
     return Decision(
         verdict=verdict,
         guards=tuple(answers),
         refusals=refusals,
         would=verdict.action if only_observed else None,
+        asks=asks if only_approval else None,
     )

@@ -70,12 +70,16 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What was decided, on what grounds, and what every guard said about it."""
+    """What was decided, on what grounds, and what every guard said about it.
+
+    ``would``: what only mode ``observe`` stands against; ``asks``: what only a person's approval stands against.
+    """
 
     verdict: Verdict
     guards: tuple[GuardAnswer, ...]
     refusals: tuple[Refusal, ...] = ()
     would: Action | None = None
+    asks: Action | None = None
 
     @property
     def allowed(self) -> bool:
@@ -199,6 +203,15 @@ class Incident:
     def waiting(self, reason: str, *, now: datetime, seconds: float) -> Incident:
         """Nothing can be decided yet; look again in ``seconds``."""
         return self._to(State.WAITING, now, reason=reason, look_again_at=now + timedelta(seconds=seconds))
+
+    def asking(self, proposal: Proposal, *, now: datetime) -> Incident:
+        """A person is asked; look again when nobody has answered in time. An answer comes sooner by itself."""
+        reason = f"asks whether to {proposal.action} it, until {proposal.until:%Y-%m-%d %H:%M:%S} UTC"
+        return self._to(State.WAITING, now, reason=reason, proposal=proposal, look_again_at=proposal.until)
+
+    def not_asking(self, reason: str, *, now: datetime, seconds: float) -> Incident:
+        """The proposal is off the table; look again in ``seconds``."""
+        return replace(self.waiting(reason, now=now, seconds=seconds), proposal=None)
 
     def judged(
         self, evidence: Evidence, decision: Decision, *, now: datetime, audit: Audit | None = None

@@ -109,7 +109,7 @@ class TargetPolicy:
 
     ``cooldown_seconds``: least time between two actions on one target. ``min_uptime_seconds``: a container
     younger than this is left alone. ``wait_for_seconds``: how long an undecided incident may wait before a human
-    is told.
+    is told. ``approval_ttl_seconds``: how long a person may take to answer a proposal.
     """
 
     mode: Mode = Mode.AUTO
@@ -120,6 +120,7 @@ class TargetPolicy:
     breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
     min_uptime_seconds: float = 0.0
     wait_for_seconds: float = 600.0
+    approval_ttl_seconds: float = 900.0
     target_class: TargetClass = TargetClass.STATELESS
 
 

@@ -16,6 +16,7 @@ class Reason(StrEnum):
     MAINTENANCE = "maintenance"
     OBSERVE_MODE = "observe_mode"
     APPROVAL_REQUIRED = "approval_required"
+    REJECTED = "rejected"
     ACTION_NOT_ALLOWED = "action_not_allowed"
     TARGET_CHANGED = "target_changed"
     STARTED_RECENTLY = "min_uptime"

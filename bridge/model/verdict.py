@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -58,7 +58,8 @@ class Verdict:
 
     ``action`` is set exactly when ``kind`` is ``repair``. ``rule`` is the id of the rule that matched, ``source`` who
     decided. ``model`` is what became of asking the model; ``None``: it was not asked. ``unconfirmed``: a repair that
-    lacks the model's key, which a person must approve. ``cites`` names evidence items. ``recheck_seconds`` of a
+    lacks the model's key, which a person must approve. ``proposes``: what an escalation would do if a person approved
+    it. ``cites`` names evidence items. ``recheck_seconds`` of a
     ``wait`` says when to look again; ``None`` means there is nothing to wait for (a person stopped it).
     """
 
@@ -71,12 +72,22 @@ class Verdict:
     recheck_seconds: float | None = None
     model: ModelResult | None = None
     unconfirmed: bool = False
+    proposes: Action | None = None
 
     def __post_init__(self) -> None:
         if (self.action is not None) != (self.kind is VerdictKind.REPAIR):
             raise ValueError(f"verdict {self.kind} with action {self.action}")
         if self.unconfirmed and self.kind is not VerdictKind.REPAIR:
             raise ValueError(f"verdict {self.kind} cannot be unconfirmed")
+        if self.proposes is not None and self.kind is not VerdictKind.ESCALATE:
+            raise ValueError(f"verdict {self.kind} cannot propose anything")
+
+    @property
+    def as_repair(self) -> Verdict:
+        """What it would be if a person approved it: the repair it proposes, or what it is."""
+        if self.proposes is None:
+            return self
+        return replace(self, kind=VerdictKind.REPAIR, action=self.proposes, proposes=None)
 
     @property
     def decided_by(self) -> str:

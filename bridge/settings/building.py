@@ -264,6 +264,10 @@ def _slack(section: Section, overrides: Overrides) -> Slack:
         section.note("channel", "is missing: bot_token needs to know where to post")
     if not has_bot and (section.has("app_token") or section.has("app_token_file")):
         section.note("app_token", "needs bot_token, too")
+    signing = section.secret("signing_secret")
+    if signing is not None and not signing.reveal().strip():
+        section.note("signing_secret", "is empty")
+        signing = None
     webhook = section.secret("webhook_url")
     if webhook is not None:
         webhook = _checked_webhook(section, webhook)
@@ -272,7 +276,7 @@ def _slack(section: Section, overrides: Overrides) -> Slack:
         app_token=section.secret("app_token"),
         channel=section.text("channel", None),
         webhook_url=overrides.slack_webhook_url or webhook,
-        signing_secret=section.secret("signing_secret"),
+        signing_secret=signing,
         approvers=section.parsed_items("approvers", str),
         api_url=section.parsed("api_url", parse_http_url, Slack().api_url),
     )

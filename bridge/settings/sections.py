@@ -224,6 +224,12 @@ class Slack:
     api_url: str = "https://slack.com/api"
     """Base URL of the Web API. GovSlack has another."""
 
+    @property
+    def asks(self) -> bool:
+        """Whether people can decide there: a bot shows the buttons, somebody may click, and a click reaches us."""
+        reaches_us = self.app_token is not None or self.signing_secret is not None
+        return self.bot_token is not None and bool(self.approvers) and reaches_us
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grafana:

@@ -14,6 +14,7 @@ from bridge.triage.verdicts import (
     LONGEST_RECHECK_SECONDS,
     SHORT_RECHECK_SECONDS,
     STATE,
+    ask,
     escalate,
     left_alone,
     no_action,
@@ -185,8 +186,9 @@ def stateful(case: Case) -> Verdict | None:
     if not case.keeps_state or not case.sick:
         return None
     if case.policy.target_class is TargetClass.STATEFUL:
-        return escalate(f"{sickness(case)} It keeps state, so a person must approve a repair.", STATE)
-    return escalate(
+        return ask(case, f"{sickness(case)} It keeps state, so a person must approve a repair.", STATE)
+    return ask(
+        case,
         f"{sickness(case)} Its image keeps state, so a person must approve a repair; the label "
         "hemostat.class=stateless says otherwise.",
         STATE,

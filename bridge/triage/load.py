@@ -9,7 +9,7 @@ from bridge.model.policy import TargetClass
 from bridge.model.verdict import Verdict
 from bridge.triage import wording
 from bridge.triage.case import Case
-from bridge.triage.verdicts import STATE, escalate, no_action, repair
+from bridge.triage.verdicts import STATE, ask, escalate, no_action, repair
 
 LEAK_AHEAD_MINUTES = 60.0
 """A rise that meets the limit within this time is a leak that ends soon."""
@@ -57,7 +57,7 @@ def memory_leak(case: Case) -> Verdict | None:
         f"{wording.share(measure.slope_per_minute * 10)} more every 10 min{wording.up(case.container)}."
     )
     if case.keeps_state:
-        return escalate(f"{told} It keeps state, so a person must approve a repair.", STATE, measure.id)
+        return ask(case, f"{told} It keeps state, so a person must approve a repair.", STATE, measure.id)
     if case.policy.target_class is TargetClass.BATCH:
         return escalate(f"{told} It is a batch job, which would do its work again.", STATE, measure.id)
     return repair(case, told, STATE, measure.id)

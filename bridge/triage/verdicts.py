@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bridge.model.verdict import Action, Verdict, VerdictKind
 from bridge.triage import wording
 from bridge.triage.case import Case
@@ -52,3 +54,9 @@ def sickness(case: Case) -> str:
         "" if facts.failing_streak is None else f", {wording.count(facts.failing_streak, 'failure')} in a row"
     )
     return f"{facts.name} runs but its health check fails{streak}{wording.up(facts)}."
+
+
+def ask(case: Case, reason: str, *cites: str) -> Verdict:
+    """A repair that only a person may decide on: an escalation that proposes it."""
+    wanted = repair(case, reason, *cites)
+    return replace(wanted, kind=VerdictKind.ESCALATE, action=None, proposes=wanted.action)

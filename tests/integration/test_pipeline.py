@@ -584,14 +584,6 @@ async def test_observe_mode_tells_that_a_budget_would_have_refused(walk: Walk) -
     assert incident.decision.refusals[-1].reason is Reason.TARGET_CAP
 
 
-async def test_approve_mode_escalates_with_the_proposal(walk: Walk) -> None:
-    """A human is asked; nothing is done."""
-    walk.policy(mode=Mode.APPROVE)
-    incident = await walk.until_closed(await walk.alert())
-    assert (incident.outcome, walk.docker.actions) == (Outcome.ESCALATED, [])
-    assert "proposed: restart" in incident.reason
-
-
 async def test_the_troubles_of_a_container_that_never_opted_in_are_not_told(walk: Walk) -> None:
     """Refused whatever the verdict is, so that nobody is paged for it."""
     walk.docker.change(labels={}, status=ContainerStatus.EXITED, exit_code=127)

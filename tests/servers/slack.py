@@ -167,6 +167,10 @@ class SlackServer:
         """Open Socket Mode connections."""
         return sum(not socket.closed for socket in self._sockets)
 
+    def opened(self) -> int:
+        """Socket Mode connections so far, those that are closed by now included."""
+        return len(self._sockets)
+
     def click(
         self, action: str, value: str, *, user: str = "U1", name: str = "ada", socket: int = -1
     ) -> None:

@@ -15,7 +15,7 @@ from bridge.model.policy import Mode
 from bridge.model.refusal import Reason, Refusal
 from bridge.model.verdict import Action
 from bridge.redaction import Redactor
-from bridge.roles import EpisodeView, Record
+from bridge.roles import Answered, AnswerResult, EpisodeView, Record
 from bridge.telling import Mood
 from tests.unit.test_summary import OPEN, healed, judged
 from tests.unit.triage.builders import ID, NOW
@@ -205,3 +205,30 @@ def test_no_secret_is_left_in_a_record_wherever_it_stands() -> None:
 def test_a_record_without_secrets_stays_the_same_value() -> None:
     told = record(healed(), "judged", "closed", reason="it is well")
     assert telling.without_secrets(told, Redactor()) == told
+
+
+@pytest.mark.parametrize(
+    ("event", "fields", "said"),
+    [
+        ("asked", {"action": "restart", "until": "12:15"}, "Asked: may it be restarted? Until 12:15"),
+        ("approved", {"by": "ada", "through": "Slack"}, "Approved by ada in Slack"),
+        ("rejected", {"by": "ada"}, "Rejected by ada"),
+        ("snoozed", {"by": "ada"}, "Snoozed by ada"),
+        ("approval_void", {"reason": "it was recreated"}, "The approval does not count: it was recreated"),
+    ],
+)
+def test_the_story_of_an_approval(event: str, fields: dict[str, str], said: str) -> None:
+    (line,) = telling.chapters(record(judged(), event, **fields), told=1)
+    assert line.text == said
+
+
+@pytest.mark.parametrize("result", list(AnswerResult))
+def test_whoever_answers_hears_what_came_of_it(result: AnswerResult) -> None:
+    assert telling.reply_to(
+        Answered(result=result, incident_id="i-1", answer=Answer.APPROVE, by="ada", at=NOW)
+    )
+
+
+def test_whoever_was_slower_hears_who_was_faster() -> None:
+    already = Answered(result=AnswerResult.ALREADY, incident_id="i-1", answer=Answer.REJECT, by="ada", at=NOW)
+    assert telling.reply_to(already) == "It was already rejected by ada at 12:00:00 UTC; that counts."

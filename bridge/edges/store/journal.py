@@ -99,6 +99,7 @@ class StoredJournal:
             encode_entry(entry),
             self.lease_ms,
             encode(incident.audit) if judged and incident.audit else "",
+            *_asked(incident),
         )
         _ours(answer, incident)
         return held
@@ -288,6 +289,14 @@ def _wanted(incident: Incident, state: State | None, outcome: Outcome | None, ta
     if incident.target is not None:
         return target in (incident.target.key, incident.target.name)
     return target in (incident.subject.name, f"{incident.subject.host}/{incident.subject.name}")
+
+
+def _asked(incident: Incident) -> tuple[str | int, ...]:
+    """What people are asked, as the script is told it: only a waiting incident asks, or stops asking."""
+    if incident.state is not State.WAITING:
+        return ()
+    proposal = incident.proposal
+    return ("", 0) if proposal is None else (proposal.id, milliseconds(proposal.until))
 
 
 def _ours(answer: Sequence[object], incident: Incident) -> None:

@@ -12,7 +12,7 @@ from bridge.edges.store.connection import instant
 from bridge.model.alert import Alert, Subject
 from bridge.model.consultation import Audit
 from bridge.model.evidence import Evidence
-from bridge.model.incident import Entry, Incident, State, TimelineEntry
+from bridge.model.incident import Answer, Entry, Incident, Proposal, State, TimelineEntry
 
 CALL_BYTES = 4
 """Of a call's mark, which shows twice as many hexadecimal digits: ``CALL`` of the scripts' prelude."""
@@ -77,10 +77,23 @@ def decode_incident(incident_id: str, fields: Mapping[str, str]) -> Incident:
     evidence = _evidence.decode(fields["evidence"]) if fields.get("evidence") else None
     audit = _audit.decode(fields["audit"]) if fields.get("audit") else None
     incident = replace(_incident.decode(fields["doc"]), evidence=evidence, audit=audit, suspect=suspect)
+    incident = replace(incident, proposal=_with_answer(incident.proposal, fields))
     if fields["state"] == State.RESERVED and incident.state is State.JUDGED:
         # The script that grants is the one that knows the token: it keeps it beside the document.
         return incident.reserved(int(fields["token"]), now=incident.updated_at or incident.opened_at)
     return incident
+
+
+def _with_answer(proposal: Proposal | None, fields: Mapping[str, str]) -> Proposal | None:
+    """People answer without a claim: what they said is kept beside the document."""
+    if proposal is None or "answer" not in fields or fields.get("ask") != proposal.id:
+        return proposal
+    return replace(
+        proposal,
+        answer=Answer(fields["answer"]),
+        answered_by=fields.get("answered_by", ""),
+        answered_at=instant(fields["answered_at"]),
+    )
 
 
 def pairs(flat: object) -> dict[str, str]:

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
 
 import pytest
 
 from bridge import errors
 from bridge.edges.slack.api import MessageGone, Signatures, SlackApi, SlackWebhook
+from bridge.edges.slack.clicks import Clicks
 from bridge.edges.slack.messages import Scribe
 from bridge.edges.slack.sink import SlackSink, SlackWebhookSink
 from bridge.edges.store.backlog import StoredBacklog
 from bridge.edges.store.connection import Store
 from bridge.edges.store.journal import StoredJournal
 from bridge.model.alert import Alert
-from bridge.model.incident import Entry, Outcome
+from bridge.model.incident import Answer, Entry, Outcome
 from bridge.model.policy import BreakerPolicy
-from bridge.roles import Held
+from bridge.roles import Answered, AnswerResult, Held
 from bridge.sinks import Delivery, Pace, Sink
 from tests.integration.desk import START, Desk, alert, as_judged
-from tests.servers.slack import BOT_TOKEN, CHANNEL, SIGNING_SECRET, Fault, SlackServer, signature
+from tests.servers.slack import APP_TOKEN, BOT_TOKEN, CHANNEL, SIGNING_SECRET, Fault, SlackServer, signature
 
 TIMEOUT_SECONDS = 0.4
+DEADLINE_SECONDS = 15.0
 
 
 @pytest.fixture
@@ -392,3 +396,123 @@ def test_an_empty_signing_secret_is_refused() -> None:
 async def test_who_the_token_belongs_to(api: SlackApi) -> None:
     """For the doctor."""
     assert await api.who() == "hemostat in Acme"
+
+
+class HeardApprovals:
+    """Answers everything as if it were the first; ``away``: the store does not answer."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, Answer, str, str, str]] = []
+        self.away = False
+
+    async def answer(
+        self, incident_id: str, answer: Answer, *, by: str, proposal_id: str = "", through: str = ""
+    ) -> Answered:
+        """Kept."""
+        if self.away:
+            raise errors.EdgeUnavailable("redis", "no answer")
+        self.heard.append((incident_id, answer, by, proposal_id, through))
+        return Answered(result=AnswerResult.DONE, incident_id=incident_id, answer=answer, by=by)
+
+
+@dataclass
+class Listening:
+    """A bridge that hears clicks over Socket Mode."""
+
+    slack: SlackServer
+    approvals: HeardApprovals
+    clicks: Clicks
+
+    async def click(self, action: str = "hemostat_approve", value: str = "i-1:p", **who: str) -> None:
+        """Clicked and acknowledged."""
+        await asyncio.to_thread(lambda: self.slack.click(action, value, **who))
+
+    async def until(self, fact: Callable[[], bool]) -> None:
+        """Wait for a fact, not for a while."""
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while not fact():  # noqa: ASYNC110  # facts of a server in another thread
+                await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def listening(slack: SlackServer) -> AsyncIterator[Listening]:
+    """Connected; U1 may decide."""
+    api = SlackApi(bot_token=BOT_TOKEN, app_token=APP_TOKEN, base_url=slack.api_url, timeout_seconds=2)
+    approvals = HeardApprovals()
+    listening = Listening(slack, approvals, Clicks(api, approvals=approvals, approvers=["U1"]))
+    task = asyncio.create_task(listening.clicks.listen())
+    yield listening
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    await listening.clicks.close()
+    await api.close()
+
+
+async def test_a_click_is_acknowledged_answered_and_told(listening: Listening) -> None:
+    """Through the socket, with no port of ours open."""
+    await listening.until(lambda: listening.slack.connected() == 1)
+    await listening.click("hemostat_snooze", "i-1:p", user="U1", name="ada")
+    await listening.until(lambda: bool(listening.slack.whispers))
+    assert listening.approvals.heard == [("i-1", Answer.SNOOZE, "ada (U1)", "p", "Slack")]
+    assert listening.slack.whispers[0]["user"] == "U1"
+
+
+async def test_a_store_that_is_away_decides_nothing_and_the_clicker_hears_of_it(listening: Listening) -> None:
+    """A click that is lost in silence would be believed to have counted."""
+    listening.approvals.away = True
+    await listening.until(lambda: listening.slack.connected() == 1)
+    await listening.click()
+    await listening.until(lambda: bool(listening.slack.whispers))
+    assert "nothing was decided" in listening.slack.whispers[0]["text"]
+
+
+async def test_a_stranger_decides_nothing(listening: Listening) -> None:
+    """Though it reads the channel."""
+    await listening.until(lambda: listening.slack.connected() == 1)
+    await listening.click(user="U666")
+    await listening.until(lambda: bool(listening.slack.whispers))
+    assert listening.approvals.heard == []
+
+
+@pytest.mark.parametrize("how", ["hang up", "announced"])
+async def test_a_socket_that_slack_closes_is_opened_anew(listening: Listening, how: str) -> None:
+    """Every few hours."""
+    await listening.until(lambda: listening.slack.connected() == 1)
+    if how == "hang up":
+        await asyncio.to_thread(listening.slack.hang_up)
+    else:
+        await asyncio.to_thread(listening.slack.send, {"type": "disconnect", "reason": "refresh_requested"})
+    await listening.until(lambda: listening.slack.opened() == 2 and listening.slack.connected() == 1)
+    await listening.click()
+    await listening.until(lambda: bool(listening.approvals.heard))
+
+
+async def test_a_socket_that_cannot_be_opened_is_tried_again(slack: SlackServer) -> None:
+    """Whatever Slack says; it ends no process and floods nobody."""
+    slack.fails("apps.connections.open", Fault(error="invalid_auth"), Fault(cut=True))
+    api = SlackApi(bot_token=BOT_TOKEN, app_token=APP_TOKEN, base_url=slack.api_url, timeout_seconds=1)
+    clicks = Clicks(api, approvals=HeardApprovals(), approvers=[])
+    task = asyncio.create_task(clicks.listen())
+    async with asyncio.timeout(DEADLINE_SECONDS + 10):
+        while slack.connected() == 0:  # noqa: ASYNC110  # a fact of a server in another thread
+            await asyncio.sleep(0.05)
+    assert slack.count("apps.connections.open") == 3
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    await api.close()
+
+
+async def test_what_is_no_click_is_survived(listening: Listening) -> None:
+    """Anything may come over the wire."""
+    await listening.until(lambda: listening.slack.connected() == 1)
+    for odd in (
+        [],
+        7,
+        {"type": "interactive"},
+        {"type": "interactive", "envelope_id": "x", "payload": {"actions": 7}},
+    ):
+        await asyncio.to_thread(listening.slack.send, odd)
+    await listening.click()
+    await listening.until(lambda: bool(listening.approvals.heard))

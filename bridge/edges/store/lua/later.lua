@@ -2,7 +2,8 @@
 -- ARGV: 1 group, 2 message id, 3 incident, 4 claim or '', 5 delay ms (-1: done)
 redis.call('XACK', P .. 'work', ARGV[1], ARGV[2])
 redis.call('XDEL', P .. 'work', ARGV[2])
-if N(ARGV[5]) >= 0 then redis.call('ZADD', P .. 'later', now + N(ARGV[5]), ARGV[3]) end
-local key = incident_key(ARGV[3])
+local key, delay = incident_key(ARGV[3]), N(ARGV[5])
+if delay > 0 and redis.call('HDEL', key, 'woken') == 1 then delay = 0 end -- answered while it was held
+if delay >= 0 then redis.call('ZADD', P .. 'later', now + delay, ARGV[3]) end
 if ARGV[4] ~= '' and redis.call('HGET', key, 'claim') == ARGV[4] then redis.call('HSET', key, 'lease', 0) end
 return now

@@ -12,30 +12,26 @@ import hmac
 import ipaddress
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
-from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
 from aiohttp import web
 
 from bridge import errors
-from bridge.intake import Webhook, read_webhook, redacted, subject_of, without_secrets
-from bridge.judgement import NothingToReplay, Replayed
-from bridge.metrics import Metrics
-from bridge.model.alert import Alert, Subject
+from bridge.intake import read_webhook, redacted, subject_of, without_secrets
+from bridge.judgement import NothingToReplay
 from bridge.model.channel import Channel
 from bridge.model.duration import parse_duration
 from bridge.model.incident import Incident, Outcome, State, Target
-from bridge.model.secret import Secret
 from bridge.model.share import Share
-from bridge.model.storm import Storm
-from bridge.redaction import Redactor
-from bridge.roles import Acceptance, BudgetState, Pause, Record
-from bridge.sinks import BacklogState
+from bridge.roles import BudgetState, Pause
+from bridge.web import approvals
+from bridge.web.answers import JSON, Refused, as_json, error_answer, object_of
+from bridge.web.interface import ANYBODY, BRIDGE, CALLER, TOKENS, Access, Bridge, Readiness, Token
+
+__all__ = ["ANYBODY", "Access", "Bridge", "Readiness", "Token", "application", "is_loopback", "operations"]
 
 log = logging.getLogger("hemostat.web")
 
@@ -45,134 +41,6 @@ STORE_DEADLINE_SECONDS = 4.0
 
 BODY_DEADLINE_SECONDS = 30.0
 RETRY_AFTER_SECONDS = "5"
-JSON = "application/json"
-
-
-class Access(StrEnum):
-    """What a request needs. ``operator`` may do everything."""
-
-    OPEN = "open"
-    RECEIVER = "receiver"
-    VIEWER = "viewer"
-    OPERATOR = "operator"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Token:
-    """A bearer token and what it is good for."""
-
-    name: str
-    access: Access
-    secret: Secret
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Readiness:
-    """What ``/-/ready`` tells: per part ``None`` if well, else what is wrong."""
-
-    parts: Mapping[str, str | None]
-
-    @property
-    def ready(self) -> bool:
-        """Whether every part is well."""
-        return all(trouble is None for trouble in self.parts.values())
-
-
-class Bridge(Protocol):
-    """What the interface needs of the running bridge. Every call may raise ``EdgeUnavailable``."""
-
-    metrics: Metrics
-
-    @property
-    def redactor(self) -> Redactor:
-        """What takes secrets out of text."""
-        ...
-
-    def hosts(self) -> Sequence[str]:
-        """Names of the configured Docker hosts."""
-        ...
-
-    async def accept(self, alerts: Sequence[tuple[Alert, Subject]]) -> Acceptance:
-        """Make a webhook's alerts durable."""
-        ...
-
-    async def heard(self, webhook: Webhook) -> None:
-        """Note what an accepted webhook shows of the way it came; never fails."""
-        ...
-
-    async def incidents(
-        self,
-        *,
-        state: State | None,
-        outcome: Outcome | None,
-        target: str | None,
-        since: datetime | None,
-        limit: int,
-        cursor: str | None,
-    ) -> tuple[list[Incident], str | None]:
-        """A page of incidents, newest first. Raises ValueError: the cursor is not ours."""
-        ...
-
-    async def incident(self, incident_id: str) -> Record | None:
-        """One incident whole."""
-        ...
-
-    async def replay(self, incident_id: str) -> Replayed | None:
-        """The same evidence judged again by the rules of today. Raises: NothingToReplay: none was kept."""
-        ...
-
-    async def targets(self) -> Sequence[BudgetState]:
-        """Every known target with its budget."""
-        ...
-
-    async def target(self, target: Target) -> BudgetState | None:
-        """One target with its budget; ``None`` if nobody ever heard of it."""
-        ...
-
-    async def reset(self, target: Target, *, by: str) -> None:
-        """Forget a target's cooldown, caps and breaker."""
-        ...
-
-    async def deliveries(self) -> Sequence[BacklogState]:
-        """What each sink must still be told."""
-        ...
-
-    async def retry_deliveries(self, channel: Channel, *, by: str) -> int | None:
-        """Try what a sink did not take again; gives how many it had given up, ``None``: no such sink."""
-        ...
-
-    async def paused(self) -> Pause | None:
-        """The kill switch."""
-        ...
-
-    async def pause(self, *, by: str, why: str, until: datetime | None) -> Pause:
-        """Pull it."""
-        ...
-
-    async def resume(self, *, by: str) -> None:
-        """Release it."""
-        ...
-
-    async def storm(self) -> tuple[Storm | None, Sequence[Share]]:
-        """The storm that is on, and the populations of which too many are sick."""
-        ...
-
-    async def readiness(self) -> Readiness:
-        """Whether work can be taken and done."""
-        ...
-
-    async def gauges(self) -> None:
-        """Bring the gauges up to date before a scrape."""
-        ...
-
-    async def reload(self) -> Sequence[errors.Problem]:
-        """Apply the configuration file as it is now, whole or not at all; gives what was wrong with it."""
-        ...
-
-
-BRIDGE: web.AppKey[Bridge] = web.AppKey("bridge")
-TOKENS: web.AppKey[Callable[[], Sequence[Token]]] = web.AppKey("tokens")
-CALLER: web.RequestKey[str] = web.RequestKey("caller", str)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -190,6 +58,9 @@ def application(
     app.router.add_get("/api/v1/incidents", list_incidents)
     app.router.add_get("/api/v1/incidents/{id}", show_incident)
     app.router.add_get("/api/v1/incidents/{id}/replay", replay_incident)
+    app.router.add_post("/api/v1/incidents/{id}/approve", approvals.approve)
+    app.router.add_post("/api/v1/incidents/{id}/reject", approvals.reject)
+    app.router.add_post(approvals.SLACK_PATH, approvals.slack)
     app.router.add_get("/api/v1/targets", list_targets)
     app.router.add_get("/api/v1/targets/{host}/{name}", show_target)
     app.router.add_post("/api/v1/targets/{host}/{name}/reset", reset_target)
@@ -225,12 +96,12 @@ async def receive(request: web.Request) -> web.Response:
     bridge = request.app[BRIDGE]
     if request.content_type != JSON:
         told = f"the content type must be {JSON}, not {request.content_type[:60]}"
-        raise _Refused(415, "unsupported_media_type", told)
+        raise Refused(415, "unsupported_media_type", told)
     with bridge.metrics.stage_duration.labels("intake").time():
         try:
             body = await _whole(request)
         except TimeoutError as error:
-            raise _Refused(
+            raise Refused(
                 408, "timeout", f"the body did not arrive within {BODY_DEADLINE_SECONDS:g} s"
             ) from error
         webhook = read_webhook(body)
@@ -247,7 +118,7 @@ async def receive(request: web.Request) -> web.Response:
     await bridge.heard(webhook)
     if webhook.truncated:
         log.warning("truncated_webhook", extra={"left_out": webhook.truncated, "advice": "raise max_alerts"})
-    return _json(accepted, status=202)
+    return as_json(accepted, status=202)
 
 
 async def _whole(request: web.Request) -> bytes:
@@ -275,8 +146,8 @@ async def list_incidents(request: web.Request) -> web.Response:
             cursor=query.get("cursor"),
         )
     except ValueError as error:
-        raise _Refused(400, "bad_query", str(error)[:200]) from error
-    return _json({"incidents": [summary_of(incident) for incident in found], "cursor": cursor})
+        raise Refused(400, "bad_query", str(error)[:200]) from error
+    return as_json({"incidents": [summary_of(incident) for incident in found], "cursor": cursor})
 
 
 async def show_incident(request: web.Request) -> web.Response:
@@ -284,13 +155,13 @@ async def show_incident(request: web.Request) -> web.Response:
     bridge = request.app[BRIDGE]
     record = await bridge.incident(request.match_info["id"])
     if record is None:
-        raise _Refused(404, "not_found", "no incident has this id")
+        raise Refused(404, "not_found", "no incident has this id")
     whole = msgspec.to_builtins(record.incident)
     alerts = [
         {**msgspec.to_builtins(without_secrets(e.alert, bridge.redactor)), "firing": e.firing}
         for e in record.episodes
     ]
-    return _json({**whole, "alerts": alerts, "timeline": record.timeline})
+    return as_json({**whole, "alerts": alerts, "timeline": record.timeline})
 
 
 async def replay_incident(request: web.Request) -> web.Response:
@@ -298,10 +169,10 @@ async def replay_incident(request: web.Request) -> web.Response:
     try:
         replayed = await request.app[BRIDGE].replay(request.match_info["id"])
     except NothingToReplay as error:
-        raise _Refused(409, "nothing_to_replay", str(error)) from error
+        raise Refused(409, "nothing_to_replay", str(error)) from error
     if replayed is None:
-        raise _Refused(404, "not_found", "no incident has this id")
-    return _json({**msgspec.to_builtins(replayed), "differs": replayed.differs})
+        raise Refused(404, "not_found", "no incident has this id")
+    return as_json({**msgspec.to_builtins(replayed), "differs": replayed.differs})
 
 
 def summary_of(incident: Incident) -> dict[str, object]:
@@ -326,15 +197,15 @@ def summary_of(incident: Incident) -> dict[str, object]:
 
 async def list_targets(request: web.Request) -> web.Response:
     """``GET /api/v1/targets``."""
-    return _json({"targets": [_budget(state) for state in await request.app[BRIDGE].targets()]})
+    return as_json({"targets": [_budget(state) for state in await request.app[BRIDGE].targets()]})
 
 
 async def show_target(request: web.Request) -> web.Response:
     """``GET /api/v1/targets/{host}/{name}``."""
     state = await request.app[BRIDGE].target(_target(request))
     if state is None:
-        raise _Refused(404, "not_found", "no such container is known on this host")
-    return _json(_budget(state))
+        raise Refused(404, "not_found", "no such container is known on this host")
+    return as_json(_budget(state))
 
 
 async def reset_target(request: web.Request) -> web.Response:
@@ -356,7 +227,7 @@ def _budget(state: BudgetState) -> dict[str, object]:
 
 async def list_deliveries(request: web.Request) -> web.Response:
     """``GET /api/v1/deliveries``: each sink's backlog, why it is held back, and what it did not take."""
-    return _json({"deliveries": await request.app[BRIDGE].deliveries()})
+    return as_json({"deliveries": await request.app[BRIDGE].deliveries()})
 
 
 async def retry_deliveries(request: web.Request) -> web.Response:
@@ -365,8 +236,8 @@ async def retry_deliveries(request: web.Request) -> web.Response:
     known = name in set(Channel)
     count = await request.app[BRIDGE].retry_deliveries(Channel(name), by=request[CALLER]) if known else None
     if count is None:
-        raise _Refused(404, "not_found", "no such channel is configured")
-    return _json({"channel": name, "retried": count}, status=202)
+        raise Refused(404, "not_found", "no such channel is configured")
+    return as_json({"channel": name, "retried": count}, status=202)
 
 
 # ---- the kill switch ---------------------------------------------------------------------------------------------
@@ -374,38 +245,38 @@ async def retry_deliveries(request: web.Request) -> web.Response:
 
 async def show_pause(request: web.Request) -> web.Response:
     """``GET /api/v1/pause``."""
-    return _json(_paused(await request.app[BRIDGE].paused()))
+    return as_json(_paused(await request.app[BRIDGE].paused()))
 
 
 async def pause(request: web.Request) -> web.Response:
     """``PUT /api/v1/pause`` with ``{"why": text, "for": duration | "until": time, "by": text}``, all optional."""
-    asked = await _object(request)
+    asked = await object_of(request)
     unknown = sorted(set(asked) - {"why", "for", "until", "by"})
     if unknown:
-        raise _Refused(400, "bad_request", f"unknown keys: {', '.join(unknown)[:100]}")
+        raise Refused(400, "bad_request", f"unknown keys: {', '.join(unknown)[:100]}")
     texts = {name: asked.get(name) for name in ("why", "for", "until", "by")}
     wrong = [name for name, value in texts.items() if value is not None and not isinstance(value, str)]
     if wrong:
-        raise _Refused(400, "bad_request", f"must be text: {', '.join(wrong)}")
+        raise Refused(400, "bad_request", f"must be text: {', '.join(wrong)}")
     if texts["for"] and texts["until"]:
-        raise _Refused(400, "bad_request", "give either for or until, not both")
+        raise Refused(400, "bad_request", "give either for or until, not both")
     try:
         until = _since(str(texts["until"])) if texts["until"] else None
         if texts["for"]:
             until = datetime.now(UTC) + timedelta(seconds=parse_duration(str(texts["for"])))
     except (ValueError, OverflowError) as error:
-        raise _Refused(400, "bad_request", str(error)[:200]) from error
+        raise Refused(400, "bad_request", str(error)[:200]) from error
     if until is not None and until <= datetime.now(UTC):
-        raise _Refused(400, "bad_request", "the end of the pause has passed already")
+        raise Refused(400, "bad_request", "the end of the pause has passed already")
     by = request[CALLER] if request[CALLER] != ANYBODY else str(texts["by"] or ANYBODY)[:100]
     why = str(texts["why"] or "")[:500]
-    return _json(_paused(await request.app[BRIDGE].pause(by=by, why=why, until=until)))
+    return as_json(_paused(await request.app[BRIDGE].pause(by=by, why=why, until=until)))
 
 
 async def resume(request: web.Request) -> web.Response:
     """``DELETE /api/v1/pause``."""
     await request.app[BRIDGE].resume(by=request[CALLER])
-    return _json(_paused(None))
+    return as_json(_paused(None))
 
 
 def _paused(pause: Pause | None) -> dict[str, object]:
@@ -421,7 +292,7 @@ async def show_storm(request: web.Request) -> web.Response:
     """``GET /api/v1/storm``."""
     storm, suspects = await request.app[BRIDGE].storm()
     shown = {} if storm is None else msgspec.to_builtins(storm)
-    return _json({"storm": storm is not None, **shown, "suspect": [_suspect(share) for share in suspects]})
+    return as_json({"storm": storm is not None, **shown, "suspect": [_suspect(share) for share in suspects]})
 
 
 def _suspect(share: Share) -> dict[str, object]:
@@ -451,7 +322,7 @@ async def reload(request: web.Request) -> web.Response:
     """``POST /-/reload``: the file as it is now, whole, or the old configuration stays."""
     problems = await request.app[BRIDGE].reload()
     if problems:
-        raise _Refused(
+        raise Refused(
             400, "bad_configuration", "the old configuration stays in force", [str(p) for p in problems]
         )
     return web.Response(text="")
@@ -475,9 +346,6 @@ async def landing(_: web.Request) -> web.Response:
 
 # ---- who may, and what goes wrong --------------------------------------------------------------------------------
 
-ANYBODY = "anybody"
-"""The caller where no token is configured."""
-
 _OPEN = ("/-/healthy", "/-/ready", "/metrics")
 
 
@@ -486,6 +354,8 @@ def _needed(request: web.Request) -> Access:
         return Access.OPEN
     if request.match_info.handler is receive:
         return Access.RECEIVER
+    if request.match_info.handler is approvals.slack:
+        return Access.OPEN  # Slack signs what it sends, and knows no token of ours
     return Access.VIEWER if request.method in ("GET", "HEAD") else Access.OPERATOR
 
 
@@ -497,7 +367,7 @@ async def _authorise(request: web.Request, handler: Handler) -> web.StreamRespon
     if request.method not in ("GET", "HEAD") and (origin := request.headers.get("Origin")):
         # A web page somewhere must not operate a bridge on its reader's loopback.
         if urlsplit(origin).netloc != request.host:
-            raise _Refused(403, "cross_origin", "requests from other web sites are refused")
+            raise Refused(403, "cross_origin", "requests from other web sites are refused")
     if needed is Access.OPEN or not tokens:
         return await handler(request)
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
@@ -505,71 +375,42 @@ async def _authorise(request: web.Request, handler: Handler) -> web.StreamRespon
     # Every token is compared in full, so that the time taken tells nothing.
     matching = [t for t in tokens if hmac.compare_digest(t.secret.reveal().encode(), presented)]
     if not matching:
-        raise _Refused(401, "unauthorized", "a valid bearer token is needed")
+        raise Refused(401, "unauthorized", "a valid bearer token is needed")
     token = matching[0]
     if token.access not in (needed, Access.OPERATOR):
-        raise _Refused(403, "forbidden", f"this needs the role {needed}, the token has {token.access}")
+        raise Refused(403, "forbidden", f"this needs the role {needed}, the token has {token.access}")
     request[CALLER] = token.name
     return await handler(request)
-
-
-class _Refused(Exception):
-    def __init__(self, status: int, code: str, message: str, details: Sequence[str] = ()) -> None:
-        self.status, self.code, self.message, self.details = status, code, message, list(details)
 
 
 @web.middleware
 async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         response = await handler(request)
-    except _Refused as refused:
-        response = _error(refused.status, refused.code, refused.message, refused.details)
+    except Refused as refused:
+        response = error_answer(refused.status, refused.code, refused.message, refused.details)
     except errors.PayloadError as error:
-        response = _error(400, "bad_payload", str(error))
+        response = error_answer(400, "bad_payload", str(error))
     except errors.EdgeError as error:
         log.warning("unavailable", extra={"path": request.path, "error": str(error)})
-        response = _error(503, "unavailable", request.app[BRIDGE].redactor.text(str(error)).text)
+        response = error_answer(503, "unavailable", request.app[BRIDGE].redactor.text(str(error)).text)
         response.headers["Retry-After"] = RETRY_AFTER_SECONDS
     except web.HTTPRequestEntityTooLarge:
-        response = _error(413, "too_large", "the body is larger than web.max_body_bytes allows")
+        response = error_answer(413, "too_large", "the body is larger than web.max_body_bytes allows")
     except web.HTTPException as error:
-        response = _error(error.status, error.reason.lower().replace(" ", "_"), error.reason)
+        response = error_answer(error.status, error.reason.lower().replace(" ", "_"), error.reason)
         if "Allow" in error.headers:
             response.headers["Allow"] = error.headers["Allow"]
     except (ConnectionError, asyncio.CancelledError):
         raise
     except Exception:  # nothing of it may reach the caller; 503 keeps the alert with Alertmanager
         log.exception("request_crashed", extra={"path": request.path})
-        response = _error(503, "internal", "an internal error; see the log of HemoStat")
+        response = error_answer(503, "internal", "an internal error; see the log of HemoStat")
     if request.method == "POST" and request.match_info.handler is receive:
         request.app[BRIDGE].metrics.webhook_requests.labels(str(response.status)).inc()
         if response.status >= 400:
             log.warning("webhook_refused", extra={"code": response.status, "remote": request.remote})
     return response
-
-
-def _error(status: int, code: str, message: str, details: Sequence[str] = ()) -> web.Response:
-    response = _json({"error": {"code": code, "message": message, "details": list(details)}}, status=status)
-    if status == 401:
-        response.headers["WWW-Authenticate"] = "Bearer"
-    return response
-
-
-def _json(value: object, *, status: int = 200) -> web.Response:
-    return web.Response(body=msgspec.json.encode(value) + b"\n", status=status, content_type=JSON)
-
-
-async def _object(request: web.Request) -> dict[str, Any]:
-    body = await request.read()
-    if not body.strip():
-        return {}
-    try:
-        asked = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _Refused(400, "bad_request", "the body is not valid JSON") from error
-    if not isinstance(asked, dict):
-        raise _Refused(400, "bad_request", "the body must be a JSON object")
-    return asked
 
 
 def _target(request: web.Request) -> Target:

@@ -1,0 +1,163 @@
+"""What the interface needs of the running bridge, and who may ask it what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from aiohttp import web
+
+from bridge import errors
+from bridge.intake import Webhook
+from bridge.judgement import Replayed
+from bridge.metrics import Metrics
+from bridge.model.alert import Alert, Subject
+from bridge.model.channel import Channel
+from bridge.model.incident import Answer, Incident, Outcome, State, Target
+from bridge.model.secret import Secret
+from bridge.model.share import Share
+from bridge.model.storm import Storm
+from bridge.redaction import Redactor
+from bridge.roles import Acceptance, Answered, BudgetState, Pause, Record
+from bridge.sinks import BacklogState
+
+ANYBODY = "anybody"
+"""The caller where no token is configured."""
+
+
+class Access(StrEnum):
+    """What a request needs. ``operator`` may do everything."""
+
+    OPEN = "open"
+    RECEIVER = "receiver"
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """A bearer token and what it is good for."""
+
+    name: str
+    access: Access
+    secret: Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readiness:
+    """What ``/-/ready`` tells: per part ``None`` if well, else what is wrong."""
+
+    parts: Mapping[str, str | None]
+
+    @property
+    def ready(self) -> bool:
+        """Whether every part is well."""
+        return all(trouble is None for trouble in self.parts.values())
+
+
+class Bridge(Protocol):
+    """What the interface needs of the running bridge. Every call may raise ``EdgeUnavailable``."""
+
+    metrics: Metrics
+
+    @property
+    def redactor(self) -> Redactor:
+        """What takes secrets out of text."""
+        ...
+
+    def hosts(self) -> Sequence[str]:
+        """Names of the configured Docker hosts."""
+        ...
+
+    async def accept(self, alerts: Sequence[tuple[Alert, Subject]]) -> Acceptance:
+        """Make a webhook's alerts durable."""
+        ...
+
+    async def heard(self, webhook: Webhook) -> None:
+        """Note what an accepted webhook shows of the way it came; never fails."""
+        ...
+
+    async def incidents(
+        self,
+        *,
+        state: State | None,
+        outcome: Outcome | None,
+        target: str | None,
+        since: datetime | None,
+        limit: int,
+        cursor: str | None,
+    ) -> tuple[list[Incident], str | None]:
+        """A page of incidents, newest first. Raises ValueError: the cursor is not ours."""
+        ...
+
+    async def incident(self, incident_id: str) -> Record | None:
+        """One incident whole."""
+        ...
+
+    async def replay(self, incident_id: str) -> Replayed | None:
+        """The same evidence judged again by the rules of today. Raises: NothingToReplay: none was kept."""
+        ...
+
+    async def targets(self) -> Sequence[BudgetState]:
+        """Every known target with its budget."""
+        ...
+
+    async def target(self, target: Target) -> BudgetState | None:
+        """One target with its budget; ``None`` if nobody ever heard of it."""
+        ...
+
+    async def reset(self, target: Target, *, by: str) -> None:
+        """Forget a target's cooldown, caps and breaker."""
+        ...
+
+    async def answer(self, incident_id: str, answer: Answer, *, by: str) -> Answered:
+        """Answer what an incident asks, as an operator."""
+        ...
+
+    async def slack_interaction(self, body: bytes, headers: Mapping[str, str]) -> bool | None:
+        """A click in Slack, sent over HTTP; ``None``: such clicks are not expected, ``False``: not Slack's signature."""
+        ...
+
+    async def deliveries(self) -> Sequence[BacklogState]:
+        """What each sink must still be told."""
+        ...
+
+    async def retry_deliveries(self, channel: Channel, *, by: str) -> int | None:
+        """Try what a sink did not take again; gives how many it had given up, ``None``: no such sink."""
+        ...
+
+    async def paused(self) -> Pause | None:
+        """The kill switch."""
+        ...
+
+    async def pause(self, *, by: str, why: str, until: datetime | None) -> Pause:
+        """Pull it."""
+        ...
+
+    async def resume(self, *, by: str) -> None:
+        """Release it."""
+        ...
+
+    async def storm(self) -> tuple[Storm | None, Sequence[Share]]:
+        """The storm that is on, and the populations of which too many are sick."""
+        ...
+
+    async def readiness(self) -> Readiness:
+        """Whether work can be taken and done."""
+        ...
+
+    async def gauges(self) -> None:
+        """Bring the gauges up to date before a scrape."""
+        ...
+
+    async def reload(self) -> Sequence[errors.Problem]:
+        """Apply the configuration file as it is now, whole or not at all; gives what was wrong with it."""
+        ...
+
+
+BRIDGE: web.AppKey[Bridge] = web.AppKey("bridge")
+TOKENS: web.AppKey[Callable[[], Sequence[Token]]] = web.AppKey("tokens")
+CALLER: web.RequestKey[str] = web.RequestKey("caller", str)
