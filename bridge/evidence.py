@@ -133,6 +133,8 @@ async def collect(
         events = ask("events", containers.events(host, container.id, seconds=EVENTS_SECONDS), ())
         past = ask("history", journal.past_repairs(found.target), ())
         replaced_at = ask("replaced", journal.replaced_at(found.target, container), None)
+        changes = ask("changes", journal.changes(found.target, container), ())
+        fires = ask("fires", journal.fires_last_hour([alert.fingerprint for alert in firing]), None)
         around = ask("neighbours", _neighbours(sources, container), ())
         measures = ask("prometheus", _measures(sources, container), ())
         listed = ask("alertmanager", _listed(sources), ())
@@ -157,6 +159,8 @@ async def collect(
             )
             for each in relation.related(container, firing, listed.result(), hosts=containers.hosts())
         ),
+        fires_last_hour=fires.result(),
+        changes=tuple(changes.result()),
         measures=tuple(measures.result()),
         neighbours=tuple(
             replace(each, name=plain.text(each.name, NAME_CHARACTERS)) for each in around.result()

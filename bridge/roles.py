@@ -15,7 +15,7 @@ from typing import Protocol
 from bridge.model.alert import Alert
 from bridge.model.consultation import ModelAnswer, ModelRequest
 from bridge.model.episode import AlertListing, KnownEpisode, Sighting
-from bridge.model.evidence import ContainerFacts, EngineEvent, Measure, PastRepair, TextLine
+from bridge.model.evidence import Change, ContainerFacts, EngineEvent, Measure, PastRepair, TextLine
 from bridge.model.incident import Answer, Entry, Incident, Outcome, Target, TimelineEntry
 from bridge.model.policy import BreakerPolicy, Limits, TargetPolicy
 from bridge.model.refusal import Refusal
@@ -265,6 +265,14 @@ class Journal(Protocol):
 
     async def replaced_at(self, target: Target, facts: ContainerFacts) -> datetime | None:
         """When this container was first seen to bear a name that another one bore before; ``None``: never seen to."""
+        ...
+
+    async def changes(self, target: Target, facts: ContainerFacts) -> Sequence[Change]:
+        """What became another about the target since it was looked at before, and when."""
+        ...
+
+    async def fires_last_hour(self, fingerprints: Sequence[str]) -> int | None:
+        """How often the alert of these that fires most began to fire; ``None``: none of them is known."""
         ...
 
     async def past_repairs(self, target: Target) -> Sequence[PastRepair]:

@@ -212,7 +212,10 @@ class Changed(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """Something about the target became another (``C1`` and on); ``at`` is when that was first seen."""
+    """Something about the target became another (``C1`` and on).
+
+    ``at``: when the container was made that brought it, or when that was noticed, whichever was earlier.
+    """
 
     id: str
     kind: Changed

@@ -12,7 +12,7 @@ import pytest
 
 from bridge import errors, evidence
 from bridge.model.alert import Alert, AlertStatus
-from bridge.model.evidence import ContainerFacts, Measure, Measured, PastRepair
+from bridge.model.evidence import Change, Changed, ContainerFacts, Measure, Measured, PastRepair
 from bridge.model.incident import Target
 from bridge.redaction import Redactor
 from bridge.roles import AlertView, ListedAlert
@@ -36,6 +36,12 @@ class QuietJournal:
 
     async def replaced_at(self, target: Target, facts: ContainerFacts) -> datetime | None:
         return None
+
+    async def changes(self, target: Target, facts: ContainerFacts) -> Sequence[Change]:
+        return [Change(id="C1", kind=Changed.IMAGE, at=BOOT)]
+
+    async def fires_last_hour(self, fingerprints: Sequence[str]) -> int | None:
+        return len(fingerprints)
 
 
 class ToldFigures:
@@ -120,6 +126,8 @@ async def test_every_source_has_its_place() -> None:
     assert found.log_lines[-1].text == "no space left on device, token=[REDACTED:credential]"
     assert sum(line.count for line in found.log_lines) == 101
     assert found.health_log[0].text == "exit 1: curl: (7) Failed"
+    assert [change.kind for change in found.changes] == [Changed.IMAGE]
+    assert found.fires_last_hour == 1
     assert found.runbook.startswith("ask the on-call")
     assert len(found.runbook) == 600
     assert found.redactions == {"credential": 2}
@@ -139,6 +147,8 @@ async def test_sources_that_hang_are_gaps_after_one_second_together() -> None:
         "events",
         "history",
         "replaced",
+        "changes",
+        "fires",
         "neighbours",
         "prometheus",
         "alertmanager",

@@ -40,7 +40,7 @@ class StoredEpisodes:
             page = fingerprints[first : first + PAGE]
             texts = await self._store.command("MGET", *(key(f"episode:{one}") for one in page))
             words = {one: str(text).split() for one, text in zip(page, texts, strict=True) if text}
-            ids = [incident for _, _, _, incident, _ in words.values()]
+            ids = [each[3] for each in words.values()]
             closed = (
                 await self._store.commands(*(("HGET", key(f"incident:{i}"), "closed") for i in ids))
                 if ids

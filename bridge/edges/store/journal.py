@@ -21,22 +21,30 @@ from bridge.edges.store.records import (
     encode_incident,
     pairs,
 )
-from bridge.model.evidence import ContainerFacts, PastRepair
+from bridge.model.evidence import Change, Changed, ContainerFacts, PastRepair
 from bridge.model.incident import Entry, Incident, Outcome, State, Target, TimelineEntry
 from bridge.model.policy import BreakerPolicy
 from bridge.roles import EpisodeView, Held, HeldElsewhere, Record
 
 
 class _Container(msgspec.Struct):
-    """What was known of a target's container when it was last looked at. ``replaced_ms`` 0: never seen replaced."""
+    """What was known of a target's container when it was last looked at. A time of 0: never seen to change."""
 
     id: str
     image: str
     seen_ms: int
     replaced_ms: int = 0
+    image_id: str = ""
+    image_ms: int = 0
+    config: str = ""
+    config_ms: int = 0
 
 
 _container = msgspec.json.Decoder(_Container)
+
+CONFIG_LABEL = "com.docker.compose.config-hash"
+CHANGES_SECONDS = 86_400.0
+"""For how long a change is told: what goes wrong a day after a deploy is hardly the deploy's."""
 
 
 LONGEST_STEP = 1 << 16
@@ -147,24 +155,45 @@ class StoredJournal:
 
     async def saw_container(self, target: Target, facts: ContainerFacts) -> None:
         """Remember which container bears the name. Not fenced: it only ever makes HemoStat more careful."""
-        replaced = await self.replaced_at(target, facts)
-        after = _Container(
-            id=facts.id,
-            image=facts.image,
-            seen_ms=milliseconds(await self.now()),
-            replaced_ms=milliseconds(replaced) if replaced else 0,
-        )
+        after = _seen(await self._container(target), facts, now=await self.now())
         await self._store.command("HSET", key("targets"), target.key, encode(after))
 
     async def replaced_at(self, target: Target, facts: ContainerFacts) -> datetime | None:
         """When this container was first seen to bear a name that another one bore before."""
-        text = await self._store.command("HGET", key("targets"), target.key)
-        before = _container.decode(text) if text else None
+        before = await self._container(target)
         if before is None:
             return None
         if before.id != facts.id:
             return await self.now()
         return instant(before.replaced_ms) if before.replaced_ms else None
+
+    async def changes(self, target: Target, facts: ContainerFacts) -> Sequence[Change]:
+        """Image, configuration and container, as far as they became another in the last CHANGES_SECONDS."""
+        now = await self.now()
+        seen = _seen(await self._container(target), facts, now=now)
+        times = {
+            Changed.IMAGE: seen.image_ms,
+            Changed.CONFIG: seen.config_ms,
+            Changed.CONTAINER: seen.replaced_ms,
+        }
+        # HemoStat looks when an alert comes, perhaps days after a deploy: the container itself tells its age.
+        made = [(kind, min(instant(ms), facts.created_at)) for kind, ms in times.items() if ms]
+        recent = [(kind, at) for kind, at in made if (now - at).total_seconds() <= CHANGES_SECONDS]
+        return [Change(id=f"C{n}", kind=kind, at=at) for n, (kind, at) in enumerate(recent, start=1)]
+
+    async def _container(self, target: Target) -> _Container | None:
+        text = await self._store.command("HGET", key("targets"), target.key)
+        return _container.decode(text) if text else None
+
+    async def fires_last_hour(self, fingerprints: Sequence[str]) -> int | None:
+        """From the episodes, which intake keeps; at most twenty are remembered."""
+        if not fingerprints:
+            return None
+        episodes = await self._store.command("MGET", *(key(f"episode:{each}") for each in fingerprints))
+        begun = [text.split(" ")[5].split(",") for text in episodes if text and text.count(" ") == 5]
+        since = milliseconds(await self.now()) - 3_600_000
+        counts = [sum(1 for at in times if at and int(at) >= since) for times in begun]
+        return max(counts, default=None)
 
     async def known_targets(self) -> list[Target]:
         """Every target that was ever looked at."""
@@ -267,6 +296,23 @@ class StoredJournal:
             gone += count
             await asyncio.sleep(0)
         return gone
+
+
+def _seen(before: _Container | None, facts: ContainerFacts, *, now: datetime) -> _Container:
+    """What is known after this look. What was not known before has not changed."""
+    before = before or _Container(id=facts.id, image=facts.image, seen_ms=0)
+    config = facts.labels.get(CONFIG_LABEL, "")
+    at = milliseconds(now)
+    return _Container(
+        id=facts.id,
+        image=facts.image,
+        seen_ms=at,
+        replaced_ms=at if before.id != facts.id else before.replaced_ms,
+        image_id=facts.image_id,
+        image_ms=at if before.image_id not in ("", facts.image_id) else before.image_ms,
+        config=config,
+        config_ms=at if before.config not in ("", config) else before.config_ms,
+    )
 
 
 def _place(cursor: str | None) -> tuple[str, int]:

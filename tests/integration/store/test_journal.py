@@ -3,13 +3,16 @@
 import asyncio
 import random
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from bridge import errors
+from bridge.edges.store.connection import key
 from bridge.edges.store.journal import StoredJournal
 from bridge.edges.store.queue import StoredQueue
+from bridge.model.evidence import Changed, ContainerFacts
 from bridge.model.incident import Entry, Outcome, Repair, State, Target
 from bridge.model.policy import BreakerPolicy
 from bridge.model.verdict import Action
@@ -208,3 +211,78 @@ async def test_a_cancellation_is_never_lost(desk: Desk) -> None:
         task.cancel()
         done, _ = await asyncio.wait({task}, timeout=5)
         assert done
+
+
+def of_compose(config: str, *, made_ago: float = 0.0, **changes: Any) -> ContainerFacts:
+    """A container as Compose made it so many seconds ago."""
+    labels = {"com.docker.compose.config-hash": config}
+    return running(labels=labels, created_at=datetime.now(UTC) - timedelta(seconds=made_ago), **changes)
+
+
+async def test_what_became_another_is_told_with_the_age_of_the_container_that_brought_it(desk: Desk) -> None:
+    """Nothing is known to have changed at the first look, nor while nothing does."""
+    target, journal = Target(host="local", name="web"), desk.journal
+    first = of_compose("a1")
+    assert await journal.changes(target, first) == []
+    await journal.saw_container(target, first)
+    assert await journal.changes(target, first) == []
+
+    deployed = of_compose("b2", made_ago=300.0, id="new", image_id="sha256:2")
+    for _ in range(2):  # noticed, and remembered
+        changes = await journal.changes(target, deployed)
+        assert [(change.id, change.kind) for change in changes] == [
+            ("C1", Changed.IMAGE),
+            ("C2", Changed.CONFIG),
+            ("C3", Changed.CONTAINER),
+        ]
+        assert {change.at for change in changes} == {deployed.created_at}
+        await journal.saw_container(target, deployed)
+
+    moved = of_compose("b2", id="newer", image_id="sha256:2")
+    await journal.saw_container(target, moved)
+    told = {change.kind: change.at for change in await journal.changes(target, moved)}
+    assert told[Changed.CONTAINER] > told[Changed.IMAGE]
+
+
+async def test_a_deploy_of_the_day_before_yesterday_is_no_news(desk: Desk) -> None:
+    """However late HemoStat hears of it."""
+    target = Target(host="local", name="web")
+    await desk.journal.saw_container(target, of_compose("a1"))
+    assert await desk.journal.changes(target, of_compose("a1", id="new", made_ago=2 * 86_400.0)) == []
+
+
+async def test_an_alert_that_flaps_is_known_by_how_often_it_began_to_fire(desk: Desk) -> None:
+    """Re-sends and resolveds are none; of several alerts the one that fires most counts."""
+    assert await desk.journal.fires_last_hour(["aa"]) is None
+    for n in range(3):
+        await desk.take(alert(at=n * 10), alert(at=n * 10, fingerprint="calm"))
+        await desk.take(alert(at=n * 10))
+        assert await desk.journal.fires_last_hour(["aa"]) == n + 1
+        if n < 2:
+            await desk.take(alert(at=n * 10, ended=n * 10 + 5))
+    assert await desk.journal.fires_last_hour(["calm", "unknown"]) == 1
+    assert await desk.journal.fires_last_hour(["calm", "aa"]) == 3
+    assert await desk.journal.fires_last_hour([]) is None
+
+
+async def test_of_firing_only_the_last_hour_is_remembered_and_twenty_times_at_most(desk: Desk) -> None:
+    """So that an alert that flaps for days keeps a short row."""
+    now = int((await desk.journal.now()).timestamp() * 1000)
+    old = ",".join(str(now - minutes * 60_000) for minutes in (30, 59, 61, 90))
+    await desk.store.command("SET", key("episode:aa"), f"resolved 1 2 - {now} {old}")
+    assert await desk.journal.fires_last_hour(["aa"]) == 2
+    await desk.take(alert())
+    assert await desk.journal.fires_last_hour(["aa"]) == 3
+    assert (await desk.store.command("GET", key("episode:aa"))).count(",") == 2
+    many = ",".join([str(now)] * 40)
+    await desk.store.command("SET", key("episode:aa"), f"resolved 1 2 - {now} {many}")
+    await desk.take(alert(at=99))
+    assert await desk.journal.fires_last_hour(["aa"]) == 20
+
+
+async def test_an_episode_written_before_firing_was_counted_is_read(desk: Desk) -> None:
+    """By the version before."""
+    await desk.store.command("SET", key("episode:aa"), "resolved 1 2 - 3")
+    assert await desk.journal.fires_last_hour(["aa"]) is None
+    await desk.take(alert())
+    assert await desk.journal.fires_last_hour(["aa"]) == 1

@@ -56,16 +56,27 @@ local function open(fp, alert, subject, subject_json, fresh, suspect)
 end
 
 -- An episode: 'firing'|'resolved', when it started, when it last ended (0 never), its incident ('-' none), when it was
--- last heard of.
+-- last heard of, and when it began to fire in the last hour (newest first, at most MOST_FIRES).
+local MOST_FIRES, HOUR_MS = 20, 3600000
+
 local function read(key)
   local text = redis.call('GET', key)
   if not text then return nil end
-  local state, starts, ends, id, seen = string.match(text, '^(%a+) (%d+) (%d+) (%S+) (%d+)$')
-  return {state = state, starts = starts, ends = ends, id = id, seen = seen}
+  local state, starts, ends, id, seen, fired = string.match(text, '^(%a+) (%d+) (%d+) (%S+) (%d+) ?([%d,]*)$')
+  return {state = state, starts = starts, ends = ends, id = id, seen = seen, fired = fired}
 end
 
-local function keep(key, state, starts, ends, id)
-  redis.call('SET', key, table.concat({state, starts, ends, id, NOW}, ' '), 'PX', EPISODE_KEPT_MS)
+local function keep(key, state, starts, ends, id, fired)
+  redis.call('SET', key, table.concat({state, starts, ends, id, NOW, fired}, ' '), 'PX', EPISODE_KEPT_MS)
+end
+
+local function fired_now(before)
+  if before == '' then return NOW end
+  local times = {NOW}
+  for at in string.gmatch(before, '%d+') do
+    if #times < MOST_FIRES and now - N(at) <= HOUR_MS then times[#times + 1] = at end
+  end
+  return table.concat(times, ',')
 end
 
 local out = {}
@@ -83,10 +94,10 @@ for a = FIRST, #ARGV, STRIDE do
     local again = not i[1] or (i[1] == 'closed' and (now >= N(i[2] or '0') or N(starts) > N(i[3] or '0')))
     if again then
       id = open(fp, alert, subject, subject_json, fresh, '0')
-      keep(key, 'firing', starts, e.ends, id)
+      keep(key, 'firing', starts, e.ends, id, e.fired)
     elseif now - N(e.seen) > N(ARGV[2]) or starts ~= e.starts then
       -- A plain re-send is already durable: writing it again each time would only cost an fsync.
-      keep(key, 'firing', starts, e.ends, id)
+      keep(key, 'firing', starts, e.ends, id, e.fired)
       if i[1] ~= 'closed' then join(id, fp, 'F', alert) end
     end
   elseif status == 'firing' then
@@ -94,12 +105,12 @@ for a = FIRST, #ARGV, STRIDE do
     local suspect = '0'
     if e and N(starts) < N(e.ends) then suspect = '1' end
     id = open(fp, alert, subject, subject_json, fresh, suspect)
-    keep(key, 'firing', starts, e and e.ends or '0', id)
+    keep(key, 'firing', starts, e and e.ends or '0', id, fired_now(e and e.fired or ''))
   else
     local late = fires and N(ends) > 0 and N(ends) < N(e.starts)
     if not late then
       if e and N(e.ends) > N(ends) then ends = e.ends end
-      keep(key, 'resolved', e and e.starts or starts, ends, e and e.id or '-')
+      keep(key, 'resolved', e and e.starts or starts, ends, e and e.id or '-', e and e.fired or '')
       if fires then
         id = e.id
         local i = redis.call('HMGET', incident_key(id), 'state', 'target')
