@@ -71,6 +71,7 @@ def ruleset_of(config: settings.Settings) -> Ruleset:
         stateful_images=DEFAULTS.stateful_images
         if triage.stateful_images is None
         else triage.stateful_images,
+        outside_alerts=(*DEFAULTS.outside_alerts, *triage.outside_alerts),
         always_firing=(*DEFAULTS.always_firing, *triage.always_firing),
         over_when_running=(*DEFAULTS.over_when_running, *triage.over_when_running),
         phrases=phrases.extended(DEFAULTS.phrases, own),

@@ -325,6 +325,7 @@ def _triage(section: Section) -> Triage:
         stateful_images=section.parsed_items("stateful_images", parse_glob)
         if section.has("stateful_images")
         else None,
+        outside_alerts=section.parsed_items("outside_alerts", parse_glob),
         always_firing=section.parsed_items("always_firing", str),
         over_when_running=section.parsed_items("over_when_running", str),
         phrases=tuple(

@@ -294,6 +294,9 @@ class Triage:
     """An alert that began so often within an hour comes and goes. Default 4."""
     stateful_images: tuple[str, ...] | None = None
     """Globs of images that keep state. Default the built-in ones (``bridge.triage.case.STATEFUL_IMAGES``)."""
+    outside_alerts: tuple[str, ...] = ()
+    """Globs of the names of alerts that name a cause outside the container, in addition to the built-in ones
+    (``bridge.triage.case.OUTSIDE_ALERTS``). Default none."""
     always_firing: tuple[str, ...] = ()
     """Names of alerts that fire on purpose, in addition to the built-in ones. Default none."""
     over_when_running: tuple[str, ...] = ()

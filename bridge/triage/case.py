@@ -23,6 +23,31 @@ from bridge.model.evidence import (
 from bridge.model.policy import TargetClass, TargetPolicy, image_spellings
 from bridge.triage import phrases
 
+OUTSIDE_ALERTS = (
+    *("host*", "nodefilesystem*", "nodedisk*", "nodememory*", "nodecpu*", "nodesystem*", "nodenetwork*"),
+    *(
+        "*disk*full*",
+        "*disk*space*",
+        "*outofdisk*",
+        "*filesystem*",
+        "*volume*full*",
+        "*certificate*expir*",
+        "*certexpir*",
+    ),
+    *(
+        "dns*",
+        "network*",
+        "database*down",
+        "postgres*down",
+        "mysql*down",
+        "mariadb*down",
+        "mongo*down",
+        "redis*down",
+    ),
+    *("kafka*down", "rabbitmq*down", "elasticsearch*down"),
+)
+"""Patterns of the names of alerts whose cause no restart of a container reaches."""
+
 STATEFUL_IMAGES = (
     *("cassandra", "clickhouse", "clickhouse-server", "cockroach", "consul", "couchbase", "couchdb", "etcd"),
     *(
@@ -60,8 +85,8 @@ class Thresholds:
     requests are a surge, if they are ``traffic_least`` a second or more. ``sick_neighbours``: so many sick siblings
     have one cause, or two that are with it ``sick_share`` of their project. ``flapping_fires``: an alert that began so often within an hour comes and goes.
     ``helpless_cooldowns``: for so many cooldowns two repairs in a row that did not help count against a third.
-    ``load_alerts``: patterns of the names of alerts that are about a figure of ours. ``host_alerts``: of alerts about
-    the host. ``stateful_images``: images that keep state.
+    ``load_alerts``: patterns of the names of alerts that are about a figure of ours. ``outside_alerts``: of alerts
+    that name a cause outside the container. ``stateful_images``: images that keep state.
     """
 
     crash_loop_restarts: int = 5
@@ -103,8 +128,10 @@ class Thresholds:
     load_alerts: tuple[tuple[Measured, str], ...] = (
         (Measured.CPU_SHARE, "*cpu*"),
         (Measured.MEMORY_SHARE, "*memory*"),
+        (Measured.ERRORS_SHARE, "*error*rate*"),
+        (Measured.ERRORS_SHARE, "*5xx*"),
     )
-    host_alerts: tuple[str, ...] = ("host*", "node*", "instance*")
+    outside_alerts: tuple[str, ...] = OUTSIDE_ALERTS
     stateful_images: tuple[str, ...] = STATEFUL_IMAGES
 
 

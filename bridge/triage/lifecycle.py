@@ -5,7 +5,7 @@ What each is for stands in the table, ``bridge.triage.rules``.
 
 from __future__ import annotations
 
-from bridge.model.evidence import ContainerStatus, EngineEvent, Health
+from bridge.model.evidence import ContainerStatus, EngineEvent, Health, Measure, Measured
 from bridge.model.policy import TargetClass
 from bridge.model.verdict import Verdict
 from bridge.triage import wording
@@ -114,6 +114,12 @@ def crash_loop(case: Case) -> Verdict | None:
             f"{facts.name} was started {len(starts)} times in the last {window}, not counting our repairs."
         )
         return escalate(reason, *(event.id for event in starts))
+    if (counted := _starts_counted(case)) is not None:
+        window = wording.span(STARTS_SECONDS)
+        reason = (
+            f"{facts.name} was started {counted.last:.0f} times in the last {window}, our repairs included."
+        )
+        return escalate(reason, counted.id)
     lasted = case.last_run_seconds
     run = "unknown time" if lasted is None else wording.span(lasted)
     short = lasted is None or lasted < limits.crash_loop_seconds
@@ -128,6 +134,21 @@ def crash_loop(case: Case) -> Verdict | None:
         reason = f"Docker gave up on {facts.name} after {facts.restart_count} restarts; last run: {run}."
         return escalate(reason, STATE)
     return None
+
+
+STARTS_SECONDS = 600.0
+"""The window of ``Measured.RESTARTS``."""
+
+
+def _starts_counted(case: Case) -> Measure | None:
+    """The figure of starts, if it shows more than our own repairs explain: it comes from elsewhere than the events."""
+    measure = case.evidence.measure(Measured.RESTARTS)
+    if measure is None:
+        return None
+    ours = [
+        one for one in case.evidence.past_repairs if (case.now - one.at).total_seconds() <= STARTS_SECONDS
+    ]
+    return measure if measure.last - len(ours) >= case.thresholds.crash_loop_starts else None
 
 
 def oom_loop(case: Case) -> Verdict | None:

@@ -64,9 +64,15 @@ def memory_leak(case: Case) -> Verdict | None:
 
 
 def requests_failing(case: Case) -> Verdict | None:
-    """Its visitors see errors, whatever its health check says."""
+    """Its visitors see errors, whatever its health check says; or an alert says so, and no figure says otherwise."""
+    if not case.container.running:
+        return None
     errors = case.evidence.measure(Measured.ERRORS_SHARE)
-    if errors is None or errors.last < case.thresholds.errors_share or not case.container.running:
+    if errors is None:
+        told = any(_figure_of(case, name) is Measured.ERRORS_SHARE for name in case.alert_names)
+        why = f"{case.container.name} runs; an alert says that requests fail, and how many is unknown."
+        return escalate(why, STATE) if told else None
+    if errors.last < case.thresholds.errors_share:
         return None
     return escalate(
         f"{case.container.name} runs, and {wording.share(errors.last)} of its requests fail.",
@@ -124,7 +130,11 @@ def within_limits(case: Case) -> Verdict | None:
     )
 
 
-_WORDS = {Measured.CPU_SHARE: "CPU", Measured.MEMORY_SHARE: "memory"}
+_WORDS = {
+    Measured.CPU_SHARE: "CPU",
+    Measured.MEMORY_SHARE: "memory",
+    Measured.ERRORS_SHARE: "failed requests",
+}
 
 
 def _unremarkable(case: Case, alert_name: str) -> Measure | None:
@@ -136,6 +146,8 @@ def _unremarkable(case: Case, alert_name: str) -> Measure | None:
     throttled = case.evidence.measure(Measured.THROTTLED_SHARE)
     if name is Measured.CPU_SHARE and throttled is not None and throttled.last >= THROTTLED_SHARE:
         return None
+    if name is Measured.ERRORS_SHARE:
+        return measure  # the rule about failing requests was asked before
     if measure.last < case.thresholds.load_share:
         return measure
     rise = measure.slope_per_minute

@@ -180,7 +180,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         id="crash_loop",
-        when="3 starts in 10 min that were not our repairs; or more than 5 restarts by policy and restarting or a run "
+        when="3 starts in 10 min that were not our repairs, by events or by the figure of starts; or more than 5 restarts by policy and restarting or a run "
         "shorter than 10 min; or restart policy on-failure gave up after a run shorter than 1 min",
         verdict="escalate",
         because="restarting is what already does not help",
@@ -245,8 +245,9 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         id="dependency_down",
-        when="a dependency that it names (hemostat.depends_on, Compose's depends_on) is down or unhealthy",
-        verdict="escalate",
+        when="a dependency that it names (hemostat.depends_on, Compose's depends_on) is down or unhealthy, or, where a repair "
+        "would follow, is just starting",
+        verdict="escalate; wait 10 s for one that is starting",
         because="a restart does not reach the cause",
         ask=surroundings.dependency_down,
     ),
@@ -261,10 +262,18 @@ RULES: tuple[Rule, ...] = (
     Rule(
         id="host_pressure",
         when="a repair would follow, and the host has CPU pressure of 50 %, memory pressure of 20 %, I/O pressure of 40 % "
-        "or a disk at 95 %, or an alert about the host fires (Host*, Node*, Instance*)",
+        "or a disk at 95 %",
         verdict="escalate",
         because="the host suffers, and a restart adds to its work",
         ask=surroundings.host_pressure,
+    ),
+    Rule(
+        id="outside_alert",
+        when="a repair would follow, and another alert fires whose name is about the host, a disk, a certificate, the network "
+        "or a store (triage.outside_alerts)",
+        verdict="escalate",
+        because="it names the cause, and a restart does not reach it",
+        ask=surroundings.outside_alert,
     ),
     Rule(
         id="traffic_surge",
@@ -272,6 +281,13 @@ RULES: tuple[Rule, ...] = (
         verdict="escalate",
         because="it drowns; a restart throws away what is warm and ends no surge",
         ask=surroundings.traffic_surge,
+    ),
+    Rule(
+        id="runbook_veto",
+        when="a repair would follow, and the operator's note (label hemostat.runbook) says not to restart it",
+        verdict="escalate",
+        because="the operator wins",
+        ask=surroundings.runbook_veto,
     ),
     Rule(
         id="stateful",
@@ -322,7 +338,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         id="requests_failing",
-        when="10 % of its requests fail",
+        when="10 % of its requests fail; or an alert is about errors (*error*rate*, *5xx*) and how many fail is unknown",
         verdict="escalate",
         because="its visitors see errors, whatever the health check says",
         ask=load.requests_failing,
@@ -360,7 +376,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         id="within_limits",
         when="running without a health check, and every alert is about CPU or memory, which are known and below 80 %, or "
-        "memory that does not rise and is below 97 %",
+        "memory that does not rise and is below 97 %, or about errors, of which few are known",
         verdict="no_action",
         because="the spike is over, or it is how this program lives",
         ask=load.within_limits,

@@ -5,6 +5,7 @@ A fresh process cures none of what they find. They only ever lower a verdict.
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections.abc import Iterable
 from datetime import datetime
@@ -12,18 +13,18 @@ from fnmatch import fnmatchcase
 
 from bridge.model.evidence import (
     Changed,
+    ContainerStatus,
     Health,
     Measure,
     Measured,
     Neighbour,
     PastRepair,
-    RelatedAlert,
     TextLine,
 )
 from bridge.model.verdict import Verdict
 from bridge.triage import load, phrases, wording
 from bridge.triage.case import Case, of_last_run
-from bridge.triage.verdicts import STATE, escalate, left_alone, sickness, wait
+from bridge.triage.verdicts import SHORT_RECHECK_SECONDS, STATE, escalate, left_alone, sickness, wait
 
 UNHELPFUL = frozenset({"not_healed", "relapsed", "failed"})
 """Outcomes of a repair after which the next one has less reason to help."""
@@ -170,13 +171,20 @@ def evidence_partial(case: Case) -> Verdict | None:
 
 
 def dependency_down(case: Case) -> Verdict | None:
-    """What it needs is known to be down."""
-    down = [one for one in case.evidence.neighbours if one.dependency and one.sick]
+    """What it needs is known to be down, or is just coming up."""
+    needed = [one for one in case.evidence.neighbours if one.dependency]
+    down = [one for one in needed if one.sick]
     over = case.healthy and case.alerts_named(case.thresholds.over_when_running)
-    if not down or over:
+    if down and not over:
+        reason = f"{case.container.name} needs {_listed(down)}: to be repaired first."
+        return escalate(reason, STATE, *(one.id for one in down[:8]))
+    coming = [
+        one for one in needed if one.status is ContainerStatus.RUNNING and one.health is Health.STARTING
+    ]
+    if not coming or not calls_for_repair(case):
         return None
-    reason = f"{case.container.name} needs {_listed(down)}: to be repaired first."
-    return escalate(reason, STATE, *(one.id for one in down[:8]))
+    reason = f"{sickness(case)} It needs {_listed(coming)}, which is coming up."
+    return wait(reason, SHORT_RECHECK_SECONDS, STATE, *(one.id for one in coming[:8]))
 
 
 def neighbours_sick(case: Case) -> Verdict | None:
@@ -192,11 +200,13 @@ def neighbours_sick(case: Case) -> Verdict | None:
     return escalate(reason, STATE, *(one.id for one in sick[:8]))
 
 
+_TELLING = frozenset({Health.UNHEALTHY, Health.STARTING})
+
+
 def _listed(neighbours: Iterable[Neighbour]) -> str:
     """By id: names are text of the monitored system."""
     return ", ".join(
-        f"{one.id} ({one.health if one.health is Health.UNHEALTHY else one.status})"
-        for one in list(neighbours)[:4]
+        f"{one.id} ({one.health if one.health in _TELLING else one.status})" for one in list(neighbours)[:4]
     )
 
 
@@ -213,12 +223,7 @@ def host_pressure(case: Case) -> Verdict | None:
     if high:
         told = " and ".join(f"{_WORDS[one.name]} at {wording.share(one.last)}" for one, _ in high)
         return escalate(f"{sickness(case)} Its host has {told}.", STATE, *(one.id for one, _ in high))
-    about = [alert for alert in case.evidence.related_alerts if _about_host(case, alert)]
-    if not about:
-        return None
-    return escalate(
-        f"{sickness(case)} An alert about its host fires, too.", STATE, *(one.id for one in about[:8])
-    )
+    return None
 
 
 _WORDS = {
@@ -229,12 +234,40 @@ _WORDS = {
 }
 
 
-def _about_host(case: Case, alert: RelatedAlert) -> bool:
-    """Its name is untrusted, and can only lower a verdict."""
-    name = alert.name.lower()[:200]
-    return not alert.suppressed and any(
-        fnmatchcase(name, pattern.lower()) for pattern in case.thresholds.host_alerts
+def outside_alert(case: Case) -> Verdict | None:
+    """An alert that fires, too, names a cause outside. Names are untrusted, and can only lower a verdict."""
+    if not calls_for_repair(case):
+        return None
+    about = [
+        alert.id
+        for alert in case.evidence.related_alerts
+        if not alert.suppressed and _names_a_cause(case, alert.name)
+    ]
+    own = [f"A{n}" for n, name in enumerate(case.alert_names, 1) if _names_a_cause(case, name)]
+    if not about and not own:
+        return None
+    told = wording.count(len(about) + len(own), "alert")
+    return escalate(
+        f"{sickness(case)} {told} that fires, too, names a cause outside of it.", STATE, *about[:8], *own[:8]
     )
+
+
+def _names_a_cause(case: Case, name: str) -> bool:
+    short = name.lower()[:200]
+    return any(fnmatchcase(short, pattern.lower()) for pattern in case.thresholds.outside_alerts)
+
+
+def runbook_veto(case: Case) -> Verdict | None:
+    """The operator's own note says that it must not be restarted."""
+    if not calls_for_repair(case) or not _FORBIDS.search(case.evidence.runbook.lower()):
+        return None
+    return escalate(f"{sickness(case)} The operator's note says not to restart it.", STATE)
+
+
+_FORBIDS = re.compile(
+    r"\b(?:do not|don't|dont|never|must not|mustn't|should not|shouldn't|no) (?:ever )?(?:auto(?:matically|matic)?[- ]?)?"
+    r"(?:re-?start|start|reboot|kill|bounce|re-?create)"
+)
 
 
 def traffic_surge(case: Case) -> Verdict | None:

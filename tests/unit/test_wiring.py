@@ -34,6 +34,7 @@ def test_without_a_word_about_triage_the_rules_have_their_own_numbers() -> None:
         ("flapping_fires: 9", "flapping_fires", 9),
         ("stateful_images: [ledger]", "stateful_images", ("ledger",)),
         ("stateful_images: []", "stateful_images", ()),
+        ("outside_alerts: [x*]", "outside_alerts", (*DEFAULTS.outside_alerts, "x*")),
         ("always_firing: [Heartbeat]", "always_firing", (*DEFAULTS.always_firing, "Heartbeat")),
         ("over_when_running: [Gone]", "over_when_running", (*DEFAULTS.over_when_running, "Gone")),
     ],

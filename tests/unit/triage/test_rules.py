@@ -430,9 +430,20 @@ CASES += [
     case("unhealthy", REPAIR, unhealthy(), id="so many that a guard refuses", neighbours=(neighbour("a", DOWN, exit_code=1), neighbour("b", health=Health.UNHEALTHY), neighbour("c", health=Health.UNHEALTHY)), suspect=True),
     case("host_pressure", ESCALATE, unhealthy(), id="memory", measures=measured(host_memory_pressure=0.2)),
     case("host_pressure", ESCALATE, exited(139), id="disk", measures=measured(host_disk_share=0.95)),
-    case("host_pressure", ESCALATE, unhealthy(), id="by an alert", related_alerts=related("HostOutOfMemory")),
     case("unhealthy", REPAIR, unhealthy(), id="an alert that is silenced", related_alerts=related("HostOutOfMemory", suppressed=True)),
     case("unhealthy", REPAIR, unhealthy(), id="a host with some work", measures=measured(host_cpu_pressure=0.49, host_disk_share=0.9)),
+    case("outside_alert", ESCALATE, unhealthy(), id="about the host", related_alerts=related("HostOutOfMemory")),
+    case("outside_alert", ESCALATE, exited(1), id="about a store", related_alerts=related("PostgresDown")),
+    case("outside_alert", ESCALATE, unhealthy(), id="of its own", alerts=["ContainerUnhealthy", "CertificateExpiresSoon"]),
+    case("unhealthy", REPAIR, unhealthy(), id="an alert about who knows what", related_alerts=related("InstanceDown")),
+    case("runbook_veto", ESCALATE, unhealthy(), id="the operator says no", runbook="Never restart during month end; call finance."),
+    case("unhealthy", REPAIR, unhealthy(), id="the operator says how", runbook="Restart it; then check the queue."),
+    case("dependency_down", WAIT, unhealthy(), id="it is coming up", neighbours=(neighbour("db", dependency=True, health=Health.STARTING),)),
+    case("healthy", NO_ACTION, running(), id="a dependency that comes up while all is well", neighbours=(neighbour("db", dependency=True, health=Health.STARTING),)),
+    case("requests_failing", ESCALATE, running(), id="an alert says so, nobody knows how many", alerts=["HighErrorRate"]),
+    case("within_limits", NO_ACTION, UNCHECKED, id="few fail", measures=measured(errors_share=0.01), alerts=["HighErrorRate"]),
+    case("crash_loop", ESCALATE, UNCHECKED, id="by the figure of starts", measures=measured(restarts=3.0)),
+    case("no_health_check", ESCALATE, UNCHECKED, id="one of them was ours", measures=measured(restarts=3.0), past_repairs=(repaired(300),)),
     case("traffic_surge", ESCALATE, unhealthy(), id="four times as much", measures=measured(requests_per_second=SURGE)),
     case("traffic_surge", ESCALATE, unhealthy(), id="by the mean alone", measures=measured(requests_per_second={"last": 240.0, "mean": 95.0})),
     case("unhealthy", REPAIR, unhealthy(), id="nearly twice", measures=measured(requests_per_second={"last": 180.0, "mean": 95.0})),
@@ -635,7 +646,7 @@ def test_a_veto_names_classes_and_ids_but_never_the_text() -> None:
     verdict = judged(unhealthy(), log_lines=lines("fine", hostile))
     assert verdict.cites == ("L2",)
     assert verdict.reason == (
-        "web's own words point to a full or read-only disk (disk_full) and a dependency that does not answer "
+        "web's own words point to a disk that is full, read-only or failing (disk_full) and a dependency that does not answer "
         "(dependency_down), in 1 line; a restart would not help."
     )
 
