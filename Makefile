@@ -13,7 +13,7 @@ PYTEST_WORKERS ?= 2
 # A Docker Engine of the demo's own needs root.
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help demo test test-compose lint format bench lock clean system install
+.PHONY: help demo test test-compose lint format torture bench lock clean system install
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ lint: install ## ruff, mypy, import contracts
 format: install ## rewrite the code in house style
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+torture: install ## crashes, races and lost answers by the thousand, each beside its control: about an hour, as root
+	@$(AS_ROOT) $(BIN)/python -m tests.torture --long
 
 bench: install ## the figures in the docs, measured again
 	@$(BIN)/python -m bench

@@ -192,6 +192,22 @@ def test_sigterm_hands_an_incident_over_in_mid_verification(
     assert shop.boots == 2
 
 
+def test_sigterm_in_mid_action_leaves_it_to_another(
+    start_bridge: StartBridge, start_service: StartService, docker_proxy: DockerEngineProxy
+) -> None:
+    """Docker has done it and not said so: the ending bridge does not wait for that, and the next does not repeat it."""
+    shop = start_service().fall_sick()
+    ending = start_bridge(docker=docker_proxy.url)
+    held = docker_proxy.hold_reply(is_restart)
+    [incident_id] = ending.accept(firing(shop.name))
+    held.wait_until_reached(seconds=WITHIN)
+    assert ending.terminate() == 0
+    held.drop()
+    incident = start_bridge(docker=docker_proxy.url).await_incident(incident_id)
+    assert (incident["outcome"], incident["repair"]["settled"]) == ("healed", True)
+    assert shop.boots == 2
+
+
 def test_sigterm_in_a_storm_loses_nothing(start_bridge: StartBridge) -> None:
     """However busy it is, it ends when told to; each accepted alert reaches its outcome with the next bridge."""
     ending = start_bridge()

@@ -23,13 +23,16 @@ NOTHING = (b"*-1\r\n", b"_\r\n", b"-")
 
 
 class CuttingProxy:
-    """Listens on a port of its own. `share` of the answers are lost, and the next one to each script in `next_of`."""
+    """Listens on a port of its own. Lost are `share` of the answers to scripts, a fifth of that of the answers to plain
+    commands, and the next one to each script in `next_of`."""
 
     def __init__(self, redis_port: int, *, share: float = 0.0) -> None:
         self.port = parts.free_port()
         self.url = f"redis://{parts.LOOPBACK}:{self.port}"
         self.share = share
         self.next_of: set[str] = set()
+        self.more: dict[str, float] = {}
+        """By how much the share of a script's or a command's answers is higher."""
         self.cut: Counter[str] = Counter()
         """What was carried out and not answered: names of our scripts, or of commands."""
         self._redis_port = redis_port
@@ -54,6 +57,11 @@ class CuttingProxy:
         """How many answers were lost so far."""
         return sum(self.cut.values())
 
+    @property
+    def cuts_of_scripts(self) -> int:
+        """How many of them to scripts of ours, which bear small letters."""
+        return sum(count for name, count in self.cut.items() if name.islower())
+
     async def _open(self) -> None:
         self._server = await asyncio.start_server(self._serve, parts.LOOPBACK, self.port)
 
@@ -70,17 +78,15 @@ class CuttingProxy:
         asked = [b""]
         there = asyncio.create_task(self._forward(client_reads, server, asked))
         back = asyncio.create_task(self._answer(reads, client, asked))
-        try:
-            with contextlib.suppress(asyncio.CancelledError):  # the proxy closes
-                await asyncio.wait({there, back}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (there, back):
-                task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):  # the proxy closes
+            await asyncio.wait({there, back}, return_when=asyncio.FIRST_COMPLETED)
+        there.cancel()
+        back.cancel()
+        with contextlib.suppress(asyncio.CancelledError, OSError):
             await asyncio.gather(there, back, return_exceptions=True)
             for writer in (client, server):
                 writer.close()
-                with contextlib.suppress(OSError):
-                    await writer.wait_closed()
+                await writer.wait_closed()
 
     async def _forward(
         self, reads: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: list[bytes]
@@ -95,7 +101,8 @@ class CuttingProxy:
     ) -> None:
         while received := await reads.read(1 << 20):
             name = self._named(asked[0])
-            lost = name in self.next_of or random.random() < self.share
+            share = self.share * self.more.get(name, 1.0 if name.islower() else 0.2)
+            lost = name in self.next_of or random.random() < share
             if lost and not received.startswith(NOTHING):
                 self.next_of.discard(name)
                 self.cut[name] += 1
