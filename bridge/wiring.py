@@ -118,6 +118,21 @@ def model_of(config: settings.Settings) -> Model | None:
     return OpenAiCompatible(api_key=llm.api_key, base_url=llm.base_url, limit_name=llm.max_tokens_parameter)
 
 
+def terms_of(config: settings.Settings) -> Terms:
+    """How the model is asked."""
+    llm = config.llm
+    return Terms(
+        model=llm.model,
+        hard_model=llm.hard_model,
+        confidence_threshold=llm.confidence_threshold,
+        deadline_seconds=llm.timeout_seconds,
+        send_logs=llm.send_logs,
+        keep_prompts=llm.audit_prompts,
+        own_server=llm.base_url is not None,
+        traits=llm.models,
+    )
+
+
 def consultant_of(
     config: settings.Settings, model: Model | None, *, store: Store, metrics: Metrics
 ) -> Consultant | None:
@@ -135,16 +150,7 @@ def consultant_of(
         model=model,
         spending=StoredSpending(store, limits),
         metrics=metrics,
-        terms=Terms(
-            model=llm.model,
-            hard_model=llm.hard_model,
-            confidence_threshold=llm.confidence_threshold,
-            deadline_seconds=llm.timeout_seconds,
-            send_logs=llm.send_logs,
-            keep_prompts=llm.audit_prompts,
-            own_server=llm.base_url is not None,
-            traits=llm.models,
-        ),
+        terms=terms_of(config),
         redact=lambda text: redactor.text(text).text,
     )
 

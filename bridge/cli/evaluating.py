@@ -6,7 +6,9 @@ import argparse
 import asyncio
 import json
 import os
+import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from bridge.evaluation.providers import Provider
     from bridge.evaluation.report import Bound
     from bridge.evaluation.scenario import Scenario
+    from bridge.model.secret import Secret
     from bridge.settings import Settings
 
 PROVIDERS = ("rules", "baseline", "scripted", "anthropic", "openai", "always-restart", "always-escalate")
@@ -93,8 +96,6 @@ def _sets(options: argparse.Namespace) -> str:
 
 
 def _told(broken: Sequence[str]) -> int:
-    import sys
-
     for line in broken:
         print(f"hemostat: {line}", file=sys.stderr)
     return cli.NO if broken else cli.GOOD
@@ -138,13 +139,30 @@ async def _asked(
     options: argparse.Namespace, name: str, scenarios: Sequence[Scenario], bounds: Sequence[Bound]
 ) -> tuple[dict[str, Any], list[str], list[str]]:
     """The outcome for machines, its misses, and what is not good enough."""
+    from bridge import logs
     from bridge.evaluation import report, running
+    from bridge.evaluation.consulting import Asked
 
+    logs.set_up(level="ERROR", style="text")
     provider = _provider(options, name)
-    outcome = await running.run(provider, scenarios, repeat=options.repeat, concurrency=options.concurrency)
+    try:
+        outcome = await running.run(
+            provider, scenarios, repeat=options.repeat, concurrency=options.concurrency
+        )
+    finally:
+        if isinstance(provider, Asked):
+            await provider.close()
     broken = [line for bound in bounds if (line := bound.broken_by(outcome.score)) is not None]
+    lines = list(report.misses(outcome))
+    if isinstance(provider, Asked):
+        if provider.unpaid:
+            asked = count(provider.unpaid, "question")
+            broken.append(f"--max-usd {options.max_usd:g} did not suffice: {asked} left to the rules")
+        lines += [
+            f"no opinion, {count(often, 'time')}: {why}" for why, often in provider.problems.most_common(5)
+        ]
     command = {"sets": options.sets or SETS, "repeat": options.repeat}
-    return report.as_values(outcome, command=command), list(report.misses(outcome)), broken
+    return report.as_values(outcome, command=command), lines, broken
 
 
 def _provider(options: argparse.Namespace, name: str) -> Provider:
@@ -154,11 +172,11 @@ def _provider(options: argparse.Namespace, name: str) -> Provider:
     from bridge.wiring import ruleset_of
 
     config = _settings(options)
-    thresholds = ruleset_of(config).thresholds
+    ruleset = ruleset_of(config)
     kind, _, model = name.partition(":")
     match kind:
         case "rules":
-            return providers.Rules(thresholds=thresholds)
+            return providers.Rules(thresholds=ruleset.thresholds)
         case "baseline":
             return providers.Baseline()
         case "always-restart":
@@ -166,11 +184,61 @@ def _provider(options: argparse.Namespace, name: str) -> Provider:
         case "always-escalate":
             return providers.Always(kind=VerdictKind.ESCALATE, name=kind)
         case "scripted":
-            return providers.scripted(model or "simulated-80", thresholds, config.llm.on_failure)
+            return providers.scripted(model or "simulated-80", ruleset.thresholds, ruleset.on_failure)
+        case "anthropic" | "openai":
+            return _asked_model(options, config, kind, model)
         case _:
             raise ScenarioError(
                 [f"there is no provider {name!r}: name one of {', '.join(PROVIDERS)}, or a file"]
             )
+
+
+KEYS = {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY"}
+
+
+def _asked_model(options: argparse.Namespace, config: Settings, kind: str, model: str) -> Provider:
+    """Raises ScenarioError: no key, or no model is named."""
+    from bridge import settings
+    from bridge.evaluation.consulting import Asked
+    from bridge.settings.llm_values import DEFAULT_MODEL
+    from bridge.wiring import model_of, redactor_of, ruleset_of, terms_of
+
+    provider = settings.Provider(kind)
+    configured = config.llm if config.llm.provider is provider else settings.Llm()
+    key = configured.api_key or _key_of_environment(kind)
+    base_url = options.base_url or configured.base_url
+    if key is None and (kind == "anthropic" or not base_url):
+        raise ScenarioError(
+            [f"--provider {kind} needs a key: set ${KEYS[kind]}, or llm.api_key_file in --config.file"]
+        )
+    wanted = model or configured.model or DEFAULT_MODEL[provider]
+    if not wanted:
+        raise ScenarioError([f"--provider {kind} needs --model"])
+    llm = replace(
+        configured, provider=provider, model=wanted, base_url=base_url or None, api_key=key, enabled=True
+    )
+    if options.base_url:  # another server need not know the provider's other models
+        llm = replace(llm, hard_model="")
+    config = replace(config, llm=llm)
+    edge = model_of(config)
+    if edge is None:
+        raise ScenarioError([f"--provider {kind} cannot be asked with this configuration"])
+    ruleset, redactor = ruleset_of(config), redactor_of(config)
+    return Asked(
+        model=edge,
+        terms=terms_of(config),
+        thresholds=ruleset.thresholds,
+        on_failure=ruleset.on_failure,
+        max_usd=options.max_usd,
+        redact=lambda text: redactor.text(text).text,
+    )
+
+
+def _key_of_environment(kind: str) -> Secret | None:
+    from bridge.model.secret import Secret
+
+    text = os.environ.get(KEYS[kind], "").strip()
+    return Secret(text) if text else None
 
 
 def _settings(options: argparse.Namespace) -> Settings:
