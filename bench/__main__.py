@@ -1,4 +1,4 @@
-"""`python -m bench [intake|reaction|rest|restore]`: the figures in the docs, measured again. Prints; writes only if told to."""
+"""`python -m bench [intake|reaction|triage|rest|restore]`: the figures in the docs, measured again. Prints; writes only if told to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 
-from bench import figures, intake, reaction, recovery, rest
+from bench import figures, intake, reaction, recovery, rest, triage
 from bench.figures import Figure
 from bridge.demo import parts
 
@@ -20,6 +20,7 @@ def main() -> int:
     measures: Mapping[str, Callable[[], list[Figure]]] = {
         "intake": lambda: intake.measure(rounds=options.rounds, seconds=options.seconds),
         "reaction": lambda: reaction.measure(incidents=3 * options.rounds),
+        "triage": lambda: triage.measure(incidents=20 * options.rounds),
         "rest": lambda: rest.measure(seconds=10 * options.seconds),
         "restore": lambda: recovery.measure(incidents=options.incidents),
     }
@@ -44,9 +45,11 @@ def main() -> int:
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument(
-        "what", nargs="?", choices=["intake", "reaction", "rest", "restore"], help="all of them"
+        "what", nargs="?", choices=["intake", "reaction", "triage", "rest", "restore"], help="all of them"
     )
-    parser.add_argument("--rounds", type=int, default=5, help="alternating rounds; 3 incidents each (5)")
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="alternating rounds; 3 incidents each, of triage 20 (5)"
+    )
     parser.add_argument(
         "--seconds", type=float, default=3.0, help="length of one load; rest takes ten times it (3)"
     )

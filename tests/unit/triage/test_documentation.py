@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from bridge.triage import phrases, rules
+from bridge.model.verdict import Action, ModelResult, Verdict, VerdictKind
+from bridge.triage import answer, phrases, rules, two_keys
+from tests.unit.triage.asking import consulted
 
 PAGE = Path(__file__).parents[3] / "docs" / "triage.md"
 
@@ -23,6 +25,37 @@ def test_the_page_lists_the_classes_of_phrases() -> None:
     }
     rows = [f"| `{kind}` | {meaning} | {examples[kind]} |" for kind, meaning in meanings.items()]
     assert _table_after("<!-- classes -->") == rows
+
+
+def test_the_page_lists_what_asking_a_model_can_come_to() -> None:
+    told = [row.split("`")[1] for row in _table_after("<!-- results -->")]
+    assert told == [result.value for result in ModelResult]
+
+
+def test_the_page_tells_the_table_of_both_keys() -> None:
+    for row in _table_after("<!-- two keys -->"):
+        ruled, said, verdict, source = (cell.strip() for cell in row.strip("|").split("|"))
+        kinds = _others(ruled) if said == "anything else" else [VerdictKind(said)]
+        for kind in kinds:
+            final = two_keys.combine(_ruled(VerdictKind(ruled)), consulted(kind))
+            assert (final.kind.value, final.source.value) == (verdict.split(",")[0], source), (row, kind)
+
+
+def _others(ruled: str) -> list[VerdictKind]:
+    rows = [row.strip("|").split("|") for row in _table_after("<!-- two keys -->")]
+    named = {row[1].strip() for row in rows if row[0].strip() == ruled}
+    return [kind for kind in VerdictKind if kind.value not in named]
+
+
+def _ruled(kind: VerdictKind) -> Verdict:
+    action = Action.RESTART if kind is VerdictKind.REPAIR else None
+    return Verdict(kind=kind, rule="unhealthy", reason="sick.", action=action)
+
+
+def test_the_page_names_the_causes_that_a_fresh_process_cures() -> None:
+    text = " ".join(PAGE.read_text(encoding="utf-8").split())
+    told = text.partition("names a cause that a fresh process cures (")[2].partition(")")[0]
+    assert {word.strip(" `") for word in told.split(",")} == {cause.value for cause in answer.RESTARTABLE}
 
 
 def _table_after(marker: str) -> list[str]:
