@@ -237,6 +237,10 @@ class HemoStat:
         """The kill switch."""
         return await self._parts.budgets.paused()
 
+    async def now(self) -> datetime:
+        """The store's clock."""
+        return await self._parts.journal.now()
+
     async def pause(self, *, by: str, why: str, until: datetime | None) -> Pause:
         """Pull the kill switch."""
         paused = await self._parts.budgets.pause(by=by, why=why, until=until)
@@ -258,7 +262,7 @@ class HemoStat:
             works = Duty.WORKER in self._duties
             hosts = self.hosts() if works else ()
             troubles = await asyncio.gather(
-                self._trouble(self._parts.store.command("PING")),
+                self._trouble(self._parts.journal.writable()),
                 *(self._trouble(self._parts.docker.ping(h)) for h in hosts),
             )
             parts: dict[str, str | None] = {"store": troubles[0]}

@@ -260,13 +260,14 @@ async def pause(request: web.Request) -> web.Response:
         raise Refused(400, "bad_request", f"must be text: {', '.join(wrong)}")
     if texts["for"] and texts["until"]:
         raise Refused(400, "bad_request", "give either for or until, not both")
+    now = await request.app[BRIDGE].now()
     try:
         until = _since(str(texts["until"])) if texts["until"] else None
         if texts["for"]:
-            until = datetime.now(UTC) + timedelta(seconds=parse_duration(str(texts["for"])))
+            until = now + timedelta(seconds=parse_duration(str(texts["for"])))
     except (ValueError, OverflowError) as error:
         raise Refused(400, "bad_request", str(error)[:200]) from error
-    if until is not None and until <= datetime.now(UTC):
+    if until is not None and until <= now:
         raise Refused(400, "bad_request", "the end of the pause has passed already")
     by = request[CALLER] if request[CALLER] != ANYBODY else str(texts["by"] or ANYBODY)[:100]
     why = str(texts["why"] or "")[:500]

@@ -133,6 +133,10 @@ class Bridge(Protocol):
         """The kill switch."""
         ...
 
+    async def now(self) -> datetime:
+        """The store's clock, by which a pause ends."""
+        ...
+
     async def pause(self, *, by: str, why: str, until: datetime | None) -> Pause:
         """Pull it."""
         ...

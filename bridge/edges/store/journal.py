@@ -66,6 +66,11 @@ class StoredJournal:
         (seconds, micros), highest = await self._store.commands(("TIME",), ("GET", key("clock")))
         return instant(max(int(seconds) * 1000 + int(micros) / 1000, float(highest or 0)))
 
+    async def writable(self) -> None:
+        """Raises EdgeUnavailable: the store is away, or takes nothing: out of memory or disk, not the master."""
+        # Refused as any write is, and changes nothing where it is not: no key, no line in the log on disk.
+        await self._store.command("SETRANGE", key("writable"), 0, "")
+
     async def claim(self, incident_id: str, owner: str) -> Held | HeldElsewhere | None:
         """Take an incident to work on it; ``None`` if there is no such incident any more."""
         step = 1 + secrets.randbelow(LONGEST_STEP)
