@@ -130,15 +130,17 @@ class Bridge(parts.Process):
         storage: Path | None = None,
         roles: str = "web,worker",
         policy: Mapping[str, Any] | None = None,
+        clock_off: float = 0.0,
+        docker_timeout: str = "10s",
         **sections: Any,
     ) -> None:
         """`policy` and `sections` are keys of `hemostat.yml`, on top of small times. `redis` is a URL or
-        that section; none: the embedded store."""
+        that section; none: the embedded store. `clock_off`: seconds by which its wall clock is ahead."""
         self.port = port or parts.free_port()
         tokens = [{"name": role, "role": role, "token": token} for role, token in TOKENS.items()]
         config = {
             "web": {"listen_address": f"{parts.LOOPBACK}:{self.port}", "tokens": tokens},
-            "docker": {"hosts": [{"name": HOST, "url": docker}]},
+            "docker": {"hosts": [{"name": HOST, "url": docker, "timeout": docker_timeout}]},
             "store": {"trust_empty": True, **({"path": str(storage)} if storage else {})},
             "worker": {"lease": LEASE},
             "policy": {"actions": ["restart", "start"], "verify": AT_ONCE, **(policy or {})},
@@ -147,8 +149,9 @@ class Bridge(parts.Process):
         }
         directory = parts.private_directory("bridge", None)
         self.config = directory / "hemostat.yml"
+        program = ["tests.servers.shifted_clock", str(clock_off)] if clock_off else ["bridge"]
         super().__init__(
-            [sys.executable, "-m", "bridge", "serve", "--roles", roles, "--config.file", self.config],
+            [sys.executable, "-m", *program, "serve", "--roles", roles, "--config.file", self.config],
             name="bridge",
             directory=directory,
             files={self.config.name: json.dumps(config)},  # JSON is YAML

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
 import os
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,22 +20,9 @@ from bridge.edges.store.connection import Store
 from bridge.edges.store.journal import StoredJournal
 from tests.integration.desk import Desk, alert
 from tests.integration.store.content import content
+from tests.servers.small_disk import small_disk
 
 TMPFS_BYTES = 64 * 1024
-
-
-@contextlib.contextmanager
-def small_disk(folder: Path, size_bytes: int) -> Iterator[Path]:
-    """A file system of its own, full soon. Skips where mounting is not permitted."""
-    folder.mkdir()
-    mounting = ["mount", "-t", "tmpfs", "-o", f"size={size_bytes}", "tmpfs", str(folder)]
-    mounted = subprocess.run(mounting, capture_output=True, text=True, check=False)
-    if mounted.returncode != 0:
-        pytest.skip(f"mount: {mounted.stderr.strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @dataclass(frozen=True)

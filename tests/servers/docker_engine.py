@@ -148,6 +148,36 @@ class DockerEngineProxy:
 
         return self._rule(predicate, behave)
 
+    def fail_after(self, predicate: Predicate, *, status: int = 500) -> Held:
+        """Forward matching requests, let the Engine finish them, and answer with this status all the same."""
+
+        async def behave(rule: Held, request: web.Request) -> web.StreamResponse:
+            await self._carried_out(request)
+            return web.json_response({"message": "something broke"}, status=status)
+
+        return self._rule(predicate, behave)
+
+    def cut_after(self, predicate: Predicate) -> Held:
+        """Forward matching requests, let the Engine finish them, and cut the connection instead of answering."""
+
+        async def behave(rule: Held, request: web.Request) -> web.StreamResponse:
+            await self._carried_out(request)
+            rule.drop()
+            await rule.hold(request)
+            raise AssertionError("it was dropped")
+
+        return self._rule(predicate, behave)
+
+    def cut_before(self, predicate: Predicate) -> Held:
+        """Cut the connection of the first matching request; the Engine never hears of it."""
+
+        async def behave(rule: Held, request: web.Request) -> web.StreamResponse:
+            rule.drop()
+            await rule.hold(request)
+            raise AssertionError("it was dropped")
+
+        return self._rule(predicate, behave)
+
     def hang(self, predicate: Predicate = lambda request: True) -> Held:
         """Accept matching requests (all, unless told) and never answer, until released."""
         return self.hold_before(predicate)
