@@ -209,7 +209,6 @@ def _evaluating(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     evaluating.describe(evaluate)
     evaluate.add_argument("--config.file", dest="config_file", metavar="FILE", type=Path, help="whose rules")
-    _output(evaluate)
     evaluate.set_defaults(command=evaluating.evaluate)
 
 

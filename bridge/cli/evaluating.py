@@ -52,6 +52,7 @@ def describe(parser: argparse.ArgumentParser) -> None:
         metavar="WHO",
         help="side by side: providers, as provider or provider:model, or files that --output json wrote",
     )
+    parser.add_argument("-o", "--output", choices=["text", "json", "markdown"], default="text")
     parser.add_argument(
         "--fail-under",
         nargs="+",
@@ -82,6 +83,8 @@ def evaluate(options: argparse.Namespace) -> int:
     values, lines, broken = asyncio.run(_asked(options, name, scenarios, bounds))
     if options.output == "json":
         printing.as_json(values)
+    elif options.output == "markdown":
+        print("\n".join(report.as_markdown(report.table([values]))))
     else:
         print(f"{_sets(options)}: {count(len(scenarios), 'scenario')}\n")
         print("\n".join(report.as_text(report.table([values]))))
@@ -117,6 +120,8 @@ def _compare(options: argparse.Namespace, scenarios: Sequence[Scenario], bounds:
     lines = [line for other in outcomes[1:] for line in report.differences(outcomes[0], other)]
     if options.output == "json":
         printing.as_json({"outcomes": outcomes, "differences": lines})
+    elif options.output == "markdown":
+        print("\n".join(report.as_markdown(report.table(outcomes))))
     else:
         print(f"{_sets(options)}: {count(len(scenarios), 'scenario')}\n")
         print("\n".join(report.as_text(report.table(outcomes))))

@@ -152,6 +152,14 @@ def as_text(rows: Sequence[Sequence[str]]) -> Iterable[str]:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
+def as_markdown(rows: Sequence[Sequence[str]]) -> Iterable[str]:
+    """The same for a page."""
+    yield f"| {' | '.join(rows[0])} |"
+    yield "|---" * len(rows[0]) + "|"
+    for row in rows[1:]:
+        yield f"| {' | '.join(row)} |"
+
+
 def misses(outcome: Outcome) -> Iterable[str]:
     """A line for each answer that is a mistake, the dearest first."""
     wrong = sorted((one for one in outcome.results if not one.right), key=lambda one: -one.cost)
