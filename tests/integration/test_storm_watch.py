@@ -20,6 +20,7 @@ from bridge.model.policy import Limits, Policy, TargetPolicy, VerifyPolicy
 from bridge.model.refusal import Reason
 from bridge.pipeline import Pipeline
 from bridge.storm_watch import StormWatch
+from bridge.triage.case import Thresholds
 from tests.in_memory_containers import InMemoryContainers
 from tests.integration.desk import Desk, alert
 from tests.integration.test_pipeline import NoDeadman
@@ -81,7 +82,11 @@ async def shop(desk: Desk, store: Store) -> AsyncIterator[Shop]:
         storms=storms,
         containers=docker,
         metrics=metrics,
-        ruleset=Ruleset(policy=Policy(root=TargetPolicy(verify=AT_ONCE), limits=limits)),
+        # Without the rule about sick neighbours, which would leave them to a person before a share is asked.
+        ruleset=Ruleset(
+            policy=Policy(root=TargetPolicy(verify=AT_ONCE), limits=limits),
+            thresholds=Thresholds(sick_neighbours=100, sick_share=1.0),
+        ),
     )
     pipeline = Pipeline(
         journal=desk.journal,

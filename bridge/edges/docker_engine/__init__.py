@@ -136,7 +136,7 @@ class DockerEngine:
         return await engine.read(lambda until: engine.find_service(service, until), tried=tried)
 
     async def log_tail(self, host: str, container_id: str, *, lines: int) -> Sequence[TextLine]:
-        """The last lines it wrote, oldest first, 64 KiB at most; over in a second or ``EdgeUnavailable``."""
+        """The last lines it wrote, oldest first, 96 KiB at most; over in a second or ``EdgeUnavailable``."""
         engine = self._engine(host)
         return await engine.read(
             lambda until: engine.log_tail(container_id, min(lines, LOG_LINES), until),

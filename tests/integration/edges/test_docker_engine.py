@@ -286,14 +286,14 @@ async def test_log_of_a_terminal_is_read(docker: DockerEngine, run_container: Ru
     assert [line.text for line in lines] == ["one", "two"]
 
 
-async def test_log_keeps_the_newest_64_kib(docker: DockerEngine, run_container: RunContainer) -> None:
+async def test_log_keeps_the_newest_96_kib(docker: DockerEngine, run_container: RunContainer) -> None:
     script = "i=0; while [ $i -lt 300 ]; do i=$((i+1)); printf '%0400d\\n' $i; done"
     container = run_container("chatty", script)
     container.wait()
     lines = await docker.log_tail("here", full_id(container), lines=5000)
-    assert sum(len(line.text) for line in lines) <= 64 * 1024
+    assert sum(len(line.text) for line in lines) <= 96 * 1024
     assert int(lines[-1].text) == 300
-    assert len(lines) == 163
+    assert len(lines) == 245
 
 
 async def test_unreadable_log_is_empty(docker: DockerEngine, run_container: RunContainer) -> None:
