@@ -27,6 +27,7 @@ from bridge.edges.store.dump import last_success
 from bridge.edges.store.embedded import EmbeddedStore
 from bridge.edges.store.episodes import StoredEpisodes
 from bridge.edges.store.queue import StoredQueue
+from bridge.event_watch import EventWatch
 from bridge.intake import Webhook
 from bridge.judgement import Replayed, replay
 from bridge.model.alert import Alert, Subject
@@ -98,6 +99,7 @@ class HemoStat:
         episodes = StoredEpisodes(parts.store)
         self._path = PathWatch(episodes=episodes, metrics=self.metrics)
         self.reconciler = self._reconciler_of(parts, episodes, consumer)
+        self.event_watch = EventWatch(engines=parts.docker, history=parts.history, metrics=self.metrics)
         self.storm_watch = StormWatch(storms=parts.storms, judge=parts.judge)
         self._readiness: web.Readiness | None = None
         self._readiness_until = 0.0
@@ -463,6 +465,7 @@ async def _run(hemostat: HemoStat, server: EmbeddedStore | None, duties: frozens
             group.create_task(hemostat.listen(), name="listen")
             group.create_task(hemostat.prune(), name="prune")
             group.create_task(hemostat.storm_watch.run(), name="storm-watch")
+            group.create_task(hemostat.event_watch.run(), name="event-watch")
             if hemostat.reconciler is not None:
                 group.create_task(hemostat.reconciler.run(), name="reconcile")
         # A task that has done its work must not end the process; one that fails does.

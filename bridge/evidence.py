@@ -17,11 +17,20 @@ from bridge import errors, neighbourhood, relation
 from bridge.excerpt import excerpt
 from bridge.intake import TARGET_LABELS
 from bridge.model.alert import Alert, Subject, SubjectKind
-from bridge.model.evidence import KEPT_LABELS, ContainerFacts, Evidence, Gap, Measure, Neighbour, TextLine
+from bridge.model.evidence import (
+    KEPT_LABELS,
+    ContainerFacts,
+    EngineEvent,
+    Evidence,
+    Gap,
+    Measure,
+    Neighbour,
+    TextLine,
+)
 from bridge.model.incident import Target
 from bridge.model.share import Population
 from bridge.redaction import Redactor, clean, shortened
-from bridge.roles import ActiveAlerts, Containers, Figures, Journal, ListedAlert
+from bridge.roles import ActiveAlerts, Containers, EngineHistory, Figures, Journal, ListedAlert
 
 SOURCE_DEADLINE_SECONDS = 1.0
 LOG_LINES = 200
@@ -32,6 +41,7 @@ ERROR_CHARACTERS = 256
 GAP_CHARACTERS = 256
 LABELS = 64
 LABEL_CHARACTERS = 600
+MOST_EVENTS = 100
 NAME_CHARACTERS = 120
 SEVERITY_CHARACTERS = 40
 RUNBOOK_LABEL = "hemostat.runbook"
@@ -105,6 +115,7 @@ class Sources:
     listing: Callable[[str], Awaitable[Sequence[ContainerFacts]]]
     figures: Figures | None = None
     alerts: ActiveAlerts | None = None
+    history: EngineHistory | None = None
 
 
 async def collect(
@@ -131,6 +142,7 @@ async def collect(
         health_log = ask("health_log", containers.health_log(host, container.id), ())
         log_lines = ask("logs", containers.log_tail(host, container.id, lines=LOG_LINES), ())
         events = ask("events", containers.events(host, container.id, seconds=EVENTS_SECONDS), ())
+        kept = ask("event_history", _kept(sources, container), ())
         past = ask("history", journal.past_repairs(found.target), ())
         replaced_at = ask("replaced", journal.replaced_at(found.target, container), None)
         changes = ask("changes", journal.changes(found.target, container), ())
@@ -146,7 +158,7 @@ async def collect(
         health_log=plain.lines(health_log.result(), limit=LINE_CHARACTERS),
         log_lines=shown.lines,
         log_dropped=shown.dropped,
-        events=tuple(events.result()),
+        events=merged(events.result(), kept.result()),
         past_repairs=tuple(past.result()),
         replaced_at=replaced_at.result(),
         alert_active=True if firing else None,
@@ -169,6 +181,17 @@ async def collect(
         gaps=tuple(replace(gap, reason=plain.text(gap.reason, GAP_CHARACTERS)) for gap in gaps),
         redactions=dict(plain.counts),
     )
+
+
+async def _kept(sources: Sources, container: ContainerFacts) -> Sequence[EngineEvent]:
+    return () if sources.history is None else await sources.history.events(container.host, container.id)
+
+
+def merged(told: Sequence[EngineEvent], kept: Sequence[EngineEvent]) -> tuple[EngineEvent, ...]:
+    """What the daemon still knows and what was heard from it before, each event once; of too many the newest."""
+    unique = {(each.at, each.action, each.exit_code, each.signal): each for each in (*kept, *told)}
+    newest = sorted(unique.values(), key=lambda each: each.at)[-MOST_EVENTS:]
+    return tuple(replace(each, id=f"E{number}") for number, each in enumerate(newest, start=1))
 
 
 async def _measures(sources: Sources, container: ContainerFacts) -> Sequence[Measure]:

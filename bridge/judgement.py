@@ -22,7 +22,7 @@ from bridge.model.policy import Policy, TargetPolicy, narrowed
 from bridge.model.refusal import Reason, Refusal
 from bridge.model.verdict import Verdict, VerdictKind
 from bridge.redaction import Redactor
-from bridge.roles import ActiveAlerts, Budgets, Containers, Figures, Journal, Record, Storms
+from bridge.roles import ActiveAlerts, Budgets, Containers, EngineHistory, Figures, Journal, Record, Storms
 from bridge.triage import fingerprint, phrases, rules, two_keys
 
 
@@ -66,6 +66,7 @@ class Judge:
         ruleset: Ruleset,
         figures: Figures | None = None,
         alerts: ActiveAlerts | None = None,
+        history: EngineHistory | None = None,
         consultant: Consultant | None = None,
     ) -> None:
         self.ruleset = ruleset
@@ -76,7 +77,12 @@ class Judge:
         self._storms = storms
         self._containers = containers
         self._sources = evidence.Sources(
-            containers=containers, journal=journal, listing=self.census.of, figures=figures, alerts=alerts
+            containers=containers,
+            journal=journal,
+            listing=self.census.of,
+            figures=figures,
+            alerts=alerts,
+            history=history,
         )
         self._metrics = metrics
 

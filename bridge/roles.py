@@ -6,7 +6,7 @@ raises is named at the method. All times are aware UTC.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -60,6 +60,42 @@ class Containers(Protocol):
 
     async def start(self, host: str, container_id: str) -> None:
         """Start it; nothing happens if it runs."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToldEvent:
+    """One event of an Engine, and the container it is about."""
+
+    container_id: str
+    event: EngineEvent
+
+
+class EngineEvents(Protocol):
+    """What happens to the containers of all configured Docker hosts, as it happens."""
+
+    def hosts(self) -> Sequence[str]:
+        """Names of the configured hosts."""
+        ...
+
+    def watch(self, host: str, *, since: datetime | None) -> AsyncGenerator[Sequence[ToldEvent], None]:
+        """Events from then on (as far as the daemon still has them) and as they come, until the stream ends."""
+        ...
+
+
+class EngineHistory(Protocol):
+    """The events of the last hour, kept where every replica finds them."""
+
+    async def heard_until(self, host: str) -> datetime | None:
+        """When the newest event that was kept happened, by the host's clock; ``None``: nothing was kept lately."""
+        ...
+
+    async def keep(self, host: str, told: Sequence[ToldEvent]) -> None:
+        """Keep these; what is kept already stays as it is."""
+        ...
+
+    async def events(self, host: str, container_id: str) -> Sequence[EngineEvent]:
+        """What is kept of a container, oldest first."""
         ...
 
 

@@ -29,6 +29,7 @@ from bridge.edges.store.client import Access, Tls
 from bridge.edges.store.connection import NAMESPACE, OneServer, Store, Topology
 from bridge.edges.store.discovery import ClusterNodes, Sentinels
 from bridge.edges.store.embedded import EmbeddedStore
+from bridge.edges.store.engine_events import StoredEngineEvents
 from bridge.edges.store.journal import StoredJournal
 from bridge.edges.store.mirror import Mirror
 from bridge.edges.store.spending import StoredSpending
@@ -352,6 +353,7 @@ class Parts:
     signatures: Signatures | None
     budgets: StoredBudgets
     storms: StoredStorms
+    history: StoredEngineEvents
     judge: Judge
     pipeline: Pipeline
     deadman: Deadman
@@ -391,6 +393,7 @@ async def parts_of(
             store, lease_seconds=config.worker.lease_seconds, trust_empty=config.store.trust_empty
         )
         storms = StoredStorms(store)
+        history = StoredEngineEvents(store)
         judge = Judge(
             journal=journal,
             budgets=budgets,
@@ -400,6 +403,7 @@ async def parts_of(
             ruleset=ruleset_of(config),
             figures=prometheus,
             alerts=alertmanager,
+            history=history,
             consultant=consultant_of(config, model, store=store, metrics=metrics),
         )
         stack.push_async_callback(judge.close)
@@ -434,6 +438,7 @@ async def parts_of(
             signatures=Signatures(secret.reveal()) if secret else None,
             budgets=budgets,
             storms=storms,
+            history=history,
             judge=judge,
             pipeline=pipeline,
             deadman=deadman,

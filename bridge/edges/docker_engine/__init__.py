@@ -13,15 +13,17 @@ import http.client
 import json
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TypeVar
 
 import docker
 import requests
 import urllib3
 from docker.errors import DockerException
+from docker.types import CancellableStream
 
 from bridge import errors
 from bridge.edges.docker_engine.answers import (
@@ -35,11 +37,14 @@ from bridge.edges.docker_engine.answers import (
     stop_seconds_of,
     text_of_check,
     time_of,
+    told_event_of,
 )
+from bridge.edges.docker_engine.following import Follower
 from bridge.edges.docker_engine.lane import EDGE, Lane
 from bridge.edges.docker_engine.log_tail import LogTail
 from bridge.model.evidence import ContainerFacts, ContainerStatus, EngineEvent, TextLine
 from bridge.redaction import Redactor
+from bridge.roles import ToldEvent
 
 NEWEST_API = (1, 45)
 """The newest version this file was written against; a newer Engine is spoken to in this one."""
@@ -55,6 +60,10 @@ ACTION_SLACK_SECONDS = 30.0
 """Waited beyond the stop timeout: an Engine of 23.0 whose client hangs up while it stops a container never starts
 it again (moby #44365 until #46688)."""
 
+QUIET_SECONDS = 30.0
+"""After which a stream without events is opened anew: a half-dead connection is quiet, too."""
+
+RECENT_SECONDS = 1800.0
 LOG_SECONDS = 0.8
 LOG_QUEUE_SECONDS = 0.2
 LOG_LINES = 1000
@@ -156,6 +165,19 @@ class DockerEngine:
         engine = self._engine(host)
         tried = f"reading the events of {container_id}"
         return await engine.read(lambda until: engine.events(container_id, seconds, until), tried=tried)
+
+    async def watch(self, host: str, *, since: datetime | None) -> AsyncGenerator[Sequence[ToldEvent], None]:
+        """Events about containers, those since then first as far as the daemon has them (``None``: of the last
+        RECENT_SECONDS); ends after QUIET_SECONDS without any. Open it again from the last one's time: an event on the
+        seam comes twice.
+
+        Raises: EdgeUnavailable: the stream broke, or could not be opened.
+        """
+        engine = self._engine(host)
+        follower: Follower[ToldEvent] = Follower(EDGE)
+        async with contextlib.aclosing(follower.pieces(partial(engine.follow, since))) as pieces:
+            async for piece in pieces:
+                yield piece
 
     async def restart(self, host: str, container_id: str) -> None:
         """Restart it with its own stop timeout; gives when Docker says that it is done.
@@ -325,6 +347,35 @@ class _Engine:
             told = [event for event in json_values(answer.body) if event["Actor"]["ID"] == container_id]
             return tuple(event_of(event, f"E{number}") for number, event in enumerate(told, start=1))
 
+    def follow(self, since: datetime | None, follower: Follower[ToldEvent]) -> None:
+        """Read the stream of events in this thread until it ends, is cut, or was quiet for QUIET_SECONDS."""
+        since = since or datetime.now(UTC) - timedelta(seconds=RECENT_SECONDS)
+        filters = {"type": ["container"], "event": list(EVENT_ACTIONS)}
+        query = {"since": epoch(since), "filters": json.dumps(filters)}
+        tried = "following events"
+        with self._translated("GET", "/events"):
+            link = self._connected(time.monotonic() + self.timeout_seconds)
+            with link.client.request(
+                "GET",
+                f"{link.client.base_url}/v{link.version}/events",
+                params=query,
+                timeout=(self.timeout_seconds, QUIET_SECONDS),
+                stream=True,
+                allow_redirects=False,
+                verify=link.client.verify,
+            ) as response:
+                if response.status_code != http.client.OK:
+                    _Answer(response.status_code, response.raw.read(CHUNK_BYTES)).checked(self._on(tried))
+                follower.opened(partial(cut, response))
+                rest = b""
+                with contextlib.suppress(urllib3.exceptions.ReadTimeoutError):
+                    while chunk := response.raw.read1(CHUNK_BYTES):
+                        *lines, rest = (rest + chunk).split(b"\n")
+                        with self._understanding(tried):
+                            told = [told_event_of(json.loads(line)) for line in lines if line.strip()]
+                        if told:
+                            follower.tell(told)
+
     def stop_seconds(self, container_id: str, until: float) -> float:
         """Its stop timeout. Raises: EdgeRejected: no container has exactly this id."""
         with self._understanding(f"inspecting {container_id}"):
@@ -425,8 +476,8 @@ class _Engine:
     def _exchange(
         self, method: str, path: str, until: float, query: Mapping[str, str] | None = None
     ) -> Iterator[tuple[int, Iterator[bytes]]]:
-        """Status and body of one request. Every way a transport can fail becomes ``EdgeUnavailable`` here."""
-        try:
+        """Status and body of one request."""
+        with self._translated(method, path):
             link = self._connected(until)
             with (
                 link.client.request(
@@ -440,6 +491,12 @@ class _Engine:
                 ) as response
             ):
                 yield response.status_code, chunks_of(response, until)
+
+    @contextlib.contextmanager
+    def _translated(self, method: str, path: str) -> Iterator[None]:
+        """Every way a transport can fail becomes ``EdgeUnavailable`` here."""
+        try:
+            yield
         except (OSError, DockerException, urllib3.exceptions.HTTPError, http.client.HTTPException) as failure:
             self.forget()
             message = self._on(f"{method} {path}: {failure}"[:MESSAGE_CHARACTERS])
@@ -500,6 +557,12 @@ def chunks_of(response: requests.Response, until: float) -> Iterator[bytes]:
     while chunk := response.raw.read1(CHUNK_BYTES):
         yield chunk
         left(until)
+
+
+def cut(response: requests.Response) -> None:
+    """End a response that another thread is reading. One over ssh ends by itself when it was quiet long enough."""
+    with contextlib.suppress(OSError, DockerException, AttributeError):
+        CancellableStream(iter(()), response).close()  # the SDK's way to its socket
 
 
 def left(until: float) -> float:

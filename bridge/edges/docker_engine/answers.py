@@ -14,6 +14,7 @@ from typing import Any
 
 from bridge.model.evidence import ContainerFacts, ContainerStatus, EngineEvent, Health
 from bridge.redaction import without_half_a_token
+from bridge.roles import ToldEvent
 
 DEFAULT_STOP_SECONDS = 10.0
 UNLIMITED_STOP_SECONDS = 3600.0
@@ -150,6 +151,11 @@ def event_of(event: Inspected, number: str) -> EngineEvent:
         exit_code=None if exit_code is None else int(exit_code),
         signal=int(signal) if signal and signal.isdigit() else None,
     )
+
+
+def told_event_of(event: Inspected) -> ToldEvent:
+    """One event of a stream about all containers, and which it is about."""
+    return ToldEvent(container_id=str(event["Actor"]["ID"]), event=event_of(event, ""))
 
 
 def time_of(text: str) -> datetime | None:
