@@ -1,4 +1,4 @@
-"""`python -m bench [intake|reaction|triage|rest|restore]`: the figures in the docs, measured again. Prints; writes only if told to."""
+"""`python -m bench [intake|steady|reaction|triage|rest|restore]`: the figures in the docs, measured again. Prints; writes only if told to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 
-from bench import figures, intake, reaction, recovery, rest, triage
+from bench import figures, intake, reaction, recovery, rest, steady, triage
 from bench.figures import Figure
 from bridge.demo import parts
 
@@ -19,6 +19,7 @@ def main() -> int:
     options = _arguments().parse_args()
     measures: Mapping[str, Callable[[], list[Figure]]] = {
         "intake": lambda: intake.measure(rounds=options.rounds, seconds=options.seconds),
+        "steady": lambda: steady.measure(rounds=1),
         "reaction": lambda: reaction.measure(incidents=3 * options.rounds),
         "triage": lambda: triage.measure(incidents=20 * options.rounds),
         "rest": lambda: rest.measure(seconds=10 * options.seconds),
@@ -45,7 +46,10 @@ def main() -> int:
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument(
-        "what", nargs="?", choices=["intake", "reaction", "triage", "rest", "restore"], help="all of them"
+        "what",
+        nargs="?",
+        choices=["intake", "steady", "reaction", "triage", "rest", "restore"],
+        help="all of them",
     )
     parser.add_argument(
         "--rounds", type=int, default=5, help="alternating rounds; 3 incidents each, of triage 20 (5)"

@@ -27,10 +27,11 @@ ANSWER_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What to send. `rate` is requests per second, 0 for as fast as the answers come."""
+    """What to send. `rate` is requests per second, 0 for as fast as the answers come. `alerts` 0: as recorded."""
 
     port: int
     unseen: bool
+    alerts: int = 0
     seconds: float
     warm_up_seconds: float = 1.0
     rate: float = 0.0
@@ -99,6 +100,8 @@ class _Connection:
 
 def _answer(order: Order) -> Result:
     recorded = payload.RECORDED.read_bytes()
+    if order.alerts:
+        recorded = payload.grouped(recorded, order.alerts)
     alerts = payload.alerts_in(recorded)
     template = payload.unseen(recorded) if order.unseen else payload.resent(recorded)
     length = len(payload.rendered(template, 0, alerts))

@@ -13,6 +13,15 @@ def resent(recorded: bytes) -> bytes:
     return recorded.replace(b"%", b"%%")
 
 
+def grouped(recorded: bytes, alerts: int) -> bytes:
+    """The recorded body with so many alerts, each of them another one: what a larger group looks like."""
+    webhook = json.loads(recorded)
+    kinds = webhook["alerts"]
+    webhook["alerts"] = [kinds[place % len(kinds)] for place in range(alerts)]
+    template = unseen(json.dumps(webhook).encode())
+    return rendered(template, 0, alerts)
+
+
 def unseen(recorded: bytes) -> bytes:
     """A template whose renderings never share an alert: fingerprint, start and container differ, the size does not.
 

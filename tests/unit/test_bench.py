@@ -34,6 +34,14 @@ def test_unseen_bodies_have_one_length_and_the_recorded_shape() -> None:
     assert sent["alerts"][0]["generatorURL"] == recorded["alerts"][0]["generatorURL"]
 
 
+def test_a_larger_group_has_as_many_alerts_and_each_is_another_one() -> None:
+    body = payload.grouped(RECORDED, 10)
+    assert payload.alerts_in(body) == 10
+    template = payload.unseen(body)
+    alerts = [a for n in (0, 1) for a in read_webhook(payload.rendered(template, n, 10)).alerts]
+    assert len({alert.fingerprint for alert in alerts}) == 20
+
+
 def test_ratio_is_the_median_of_the_rounds_own_ratios() -> None:
     """A round that was disturbed as a whole says nothing about the ratio."""
     told = figures.figure("speed", "requests/s", [60, 6, 70], [100, 10, 100])
