@@ -390,9 +390,10 @@ class HemoStat:
         )
 
     async def prune(self) -> None:
-        """Forget closed incidents that are older than their retention, once an hour."""
+        """Forget closed incidents older than their retention, and workers that are gone, once an hour."""
         while True:
             try:
+                await self._queue.forget_workers(idle_seconds=PRUNE_SECONDS)
                 gone = await self._parts.journal.prune(
                     older_than=timedelta(seconds=self._config.store.retention_seconds)
                 )

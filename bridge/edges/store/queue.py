@@ -54,6 +54,10 @@ class StoredQueue:
         delay = max(0, round(seconds * 1000))
         await self._store.script("later", GROUP, turn.id, turn.incident_id, claim or "", delay)
 
+    async def forget_workers(self, *, idle_seconds: float) -> int:
+        """Forget the names of processes that are long gone and hold nothing; gives how many."""
+        return int(await self._store.script("forget_workers", GROUP, round(idle_seconds * 1000)))
+
     async def depth(self) -> dict[str, int]:
         """Entries waiting or being worked on, and entries due later."""
         work, later = await self._store.commands(("XLEN", key(STREAM)), ("ZCARD", key("later")))

@@ -172,6 +172,31 @@ async def test_a_turn_given_back_with_a_delay_comes_again_and_frees_the_claim(de
     assert await queue.depth() == {"work": 1, "later": 0}
 
 
+async def test_a_second_turn_of_an_incident_does_not_put_its_look_off(desk: Desk) -> None:
+    """A call that ran twice, or a slow worker, makes two turns of one; the earlier time counts."""
+    incident_id = await desk.incident_for(alert())
+    queue = StoredQueue(desk.store, consumer="one", lease_seconds=1)
+    await queue.open()
+    (turn,) = await queue.read(5)
+    await queue.later(turn, claim=None, seconds=0)
+    await queue.later(turn, claim=None, seconds=60)
+    await queue.due()
+    assert [again.incident_id for again in await queue.read(5)] == [incident_id]
+
+
+async def test_workers_that_are_gone_are_forgotten_unless_they_hold_something(desk: Desk) -> None:
+    """Each start of a process has a name of its own; whoever holds a turn, or has just asked for one, is not gone."""
+    await desk.incident_for(alert())
+    gone, holds = (StoredQueue(desk.store, consumer=name, lease_seconds=60) for name in ("gone", "holds"))
+    await gone.open()
+    assert len(await holds.read(1)) == 1
+    await gone.read(1)
+    assert await holds.forget_workers(idle_seconds=60) == 0
+    assert await holds.forget_workers(idle_seconds=0.5) == 1
+    (left,) = await desk.store.command("XINFO", "CONSUMERS", "{hemostat}:work", "workers")
+    assert left["name"] == "holds"
+
+
 async def test_a_silent_workers_turn_is_taken_over_and_a_beating_ones_is_not(desk: Desk) -> None:
     """The lease decides, and only as many are taken as there are free slots."""
     await desk.take(*(alert(f"c{n}", fingerprint=f"s{n}") for n in range(3)))
