@@ -18,7 +18,7 @@ from bridge.model.incident import Outcome
 from tests.conftest import started
 from tests.in_memory_containers import InMemoryContainers
 from tests.integration.desk import alert
-from tests.integration.store.test_replication import desk_on, walk_on
+from tests.integration.store.test_replication import desk_on, patiently, walk_on
 from tests.servers.redis_topology import said, start_cluster
 
 SLOT = slot_of(NAMESPACE)
@@ -66,11 +66,11 @@ async def test_the_whole_walk_is_possible_on_one_node(store: Store, nodes: list[
     docker = InMemoryContainers()
     walk = walk_on(store, docker)
     queue = StoredQueue(store, consumer="me", lease_seconds=30)
-    incident_id = await walk.alert()
+    incident_id = await patiently(walk.alert)
     await queue.open()
     [turn] = await queue.read(5)
     assert turn.incident_id == incident_id
-    assert (await walk.until_closed(incident_id)).outcome is Outcome.HEALED
+    assert (await patiently(lambda: walk.until_closed(incident_id))).outcome is Outcome.HEALED
     assert [verb for verb, _ in docker.actions] == ["restart"]
     await queue.later(turn, claim=None, seconds=0)
     await queue.due()
@@ -88,8 +88,8 @@ async def test_while_the_slot_moves_nothing_is_granted_and_then_everything_is_wh
 ) -> None:
     """Control: a client that follows ASK, as clients do, is granted the same target twice."""
     desk = desk_on(store)
-    held = await desk.judged("moved", fingerprint="moved")
-    granted = await desk.acquire(held)
+    held = await patiently(lambda: desk.judged("moved", fingerprint="moved"))
+    granted = await patiently(lambda: desk.acquire(held))
     source = await serving(nodes)
     target = next(node for node in nodes[:3] if node is not source)
     ids = {node: said(node.host, node.port, "CLUSTER", "MYID") for node in (source, target)}
@@ -116,7 +116,7 @@ async def test_while_the_slot_moves_nothing_is_granted_and_then_everything_is_wh
     )
     for node in (target, source, *nodes[:3]):
         assert node.command("CLUSTER", "SETSLOT", slot, "NODE", ids[target]) == "+OK"
-    assert await desk.acquire(held) == granted
+    assert await patiently(lambda: desk.acquire(held)) == granted
     assert await serving(nodes) is target
 
 
@@ -128,10 +128,10 @@ def _lock() -> str:
 async def test_when_its_node_dies_the_replica_takes_over_with_all_that_was_confirmed(
     store: Store, nodes: list[parts.RedisServer]
 ) -> None:
-    """Fails closed meanwhile, and needs none of the nodes that it was told of at the start."""
+    """Fails closed meanwhile."""
     desk = desk_on(store)
-    held = await desk.judged("survivor", fingerprint="survivor")
-    granted = await desk.acquire(held)
+    held = await patiently(lambda: desk.judged("survivor", fingerprint="survivor"))
+    granted = await patiently(lambda: desk.acquire(held))
     before = await serving(nodes)
     following = asyncio.create_task(store.follow())
     await asyncio.to_thread(before.kill)
