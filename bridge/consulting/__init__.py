@@ -10,16 +10,15 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bridge import errors
 from bridge.consulting.breaker import LONGEST_SECONDS, OPEN_SECONDS, ProviderBreaker
 from bridge.consulting.memory import Consultations, Memory
+from bridge.consulting.terms import Question, Terms
 from bridge.metrics import Metrics
-from bridge.model.alert import Alert
 from bridge.model.consultation import (
     Confidence,
     Consultation,
@@ -28,14 +27,14 @@ from bridge.model.consultation import (
     Opinion,
     Usage,
 )
-from bridge.model.evidence import Evidence
-from bridge.model.policy import TargetPolicy
 from bridge.model.verdict import ModelResult, Verdict, VerdictKind
 from bridge.roles import Model, Overspent, Reservation, Spending
 from bridge.triage import answer, fingerprint, prompt, untrusted
-from bridge.triage.prompt import Prompt, SendLogs
-from bridge.triage.traits import Traits, traits_of
+from bridge.triage.prompt import Prompt
+from bridge.triage.traits import Traits
 from bridge.triage.two_keys import counted
+
+__all__ = ["AT_ONCE", "Consultant", "Question", "Terms"]
 
 log = logging.getLogger("hemostat.model")
 
@@ -46,53 +45,26 @@ SLOT_SECONDS = 0.5
 RESERVE_SECONDS = 1.5
 """For the store's answer; what it takes is taken from the model's time."""
 
-LEAST_SECONDS = 1.5
+LEAST_SECONDS = 0.1
+"""With less time left nobody is asked: that no answer came would say nothing about the model."""
+
+SECOND_SECONDS = 1.5
 """With less time left no second model is asked."""
 
 GRACE_SECONDS = 0.2
 """Beyond the deadline an edge was given, should it not keep it."""
 
+LEFT_ALONE = "it failed, and is left alone for a while"
 OWN_ERROR = "an error of HemoStat's own; see its log"
 RAW_CHARACTERS = 4000
 FEWEST_BYTES_PER_TOKEN, MOST_BYTES_PER_TOKEN = 1.5, 6.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """How the model is asked, as configured.
-
-    ``hard_model`` is asked for a second opinion where the first disagrees with the rules or is unsure; ``""``: none.
-    ``deadline_seconds`` bounds everything from the question to the opinion. ``traits`` overrides what is known of
-    models; ``own_server``: an unknown model there costs nothing.
-    """
-
-    model: str
-    hard_model: str = ""
-    confidence_threshold: float = 0.7
-    deadline_seconds: float = 3.5
-    send_logs: SendLogs = SendLogs.TAIL
-    keep_prompts: bool = False
-    own_server: bool = False
-    traits: Mapping[str, Traits] = field(default_factory=dict)
-
-    def traits_of(self, model: str) -> Traits:
-        """What is known of a model, the operator's word first."""
-        return self.traits.get(model) or traits_of(model, own_server=self.own_server)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """One incident to have an opinion on. ``rules`` is what the rules say, which the model is not told."""
-
-    evidence: Evidence
-    policy: TargetPolicy
-    alerts: tuple[Alert, ...]
-    rules: Verdict
-    now: datetime
-
-
 class Consultant:
-    """Asks one provider. Its breaker and its memory are this process'; the budget is shared by all replicas."""
+    """Asks one provider. Breakers and memory are this process'; the budget is shared by all replicas.
+
+    Each model has a breaker of its own, so that a second one that is slow or unknown does not silence the first.
+    """
 
     def __init__(
         self,
@@ -111,7 +83,7 @@ class Consultant:
         self._metrics = metrics
         self._redact = redact
         self._clock = clock
-        self._breaker = ProviderBreaker()
+        self._breakers = {name: ProviderBreaker() for name in (terms.model, terms.hard_model)}
         self._memory = Memory()
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._flights: dict[str, asyncio.Task[Consultations]] = {}
@@ -175,12 +147,8 @@ class Consultant:
             return (self._unasked(self.terms.model, ModelResult.INVALID, OWN_ERROR),)
 
     async def _in_time(self, question: Question, until: float) -> Consultations:
-        if self._breaker.is_open(self._clock()):
-            return (
-                self._unasked(
-                    self.terms.model, ModelResult.BREAKER_OPEN, "it failed too often; asked again soon"
-                ),
-            )
+        if self._breakers[self.terms.model].is_open(self._clock()):
+            return (self._unasked(self.terms.model, ModelResult.BREAKER_OPEN, LEFT_ALONE),)
         try:
             async with asyncio.timeout(SLOT_SECONDS):
                 await self._slots.acquire()
@@ -204,7 +172,9 @@ class Consultant:
             return False
         matters = rules.kind in (VerdictKind.REPAIR, VerdictKind.NO_ACTION)
         unsure = opinion.verdict is not rules.kind or opinion.confidence is Confidence.LOW
-        return matters and unsure and len(self._flights) == 1 and until - self._clock() >= LEAST_SECONDS
+        if not (matters and unsure) or self._breakers[self.terms.hard_model].is_open(self._clock()):
+            return False
+        return len(self._flights) == 1 and until - self._clock() >= SECOND_SECONDS
 
     async def _ask(self, question: Question, model: str, until: float) -> Consultation:
         traits = self.terms.traits_of(model)
@@ -223,9 +193,13 @@ class Consultant:
         reserved = await self._reserve(asked, traits)
         if isinstance(reserved, _NotReserved):
             return self._unasked(model, reserved.result, reserved.why)
-        if not self._breaker.admit(self._clock()):
+        left = until - self._clock()
+        if left < LEAST_SECONDS:
             self._later(self._settle(reserved, Usage(), traits))
-            return self._unasked(model, ModelResult.BREAKER_OPEN, "it failed too often; asked again soon")
+            return self._unasked(model, ModelResult.TIMEOUT, "no time was left to ask it")
+        if not self._breakers[model].admit(self._clock()):
+            self._later(self._settle(reserved, Usage(), traits))
+            return self._unasked(model, ModelResult.BREAKER_OPEN, LEFT_ALONE)
         request = ModelRequest(
             model=model,
             system=asked.system,
@@ -236,7 +210,6 @@ class Consultant:
             thinking=traits.thinking,
             effort=traits.effort,
         )
-        left = max(0.0, until - self._clock())
         try:
             async with asyncio.timeout(left + GRACE_SECONDS):
                 said = await self.model.ask(request, deadline_seconds=left)
@@ -245,12 +218,18 @@ class Consultant:
         except Exception:
             log.exception("model_edge_crashed")
             return self._failed(errors.UnfitAnswer(self.provider, OWN_ERROR), model, asked, reserved, traits)
-        return self._heard(said, asked, canary, reserved, traits)
+        return self._heard(said, model, asked, canary, reserved, traits)
 
     # ---- what came of it -------------------------------------------------------------------------------------------
 
     def _heard(
-        self, said: ModelAnswer, asked: Prompt, canary: str, reserved: Reservation, traits: Traits
+        self,
+        said: ModelAnswer,
+        model: str,
+        asked: Prompt,
+        canary: str,
+        reserved: Reservation,
+        traits: Traits,
     ) -> Consultation:
         found = answer.read(
             said, asked, canary=canary, threshold=self.terms.confidence_threshold, redact=self._redact
@@ -263,7 +242,7 @@ class Consultant:
             log.error("model_repeated_its_secret", extra={"model": said.model, "request_id": said.request_id})
         # It answered. That it refused, or answered nonsense, may be the doing of whoever wrote the text, who must not
         # be able to have the model ignored for everybody else.
-        self._breaker.succeeded()
+        self._breakers[model].succeeded()
         cost = traits.cost_usd(said.usage)
         self._learn(said.usage, asked)
         self._metrics.model_spent(said.usage, cost)
@@ -300,7 +279,7 @@ class Consultant:
             log.error(
                 "model_refuses_us", extra={"error": str(error), "advice": "check llm.api_key and llm.model"}
             )
-        self._breaker.failed(self._clock(), stay_away_seconds=stay_away)
+        self._breakers[model].failed(self._clock(), stay_away_seconds=stay_away)
         if result in (ModelResult.RATE_LIMITED, ModelResult.REJECTED):
             self._later(self._settle(reserved, Usage(), traits))  # a refusal is not billed; all else may be
         self._count(result)
@@ -338,7 +317,7 @@ class Consultant:
         self._show_breaker()
 
     def _show_breaker(self) -> None:
-        is_open = self._breaker.is_open(self._clock())
+        is_open = self._breakers[self.terms.model].is_open(self._clock())
         self._metrics.model_breaker_open.labels(self.provider).set(1 if is_open else 0)
 
     # ---- money -----------------------------------------------------------------------------------------------------

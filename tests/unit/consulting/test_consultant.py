@@ -12,7 +12,7 @@ from bridge import errors
 from bridge.consulting import AT_ONCE, Consultant, Question, Terms
 from bridge.consulting.memory import QUESTION_SECONDS, SICKNESS_SECONDS
 from bridge.metrics import Metrics
-from bridge.model.consultation import Consultation, Stop, Usage
+from bridge.model.consultation import Consultation, ModelRequest, Stop, Usage
 from bridge.model.evidence import Evidence
 from bridge.model.verdict import Action, ModelResult, Verdict, VerdictKind
 from bridge.triage.traits import Traits
@@ -308,6 +308,34 @@ async def test_a_second_model_is_asked_where_the_first_disagrees_or_is_unsure() 
         room = Room(says, hard_model="claude-sonnet-5-5")
         assert len(await room.ask()) == models
         assert [request.model for request in room.model.asked][1:] == ["claude-sonnet-5-5"][: models - 1]
+
+
+async def test_a_second_model_that_fails_silences_itself_and_not_the_first() -> None:
+    def says(request: ModelRequest) -> Any:
+        second = request.model == "claude-sonnet-5-5"
+        return errors.EdgeRejected("anthropic", "404", 404) if second else VETO
+
+    room = Room(says, hard_model="claude-sonnet-5-5")
+    for n in range(12):
+        first, *second = await room.ask(other(n))
+        assert first.result is ModelResult.OK
+        assert [each.result for each in second] == ([ModelResult.REJECTED] if n == 0 else [])
+    gauge = {"provider": "anthropic"}
+    assert room.metrics.registry.get_sample_value("hemostat_llm_breaker_open", gauge) == 0
+
+
+@pytest.mark.looptime
+async def test_that_the_store_took_all_the_time_is_not_held_against_the_model() -> None:
+    class Slow(InMemorySpending):
+        async def reserve(self, *, tokens: int, usd: float) -> Any:
+            await asyncio.sleep(1.0)
+            return await super().reserve(tokens=tokens, usd=usd)
+
+    room = Room(deadline_seconds=1.05)
+    room.consultant._spending = Slow()
+    for n in range(6):
+        assert await room.result(other(n)) is ModelResult.TIMEOUT
+    assert room.model.asked == []
 
 
 async def test_no_second_model_is_asked_about_what_a_person_sees_anyway() -> None:
