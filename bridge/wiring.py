@@ -431,7 +431,7 @@ async def parts_of(
             docker=docker,
             alertmanager=alertmanager,
             journal=journal,
-            backlog=StoredBacklog(store, journal),
+            backlog=StoredBacklog(store, journal, lease_seconds=config.worker.lease_seconds),
             sinks=sinks,
             approvals=approvals,
             clicks=clicks,

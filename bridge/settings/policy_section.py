@@ -78,7 +78,7 @@ def _target_policy(section: Section, parent: TargetPolicy, *, dry_run: bool) -> 
         breaker=_breaker(section.section("breaker"), parent.breaker),
         min_uptime_seconds=section.seconds("min_uptime", parent.min_uptime_seconds),
         wait_for_seconds=section.seconds("wait_for", parent.wait_for_seconds),
-        approval_ttl_seconds=section.seconds("approval_ttl", parent.approval_ttl_seconds, least=10.0),
+        approval_ttl_seconds=section.seconds("approval_ttl", parent.approval_ttl_seconds, least=1.0),
     )
 
 

@@ -15,7 +15,7 @@ import threading
 import time
 import urllib.parse
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -80,8 +80,6 @@ class SlackServer:
     posted_by_webhook: list[dict[str, Any]] = field(default_factory=list)
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     broken_rules: list[str] = field(default_factory=list)
-    on_call: Callable[[str], None] | None = None
-    """Called in the server's thread before a call has its effect."""
 
     def __post_init__(self) -> None:
         self._faults: dict[str, deque[Fault]] = {}
@@ -205,8 +203,6 @@ class SlackServer:
         else:
             asked = {**request.query, **(await request.post())}
         self.calls.append((method, asked))
-        if self.on_call is not None:
-            self.on_call(method)
         if self.delay_seconds:
             await asyncio.sleep(self.delay_seconds)
         fault = self._next_fault(method)
