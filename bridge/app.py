@@ -95,6 +95,7 @@ class HemoStat:
             metrics=parts.metrics,
             concurrency=parts.config.worker.concurrency,
             lease_seconds=lease,
+            crowded=lambda: self._acceptor.crowded,
         )
         episodes = StoredEpisodes(parts.store)
         self._path = PathWatch(episodes=episodes, metrics=self.metrics)

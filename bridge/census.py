@@ -31,6 +31,11 @@ class Census:
         """Names of the hosts that are looked at."""
         return self._containers.hosts()
 
+    def expect(self, host: str) -> None:
+        """Somebody will ask about this host in a moment: the list is on its way meanwhile."""
+        if host in self.hosts():
+            self._listing(host)
+
     async def around(self, container: ContainerFacts) -> tuple[Population, ...]:
         """The populations that a container belongs to.
 

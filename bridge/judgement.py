@@ -94,6 +94,7 @@ class Judge:
 
     async def locate(self, subject: Subject) -> evidence.Found | evidence.Missing:
         """The target that a subject names. Raises EdgeUnavailable: whether it exists is unknown."""
+        self.census.expect(subject.host)
         found = await evidence.locate(self._containers, subject)
         if isinstance(found, evidence.Missing):
             return found

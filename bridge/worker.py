@@ -26,6 +26,10 @@ SWEEP_SECONDS = 0.5
 STORE_AWAY_SECONDS = 0.5
 """Until a store that did not answer is asked again."""
 
+SLOTS_WHILE_CROWDED = 2
+"""Incidents walked at once while webhooks queue up in the same process: to be taken in they have seconds, and a walk of
+something new has minutes."""
+
 TELL_AGAIN_SECONDS = 30.0
 """Between two log lines about the same outage."""
 
@@ -58,6 +62,7 @@ class Worker:
         metrics: Metrics,
         concurrency: int,
         lease_seconds: float,
+        crowded: Callable[[], bool] = lambda: False,
     ) -> None:
         self._queue = queue
         self._claims = claims
@@ -66,6 +71,7 @@ class Worker:
         self._deadman = deadman
         self._metrics = metrics
         self._concurrency = concurrency
+        self._crowded = crowded
         self._lease_seconds = lease_seconds
         self._jobs: dict[str, _Job] = {}
         self._slots = asyncio.Semaphore(concurrency)
@@ -168,7 +174,10 @@ class Worker:
     def _free(self) -> int:
         """Slots that nobody has. Never below 0, which Redis would take for "without a limit": a sweep may fill slots
         that a read under way has asked for."""
-        return 0 if self._stopping else max(0, self._concurrency - len(self._jobs))
+        if self._stopping:
+            return 0
+        slots = min(self._concurrency, SLOTS_WHILE_CROWDED) if self._crowded() else self._concurrency
+        return max(0, slots - len(self._jobs))
 
     async def _slot_freed(self) -> None:
         self._freed.clear()

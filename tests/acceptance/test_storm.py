@@ -99,6 +99,7 @@ def test_a_storm_is_refused_honestly_and_told_once(
     assert Counter(incident["outcome"] for incident in incidents) == {"refused": TARGETS}
     assert {incident["refusals"][0]["reason"] for incident in incidents} <= {"project_share", "fleet_share"}
     assert fleet.restarts == []
+    assert bridge.target(NAMES[0])["refusal"]["reason"] == "project_share"
     storm = bridge.get("/api/v1/storm")
     assert (storm["storm"], storm["incidents"], storm["outcomes"]) == (True, TARGETS, {"refused": TARGETS})
     assert storms_told(redis_url) == ["storm_began"]

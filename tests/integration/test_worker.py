@@ -15,7 +15,7 @@ from bridge.edges.store.journal import StoredJournal
 from bridge.edges.store.queue import StoredQueue
 from bridge.metrics import Metrics
 from bridge.roles import Held, Turn
-from bridge.worker import Worker
+from bridge.worker import SLOTS_WHILE_CROWDED, Worker
 from tests.integration.desk import Desk, alert
 from tests.integration.test_pipeline import NoDeadman
 
@@ -35,7 +35,12 @@ class Crew:
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def hire(
-        self, walk: Walk, *, concurrency: int = 4, queue: type[StoredQueue] = StoredQueue
+        self,
+        walk: Walk,
+        *,
+        concurrency: int = 4,
+        queue: type[StoredQueue] = StoredQueue,
+        crowded: Callable[[], bool] = lambda: False,
     ) -> asyncio.Task[None]:
         """A worker that walks like this."""
 
@@ -58,6 +63,7 @@ class Crew:
             metrics=self.metrics,
             concurrency=concurrency,
             lease_seconds=LEASE_SECONDS,
+            crowded=crowded,
         )
         self.tasks.append(asyncio.create_task(worker.run(), name=name))
         return self.tasks[-1]
@@ -124,6 +130,26 @@ async def test_no_more_are_walked_at_once_than_there_are_slots(crew: Crew, desk:
     crew.hire(slowly, concurrency=3)
     await crew.idle()
     assert crew.most_at_once == 3
+
+
+async def test_while_webhooks_queue_up_fewer_are_walked_and_none_is_forgotten(crew: Crew, desk: Desk) -> None:
+    """They have seconds to be taken in, an incident minutes; when they are through, all slots are filled again."""
+    crowd, full = [True], asyncio.Event()
+
+    async def briefly(held: Held) -> None:
+        await asyncio.sleep(0.01)
+        if len(crew.walked) == 10:
+            assert crew.most_at_once <= SLOTS_WHILE_CROWDED
+            crowd.clear()
+        if crew.at_once == 8:
+            full.set()
+        if not crowd:
+            await full.wait()
+
+    ids = (await desk.take(*(alert(f"c{n}", fingerprint=f"w{n}") for n in range(40)))).incidents
+    crew.hire(briefly, concurrency=8, crowded=lambda: bool(crowd))
+    await crew.idle()
+    assert (sorted(crew.walked), crew.most_at_once) == (sorted(ids), 8)
 
 
 async def test_a_read_that_was_overtaken_by_a_sweep_never_asks_without_a_limit(

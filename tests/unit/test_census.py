@@ -49,6 +49,18 @@ async def test_a_storm_asks_each_host_once_and_later_anew() -> None:
     await census.close()
 
 
+async def test_what_is_expected_is_asked_for_before_anybody_waits_for_it() -> None:
+    docker = TwoHosts()
+    census, web = Census(docker), docker.run("web")
+    census.expect("local")
+    census.expect("nobody's")
+    await asyncio.sleep(0)
+    assert docker.lists == ["local"]
+    await census.around(web)
+    assert sorted(docker.lists) == ["far", "local"]
+    await census.close()
+
+
 @pytest.mark.looptime
 async def test_another_host_that_hangs_is_unseen_after_a_second() -> None:
     docker = TwoHosts()

@@ -54,6 +54,11 @@ class Acceptor:
         self._waiting: list[_Batch] = []
         self._writers: set[asyncio.Task[None]] = set()
 
+    @property
+    def crowded(self) -> bool:
+        """Whether webhooks wait for those before them to be written."""
+        return bool(self._waiting)
+
     async def accept(self, alerts: Sequence[tuple[Alert, Subject]]) -> Acceptance:
         """Write all alerts of one webhook, or none.
 

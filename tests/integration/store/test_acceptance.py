@@ -43,6 +43,15 @@ async def test_a_firing_alert_opens_one_incident_and_one_turn_of_work(desk: Desk
     assert [entry.event for entry in record.timeline] == ["opened"]
 
 
+async def test_it_is_crowded_while_webhooks_wait_for_those_before_them(desk: Desk) -> None:
+    """Which is when a worker of the same process holds back."""
+    taking = [asyncio.create_task(desk.take(alert(f"c{n}", fingerprint=f"f{n}"))) for n in range(20)]
+    await asyncio.sleep(0)
+    assert desk.acceptor.crowded
+    await asyncio.gather(*taking)
+    assert not desk.acceptor.crowded
+
+
 async def test_a_resend_joins_and_writes_nothing(desk: Desk) -> None:
     """The same alert again, however often, is the same incident and no new work."""
     first = await desk.incident_for(alert())
