@@ -47,6 +47,36 @@ class Notes(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """``anchor``: the incident at which a storm is told, the first that was folded. ``finished``: it was told to its end.
+    ``line``: how this incident stood when it was last noted."""
+
+    anchor: str
+    finished: bool
+    line: str
+
+
+class Tally(Protocol):
+    """How the incidents of a storm stand, each in a line of its own, as far as one sink has been told of them."""
+
+    async def place(self, storm: str, incident_id: str) -> Place:
+        """Where an incident stands in it; the first one asked about becomes the anchor."""
+        ...
+
+    async def note(self, storm: str, incident_id: str, line: str) -> None:
+        """Write an incident's line; ``""`` takes it out."""
+        ...
+
+    async def read(self, storm: str) -> Mapping[str, str]:
+        """All lines, by incident."""
+        ...
+
+    async def finish(self, storm: str) -> None:
+        """From now on nobody looks at this storm any more: whatever still happens is told for itself."""
+        ...
+
+
 class Sink(Protocol):
     """Whom incidents are told: a channel of people, or another system.
 

@@ -20,6 +20,7 @@ from bridge.edges.grafana import GrafanaAnnotations
 from bridge.edges.prometheus import PrometheusApi
 from bridge.edges.slack.api import Signatures, SlackApi, SlackWebhook
 from bridge.edges.slack.clicks import Clicks
+from bridge.edges.slack.folding import Folding
 from bridge.edges.slack.messages import Scribe
 from bridge.edges.slack.sink import SlackSink, SlackWebhookSink
 from bridge.edges.store.approvals import StoredApprovals
@@ -34,8 +35,10 @@ from bridge.edges.store.journal import StoredJournal
 from bridge.edges.store.mirror import Mirror
 from bridge.edges.store.spending import StoredSpending
 from bridge.edges.store.storms import StoredStorms
+from bridge.edges.store.tally import StoredTally
 from bridge.judgement import Judge, Ruleset
 from bridge.metrics import Metrics
+from bridge.model.channel import Channel
 from bridge.model.consultation import SpendingLimits
 from bridge.model.evidence import Measured
 from bridge.pipeline import Pipeline
@@ -284,7 +287,7 @@ async def _sinks_of(
     if (grafana := grafana_of(config)) is not None:
         stack.push_async_callback(grafana.close)
         sinks.append(grafana)
-    if (told := slack_sink_of(config, slack)) is not None:
+    if (told := slack_sink_of(config, store, slack)) is not None:
         sinks.append(told)
     return tuple(sinks)
 
@@ -301,16 +304,17 @@ def slack_of(config: settings.Settings) -> SlackApi | None:
     )
 
 
-def slack_sink_of(config: settings.Settings, api: SlackApi | None) -> Sink | None:
+def slack_sink_of(config: settings.Settings, store: Store, api: SlackApi | None) -> Sink | None:
     """Who tells Slack: the bot, else the incoming webhook, else nobody."""
     given = config.slack
     if given is None:
         return None
     scribe = Scribe(external_url=config.web.external_url or "", buttons=given.asks)
+    folding = Folding(StoredStorms(store), StoredTally(store, Channel.SLACK))
     if api is not None and given.channel:
-        return SlackSink(api, channel_name=given.channel, scribe=scribe)
+        return SlackSink(api, channel_name=given.channel, scribe=scribe, folding=folding)
     if given.webhook_url is not None:
-        return SlackWebhookSink(SlackWebhook(given.webhook_url.reveal()), scribe=scribe)
+        return SlackWebhookSink(SlackWebhook(given.webhook_url.reveal()), scribe=scribe, folding=folding)
     return None
 
 

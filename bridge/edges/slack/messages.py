@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bridge.model.incident import Answer, Proposal
-from bridge.telling import Chapter, Mood, Poster
+from bridge.telling import Chapter, Mood, Poster, StormPoster
 
 SECTION_LIMIT = 2900
 """Characters of a section's text; Slack takes 3,000."""
@@ -98,6 +98,31 @@ class Scribe:
         return Message(
             text=message.text, blocks=tuple(block for block in message.blocks if block["type"] != "actions")
         )
+
+    def storm(self, poster: StormPoster) -> Message:
+        """The one message of a storm, in place of one for each of its incidents."""
+        sign = ":tornado:" if not poster.over else SIGNS[Mood.BAD if poster.wanting else Mood.CALM]
+        word = "A storm" if not poster.over else "A storm is over" if poster.done else "A storm abates"
+        said = f"{word}: {poster.total} incidents"
+        counts = " · ".join(f"{stands} *{count}*" for stands, count in poster.counts)
+        blocks = [_section(f"{sign} *{said}* since {_time(poster.since)}\n{counts}")]
+        if poster.wanting:
+            blocks.append(_section(f"*Need a person*\n{self._names(poster)}"))
+        told = "Too many at once to tell one by one. `hemostat incidents` lists them."
+        blocks.append({"type": "context", "elements": [_mrkdwn(told)]})
+        return Message(
+            text=f"{said}; {len(poster.wanting) + poster.more} need a person", blocks=tuple(blocks)
+        )
+
+    def storm_call(self, poster: StormPoster) -> Message:
+        """For everybody, once, when a storm has passed and left something to people."""
+        said = f"The storm is over; {len(poster.wanting) + poster.more} of its {poster.total} incidents need a person"
+        return Message(text=said, blocks=(_section(f"*{said}*\n{self._names(poster)}"),))
+
+    @staticmethod
+    def _names(poster: StormPoster) -> str:
+        names = "\n".join(f"• {fitted(name, 150)}" for name in poster.wanting)
+        return names + (f"\n… and {poster.more} more" if poster.more else "")
 
     def _chapter(self, chapter: Chapter, limit: int) -> str:
         head = f"`{chapter.at.astimezone(UTC):%H:%M:%S}` {fitted(chapter.text, min(1000, limit // 2))}"

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from itertools import groupby
 
 from bridge import errors, telling
 from bridge.edges.slack.api import MessageGone, SlackApi, SlackWebhook
+from bridge.edges.slack.folding import Folded, Folding
 from bridge.edges.slack.messages import Message, Scribe
 from bridge.model.channel import Channel
 from bridge.roles import Record
 from bridge.sinks import Delivery, Notes, Pace
+from bridge.telling import StormPoster
 
 INCIDENT_EVENT = "hemostat_incident"
 STORY_EVENT = "hemostat_story"
+STORM_EVENT = "hemostat_storm"
 EDIT_SECONDS = 2.0
 """Between two edits of one message while its incident is still open: Slack allows some fifty a minute in all."""
 
@@ -35,55 +39,85 @@ class SlackSink:
 
     channel = Channel.SLACK
 
-    def __init__(self, api: SlackApi, *, channel_name: str, scribe: Scribe, pace: Pace = PACE) -> None:
+    def __init__(
+        self,
+        api: SlackApi,
+        *,
+        channel_name: str,
+        scribe: Scribe,
+        folding: Folding | None = None,
+        pace: Pace = PACE,
+    ) -> None:
         self.pace = pace
         self._api = api
+        self._folding = folding
         self._channel_name = channel_name
         self._scribe = scribe
         self._channel_id = ""
 
     async def deliver(self, record: Record, notes: Notes, *, now: datetime) -> Delivery:
         """Post or edit the message, then answer in its thread with what is new."""
-        if not notes.get("ts") and not notes.get("posting") and not telling.worth_telling(record.incident):
+        folded = await self._folding.fold(record, notes) if self._folding is not None else None
+        if folded is not None and folded.poster is None:
+            return Delivery(sent=False)
+        began = bool(notes.get("ts") or notes.get("posting"))
+        if folded is None and not began and not telling.worth_telling(record.incident):
             return Delivery(sent=False)
         try:
-            return await self._told(record, notes, now)
+            return await self._told(record, folded, notes, now)
         except MessageGone:
             # Somebody deleted it: a new one, with the whole story again.
             await notes.write({"ts": "", "lines": "", "replying": ""})
-            return await self._told(record, notes, now)
+            return await self._told(record, folded, notes, now)
 
-    async def _told(self, record: Record, notes: Notes, now: datetime) -> Delivery:
-        posted = await self._posted(record, notes, now)
+    async def _told(self, record: Record, folded: Folded | None, notes: Notes, now: datetime) -> Delivery:
+        if folded is not None and folded.poster is not None:
+            return await self._storm_told(folded, folded.poster, notes, now)
+        message = self._scribe.parent(telling.poster(record), record.incident.id)
+        posted = await self._posted(message, INCIDENT_EVENT, {"incident": record.incident.id}, notes, now)
         edited = False
         if not posted:
             if (wait := self._too_soon(record, notes, now)) > 0:
                 return Delivery(sent=False, again_seconds=wait)
-            message = self._scribe.parent(telling.poster(record), record.incident.id)
             edited = await self._edited(message, notes, now)
         # Whoever reads the channel has just seen the message itself.
         replied = await self._replied(record, notes, now, aloud=not posted)
         return Delivery(sent=posted or edited or replied)
 
+    async def _storm_told(self, folded: Folded, poster: StormPoster, notes: Notes, now: datetime) -> Delivery:
+        """The storm's one message, and a call for everybody once it has passed and left something to people."""
+        about = {"storm": folded.storm}
+        message = self._scribe.storm(poster)
+        told = await self._posted(message, STORM_EVENT, about, notes, now)
+        told = told or await self._edited(message, notes, now)
+        wanting = len(poster.wanting) + poster.more
+        if poster.done and wanting > int(notes.get("called") or 0):
+            await notes.write({"called": str(wanting)})
+            call = self._scribe.storm_call(poster)
+            thread = notes.get("ts")
+            await self._post(
+                notes.get("channel"), call, STORM_EVENT, dict(about), thread=thread, broadcast=True
+            )
+            told = True
+        return Delivery(sent=told, again_seconds=folded.again_seconds)
+
     # ---- the message ---------------------------------------------------------------------------------------------
 
-    async def _posted(self, record: Record, notes: Notes, now: datetime) -> bool:
+    async def _posted(
+        self, message: Message, event: str, about: Mapping[str, str], notes: Notes, now: datetime
+    ) -> bool:
         """The message, where there is none yet; gives whether it was posted just now."""
         if notes.get("ts"):
             return False
-        incident_id = record.incident.id
         channel = await self._id_of_channel()
-        about = {"incident": incident_id}
         if began := notes.get("posting"):
-            found = await self._api.found(
-                channel, since=float(began) - SEARCH_BACK_SECONDS, event=INCIDENT_EVENT, payload=about
-            )
+            since = float(began) - SEARCH_BACK_SECONDS
+            found = await self._api.found(channel, since=since, event=event, payload=about)
             if found:
                 await notes.write({"channel": channel, "ts": found[-1][0], "posting": "", "shown": ""})
                 return False
         await notes.write({"posting": f"{now.timestamp():.0f}"})
-        message = self._scribe.parent(telling.poster(record), incident_id)
-        channel, ts = await self._post(channel, message, INCIDENT_EVENT, dict(about))
+        channel, ts = await self._post(channel, message, event, dict(about))
         await notes.write(
             {
                 "channel": channel,
@@ -189,13 +223,19 @@ class SlackWebhookSink:
 
     channel = Channel.SLACK
 
-    def __init__(self, webhook: SlackWebhook, *, scribe: Scribe, pace: Pace = PACE) -> None:
+    def __init__(
+        self, webhook: SlackWebhook, *, scribe: Scribe, folding: Folding | None = None, pace: Pace = PACE
+    ) -> None:
         self.pace = pace
         self._webhook = webhook
+        self._folding = folding
         self._scribe = scribe
 
     async def deliver(self, record: Record, notes: Notes, *, now: datetime) -> Delivery:
-        """Post, if it stands otherwise than when it was last told."""
+        """Post, if it stands otherwise than when it was last told; of a storm only that it is on, and how it ended."""
+        folded = await self._folding.fold(record, notes) if self._folding is not None else None
+        if folded is not None:
+            return await self._storm_told(folded, notes)
         incident = record.incident
         stands = incident.outcome.value if incident.outcome else "asks" if telling.awaits(incident) else ""
         if not stands or stands == notes.get("stands") or not telling.worth_telling(incident):
@@ -204,6 +244,16 @@ class SlackWebhookSink:
         await self._webhook.post(text=message.text, blocks=message.blocks)
         await notes.write({"stands": stands})
         return Delivery(sent=True)
+
+    async def _storm_told(self, folded: Folded, notes: Notes) -> Delivery:
+        poster = folded.poster
+        stands = "" if poster is None else "done" if poster.done else "on"
+        if poster is None or stands == notes.get("stands"):
+            return Delivery(sent=False, again_seconds=folded.again_seconds)
+        message = self._scribe.storm(poster)
+        await self._webhook.post(text=message.text, blocks=message.blocks)
+        await notes.write({"stands": stands})
+        return Delivery(sent=True, again_seconds=folded.again_seconds)
 
 
 def _fingerprint(message: Message) -> str:

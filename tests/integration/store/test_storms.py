@@ -158,3 +158,14 @@ async def test_a_storm_after_a_storm_is_another_one(desk: Desk) -> None:
     assert storm.incidents == 10
     assert [line["event"] for line in await told(desk)] == ["storm_began", "storm_ended", "storm_began"]
     assert milliseconds(storm.since) > milliseconds(await desk.journal.now()) - 60_000
+
+
+async def test_a_limit_that_is_raised_during_a_storm_refuses_no_alert(desk: Desk) -> None:
+    """The script then asks for an incident that there is not; the storm ends when it would have."""
+    await strike(desk, *range(10))
+    before = await storm_now(desk)
+    await strike(desk, 90, limit=replace(LIMIT, incidents=1000))
+    after = await storm_now(desk)
+    assert before is not None
+    assert after is not None
+    assert (after.incidents, after.until) == (11, before.until)

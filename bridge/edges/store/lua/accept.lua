@@ -154,7 +154,8 @@ local function weather(fresh, most, per)
   end
   local half = math.ceil(most / 2) - 1
   local newest = redis.call('ZREVRANGE', index, half, half, 'WITHSCORES')[2]
-  redis.call('HSET', key, 'until', string.format('%d', N(newest) + 2 * per))
+  -- A limit that was raised meanwhile may ask for more incidents than there are.
+  if newest then redis.call('HSET', key, 'until', string.format('%d', N(newest) + 2 * per)) end
 end
 if #by_time > 0 then weather(#by_time / 2, N(ARGV[3]), N(ARGV[4])) end
 return out

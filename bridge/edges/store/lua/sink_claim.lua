@@ -35,7 +35,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, mo
     out[#out + 1] = id
   end
 end
-if interval > 0 and #out > 1 then redis.call('HSET', state, 'pace', pace) end
+if interval > 0 and #out > 1 then redis.call('HSET', state, 'pace', pace, 'interval', interval) end
 if out[1] < 0 then
   local next = redis.call('ZRANGEBYSCORE', due, '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
   if next[2] then out[1] = N(next[2]) - now end

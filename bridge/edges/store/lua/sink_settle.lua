@@ -15,6 +15,10 @@ if how == 'told' or how == 'silent' then
   if how == 'told' then
     redis.call('HSET', state, 'worked_at', now)
     redis.call('HDEL', state, 'held_until', 'held_since', 'held_why', 'fails')
+  else
+    -- Nothing was said, so nothing counts against the pace.
+    local interval = redis.call('HGET', state, 'interval')
+    if interval then redis.call('HINCRBYFLOAT', state, 'pace', '-' .. interval) end
   end
   redis.call('HDEL', told, sink .. ':tries', sink .. ':error', sink .. ':failed_at')
   redis.call('ZREM', P .. 'dead:' .. sink, id)
