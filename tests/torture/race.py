@@ -213,13 +213,15 @@ class _Client:
         return await self._claimed(incident_id, host, name)
 
     async def _taken_over(self) -> Held | None:
-        found = await self._store.command("HRANDFIELD", OPEN, 1)
-        if not found:
-            return None
-        where = await self._store.command("HGET", OPEN, found[0])
+        if random.random() < 0.5:  # whoever holds a target is most in the way
+            host, name = random.choice(TARGETS)
+            found = await self._store.command("HGET", f"{{hemostat}}:lock:{host}/{name}", "incident")
+        else:
+            found = next(iter(await self._store.command("HRANDFIELD", OPEN, 1) or ()), None)
+        where = await self._store.command("HGET", OPEN, found) if found else None
         if where is None:
             return None
-        held = await self._claimed(found[0], *where.split("/"))
+        held = await self._claimed(found, *where.split("/"))
         if held is not None:
             await self._store.command("INCR", "torture:takeovers")
         return held

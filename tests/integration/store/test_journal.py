@@ -186,11 +186,12 @@ async def test_a_second_turn_of_an_incident_does_not_put_its_look_off(desk: Desk
 
 async def test_workers_that_are_gone_are_forgotten_unless_they_hold_something(desk: Desk) -> None:
     """Each start of a process has a name of its own; whoever holds a turn, or has just asked for one, is not gone."""
-    await desk.incident_for(alert())
+    await desk.take(alert("one", fingerprint="1"), alert("two", fingerprint="2"))
     gone, holds = (StoredQueue(desk.store, consumer=name, lease_seconds=60) for name in ("gone", "holds"))
     await gone.open()
+    (turn,) = await gone.read(1)
     assert len(await holds.read(1)) == 1
-    await gone.read(1)
+    await gone.done(turn, claim=None)
     assert await holds.forget_workers(idle_seconds=60) == 0
     async with asyncio.timeout(10):
         while await holds.forget_workers(idle_seconds=0.1) == 0:  # noqa: ASYNC110  # on the store's clock
