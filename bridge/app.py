@@ -27,12 +27,13 @@ from bridge.edges.store.dump import last_success
 from bridge.edges.store.embedded import EmbeddedStore
 from bridge.edges.store.episodes import StoredEpisodes
 from bridge.edges.store.queue import StoredQueue
+from bridge.edges.store.transitions import StoredTransitions
 from bridge.event_watch import EventWatch
 from bridge.intake import Webhook
 from bridge.judgement import Replayed, replay
 from bridge.model.alert import Alert, Subject
 from bridge.model.channel import Channel
-from bridge.model.incident import Answer, Incident, Outcome, State, Target
+from bridge.model.incident import Answer, Incident, Outcome, State, Target, Transition
 from bridge.model.policy import narrowed
 from bridge.model.share import Population, Share, ShareScope
 from bridge.model.storm import Storm
@@ -97,6 +98,7 @@ class HemoStat:
             lease_seconds=lease,
             crowded=lambda: self._acceptor.crowded,
         )
+        self._transitions = StoredTransitions(parts.store)
         episodes = StoredEpisodes(parts.store)
         self._path = PathWatch(episodes=episodes, metrics=self.metrics)
         self.reconciler = self._reconciler_of(parts, episodes, consumer)
@@ -258,6 +260,14 @@ class HemoStat:
     async def storm(self) -> tuple[Storm | None, Sequence[Share]]:
         """The storm that is on, and the populations of which too many are sick."""
         return await self._parts.storms.now(), await self._parts.storms.suspects()
+
+    async def newest_event(self) -> str:
+        """The id of the last transition of any incident."""
+        return await self._transitions.newest()
+
+    async def events_after(self, event_id: str, *, count: int) -> Sequence[Transition]:
+        """The first transitions after this one."""
+        return await self._transitions.after(event_id, count=count)
 
     async def readiness(self) -> web.Readiness:
         """Store, and for a worker its loop and every Docker host, looked at no more often than each READINESS_SECONDS."""

@@ -62,8 +62,7 @@ class Subject:
     """What an alert's labels name, before Docker was asked whether it exists.
 
     ``host`` is ``""`` where no label says it (then the single configured host is meant). ``container_id`` is
-    a hint that may accompany a name. ``looked_at`` lists the labels that were looked for, for the escalation
-    text when nothing was found.
+    a hint that may accompany a name.
     """
 
     kind: SubjectKind

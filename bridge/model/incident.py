@@ -295,3 +295,15 @@ class TimelineEntry:
     at: datetime
     event: str
     fields: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """One line out of the stories of all incidents, in the order in which they happened.
+
+    ``id`` is the store's: later ones have higher ids. ``incident_id`` is ``""`` where no one incident moved (a storm).
+    """
+
+    id: str
+    incident_id: str
+    entry: TimelineEntry

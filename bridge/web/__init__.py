@@ -27,9 +27,9 @@ from bridge.model.duration import parse_duration
 from bridge.model.incident import Incident, Outcome, State, Target
 from bridge.model.share import Share
 from bridge.roles import BudgetState, Pause
-from bridge.web import approvals
+from bridge.web import approvals, description, events
 from bridge.web.answers import JSON, Refused, as_json, error_answer, object_of
-from bridge.web.interface import ANYBODY, BRIDGE, CALLER, TOKENS, Access, Bridge, Readiness, Token
+from bridge.web.interface import ANYBODY, BRIDGE, CALLER, TOKEN, TOKENS, Access, Bridge, Readiness, Token
 
 __all__ = ["ANYBODY", "Access", "Bridge", "Readiness", "Token", "application", "is_loopback", "operations"]
 
@@ -40,7 +40,6 @@ STORE_DEADLINE_SECONDS = 4.0
 """Alertmanager's twin sends the same again after 15 s; an answer must come well before that."""
 
 BODY_DEADLINE_SECONDS = 30.0
-RETRY_AFTER_SECONDS = "5"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -70,6 +69,10 @@ def application(
     app.router.add_put("/api/v1/pause", pause)
     app.router.add_delete("/api/v1/pause", resume)
     app.router.add_get("/api/v1/storm", show_storm)
+    app.router.add_get("/api/v1/events", events.follow, allow_head=False)
+    app.router.add_get("/api/openapi.json", description.show)
+    app[events.LISTENERS] = events.Listeners()
+    app.on_shutdown.append(events.end)
     return app
 
 
@@ -339,7 +342,17 @@ async def metrics(request: web.Request) -> web.Response:
 
 async def landing(_: web.Request) -> web.Response:
     """``GET /``: where things are."""
-    links = ("/api/v1/incidents", "/api/v1/targets", "/api/v1/pause", "/metrics", "/-/ready")
+    links = (
+        "/api/v1/incidents",
+        "/api/v1/targets",
+        "/api/v1/deliveries",
+        "/api/v1/storm",
+        "/api/v1/pause",
+        "/api/v1/events",
+        "/api/openapi.json",
+        "/metrics",
+        "/-/ready",
+    )
     items = "".join(f'<li><a href="{link}">{link}</a></li>' for link in links)
     page = f"<!doctype html><title>HemoStat</title><h1>HemoStat</h1><ul>{items}</ul>"
     return web.Response(text=page, content_type="text/html")
@@ -364,7 +377,7 @@ def _needed(request: web.Request) -> Access:
 async def _authorise(request: web.Request, handler: Handler) -> web.StreamResponse:
     tokens = request.app[TOKENS]()
     needed = _needed(request)
-    request[CALLER] = ANYBODY
+    request[CALLER], request[TOKEN] = ANYBODY, None
     if request.method not in ("GET", "HEAD") and (origin := request.headers.get("Origin")):
         # A web page somewhere must not operate a bridge on its reader's loopback.
         if urlsplit(origin).netloc != request.host:
@@ -380,7 +393,7 @@ async def _authorise(request: web.Request, handler: Handler) -> web.StreamRespon
     token = matching[0]
     if token.access not in (needed, Access.OPERATOR):
         raise Refused(403, "forbidden", f"this needs the role {needed}, the token has {token.access}")
-    request[CALLER] = token.name
+    request[CALLER], request[TOKEN] = token.name, token
     return await handler(request)
 
 
@@ -395,7 +408,6 @@ async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamRe
     except errors.EdgeError as error:
         log.warning("unavailable", extra={"path": request.path, "error": str(error)})
         response = error_answer(503, "unavailable", request.app[BRIDGE].redactor.text(str(error)).text)
-        response.headers["Retry-After"] = RETRY_AFTER_SECONDS
     except web.HTTPRequestEntityTooLarge:
         response = error_answer(413, "too_large", "the body is larger than web.max_body_bytes allows")
     except web.HTTPException as error:

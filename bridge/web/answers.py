@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import web
 
 JSON = "application/json"
+RETRY_AFTER_SECONDS = "5"
 
 
 class Refused(Exception):
@@ -23,6 +24,8 @@ def error_answer(status: int, code: str, message: str, details: Sequence[str] = 
     response = as_json({"error": {"code": code, "message": message, "details": list(details)}}, status=status)
     if status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
+    if status == 503:
+        response.headers["Retry-After"] = RETRY_AFTER_SECONDS
     return response
 
 

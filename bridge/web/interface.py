@@ -16,7 +16,7 @@ from bridge.judgement import Replayed
 from bridge.metrics import Metrics
 from bridge.model.alert import Alert, Subject
 from bridge.model.channel import Channel
-from bridge.model.incident import Answer, Incident, Outcome, State, Target
+from bridge.model.incident import Answer, Incident, Outcome, State, Target, Transition
 from bridge.model.secret import Secret
 from bridge.model.share import Share
 from bridge.model.storm import Storm
@@ -149,6 +149,14 @@ class Bridge(Protocol):
         """The storm that is on, and the populations of which too many are sick."""
         ...
 
+    async def newest_event(self) -> str:
+        """The id of the last transition of any incident."""
+        ...
+
+    async def events_after(self, event_id: str, *, count: int) -> Sequence[Transition]:
+        """The first transitions after this one, oldest first. ``event_id`` is two numbers with a dash between."""
+        ...
+
     async def readiness(self) -> Readiness:
         """Whether work can be taken and done."""
         ...
@@ -165,3 +173,5 @@ class Bridge(Protocol):
 BRIDGE: web.AppKey[Bridge] = web.AppKey("bridge")
 TOKENS: web.AppKey[Callable[[], Sequence[Token]]] = web.AppKey("tokens")
 CALLER: web.RequestKey[str] = web.RequestKey("caller", str)
+TOKEN: web.RequestKey[Token | None] = web.RequestKey("token")
+"""What the caller showed; ``None`` where none is needed."""

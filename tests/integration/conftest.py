@@ -10,6 +10,9 @@ from bridge.edges.store.acceptance import Acceptor
 from bridge.edges.store.connection import Store
 from bridge.edges.store.journal import StoredJournal
 from tests.integration.desk import LEASE_SECONDS, Desk
+from tests.integration.serving import running, start
+
+__all__ = ["running", "start"]
 
 
 @pytest.fixture

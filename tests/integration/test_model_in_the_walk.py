@@ -25,9 +25,9 @@ from bridge.model.verdict import ModelResult, Source, VerdictKind
 from bridge.pipeline import Pipeline
 from bridge.roles import Held
 from tests.in_memory_containers import BOOT, InMemoryContainers
+from tests.integration.serving import config_of
 from tests.integration.test_pipeline import AT_ONCE, NoDeadman
 from tests.integration.test_secrets import LINES, PIECES, Connect, leaked
-from tests.integration.test_web import config_of
 from tests.servers.anthropic import AnthropicServer
 from tests.servers.language_model import AGREES, VETOES, Mode, ModelServer
 from tests.servers.openai import OpenAiServer

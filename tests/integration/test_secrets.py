@@ -20,8 +20,8 @@ from bridge.logs import JsonFormatter, TextFormatter
 from bridge.pipeline import Pipeline
 from bridge.roles import Held
 from tests.in_memory_containers import InMemoryContainers
+from tests.integration.serving import config_of
 from tests.integration.test_pipeline import NoDeadman
-from tests.integration.test_web import config_of
 from tests.unit.redaction.corpus import SECRETS
 
 Connect = Callable[[http.Application], Awaitable[TestClient[http.Request, http.Application]]]

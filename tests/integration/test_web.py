@@ -2,93 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import json
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from aiohttp import web as http
-from aiohttp.test_utils import TestClient
 
-from bridge import app, doctor, errors, settings, web, wiring
+from bridge import doctor, errors, settings
 from bridge.demo import parts
-from bridge.model.secret import Secret
-from bridge.settings.sections import AccessToken, DockerHost, Redis, Role, Store, Web
 from tests.in_memory_sink import InMemorySink
+from tests.integration.serving import FIRING, JSON, TOKENS, Running, config_of
 
 PAYLOADS = Path(__file__).parents[1] / "payloads"
-FIRING = (PAYLOADS / "firing-group-5.json").read_bytes()
-JSON = {"Content-Type": "application/json"}
-Client = TestClient[http.Request, http.Application]
-Connect = Callable[[http.Application], Awaitable[Client]]
-
-
-@dataclass
-class Running:
-    """The interface of one bridge, without its worker."""
-
-    client: Client
-    parts: wiring.Parts
-    bridge: app.HemoStat
-
-    async def post(
-        self, body: bytes, path: str = "/api/v1/alerts", **headers: str
-    ) -> tuple[int, dict[str, Any], Any]:
-        """A webhook; status, JSON, headers."""
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        async with self.client.post(path, data=io.BytesIO(body), headers={**JSON, **named}) as answer:
-            return answer.status, await answer.json(), answer.headers
-
-    async def get(self, path: str, **headers: str) -> tuple[int, Any]:
-        """Status and JSON."""
-        async with self.client.get(path, headers=headers) as answer:
-            return answer.status, await answer.json()
-
-    async def stored(self) -> int:
-        """How many keys the store has beside its own birth."""
-        return len([key for key in await self.parts.store.command("KEYS", "*") if not key.endswith(":born")])
-
-
-def config_of(
-    redis_url: str, *, tokens: tuple[AccessToken, ...] = (), max_body: int = 16 << 20
-) -> settings.Settings:
-    """A bridge on this Redis, whose Docker does not exist."""
-    return replace(
-        settings.Settings.defaults(),
-        redis=Redis(url=redis_url.removesuffix("/0")),
-        docker=settings.Docker(hosts=(DockerHost(name="local", url="unix:///nonexistent/docker.sock"),)),
-        store=Store(backlog_limit=100, trust_empty=True),
-        web=Web(tokens=tokens, max_body_bytes=max_body),
-    )
-
-
-@pytest.fixture
-async def start(redis_url: str, aiohttp_client: Connect) -> AsyncIterator[Callable[..., Awaitable[Running]]]:
-    """Takes the arguments of ``config_of``."""
-    contexts = []
-
-    async def start_one(url: str = redis_url, **changes: Any) -> Running:
-        config = config_of(url, **changes)
-        context = wiring.parts_of(config)
-        built = await context.__aenter__()
-        contexts.append(context)
-        bridge = app.HemoStat(built, load=lambda: config)
-        served = web.application(bridge, tokens=bridge.tokens, max_body_bytes=config.web.max_body_bytes)
-        return Running(await aiohttp_client(served), built, bridge)
-
-    yield start_one
-    for context in contexts:
-        await context.__aexit__(None, None, None)
-
-
-@pytest.fixture
-async def running(start: Callable[..., Awaitable[Running]]) -> Running:
-    """A bridge without tokens."""
-    return await start()
 
 
 @pytest.mark.parametrize(
@@ -361,9 +288,6 @@ async def test_ready_says_what_is_not(running: Running) -> None:
         assert answer.status == 200
 
 
-TOKENS = tuple(
-    AccessToken(name=role.value, role=role, token=Secret(f"{role.value}-0123456789abcdef")) for role in Role
-)
 PATHS = {
     "webhook": ("POST", "/api/v1/alerts"),
     "read": ("GET", "/api/v1/incidents"),

@@ -21,7 +21,7 @@ from bridge.model.verdict import Action
 from bridge.settings.sections import AccessToken, Role, Slack
 from bridge.web.approvals import SLACK_BODY_BYTES
 from tests.integration.desk import Desk, alert, as_judged
-from tests.integration.test_web import config_of
+from tests.integration.serving import config_of
 from tests.servers.slack import (
     BOT_TOKEN,
     CHANNEL,
