@@ -1,4 +1,4 @@
-"""`python -m bench [intake|steady|reaction|triage|rest|restore]`: the figures in the docs, measured again. Prints; writes only if told to."""
+"""`python -m bench [intake|steady|reaction|evidence|triage|rest|restore]`: the figures in the docs, measured again. Prints; writes only if told to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 
-from bench import figures, intake, reaction, recovery, rest, steady, triage
+from bench import evidence, figures, intake, reaction, recovery, rest, steady, triage
 from bench.figures import Figure
 from bridge.demo import parts
 
@@ -21,6 +21,7 @@ def main() -> int:
         "intake": lambda: intake.measure(rounds=options.rounds, seconds=options.seconds),
         "steady": lambda: steady.measure(rounds=1),
         "reaction": lambda: reaction.measure(incidents=3 * options.rounds),
+        "evidence": lambda: evidence.measure(looks=40 * options.rounds),
         "triage": lambda: triage.measure(incidents=20 * options.rounds),
         "rest": lambda: rest.measure(seconds=10 * options.seconds),
         "restore": lambda: recovery.measure(incidents=options.incidents),
@@ -48,11 +49,14 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=["intake", "steady", "reaction", "triage", "rest", "restore"],
+        choices=["intake", "steady", "reaction", "evidence", "triage", "rest", "restore"],
         help="all of them",
     )
     parser.add_argument(
-        "--rounds", type=int, default=5, help="alternating rounds; 3 incidents each, of triage 20 (5)"
+        "--rounds",
+        type=int,
+        default=5,
+        help="alternating rounds; 3 incidents each, of evidence 40, of triage 20 (5)",
     )
     parser.add_argument(
         "--seconds", type=float, default=3.0, help="length of one load; rest takes ten times it (3)"

@@ -147,7 +147,7 @@ async def collect(
         replaced_at = ask("replaced", journal.replaced_at(found.target, container), None)
         changes = ask("changes", journal.changes(found.target, container), ())
         fires = ask("fires", journal.fires_last_hour([alert.fingerprint for alert in firing]), None)
-        around = ask("neighbours", _neighbours(sources, container), ())
+        around = ask("neighbours", neighbours_of(sources, container), ())
         measures = ask("prometheus", _measures(sources, container), ())
         listed = ask("alertmanager", _listed(sources), ())
     plain = _Plain(redactor)
@@ -202,7 +202,7 @@ async def _listed(sources: Sources) -> Sequence[ListedAlert]:
     return () if sources.alerts is None else await sources.alerts.listed()
 
 
-async def _neighbours(sources: Sources, container: ContainerFacts) -> tuple[Neighbour, ...]:
+async def neighbours_of(sources: Sources, container: ContainerFacts) -> tuple[Neighbour, ...]:
     """From the list that is there anyway; dependencies are looked at again, since only that tells when they started."""
     if not neighbourhood.has_any(container):
         return ()

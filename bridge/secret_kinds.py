@@ -254,7 +254,7 @@ BUILT_IN: tuple[Kind, ...] = (
     _kind(
         "webhook_url",
         "/services/ /workflows/ /triggers/ /api/webhooks/ webhook",
-        r"(?:hooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers)/|discord(?:app)?\.com/api/webhooks/"
+        r"(?:hooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers)/|discord(?:app)?\.com/api/webhooks/|(?<!\w)/services/(?=T[A-Z0-9]{6,12}/B)"
         r"|[\w.-]{1,64}\.webhook\.office\.com/|outlook\.office(?:365)?\.com/webhook/)(?P<secret>[\w/@%.\-]{8,1024})",
     ),
     _kind(

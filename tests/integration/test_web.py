@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -10,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge import doctor, errors, settings
+from bridge import doctor, errors, logs, settings
 from bridge.demo import parts
 from tests.in_memory_sink import InMemorySink
 from tests.integration.serving import FIRING, JSON, TOKENS, Running, config_of
@@ -370,6 +372,27 @@ async def test_a_reload_keeps_the_old_configuration_when_the_new_one_is_bad(runn
     assert (answer.status, error["details"]) == (400, ["line 3: policy.mode: is not a mode"])
     assert "hemostat_config_last_reload_successful 0.0" in await page(running)
     assert (await running.post(FIRING))[0] == 202
+
+
+async def test_a_reload_takes_new_patterns_for_secrets_at_once(running: Running, redis_url: str) -> None:
+    """For what comes in from now on, and for what is logged."""
+    handler = logging.StreamHandler(io.StringIO())
+    handler.setFormatter(logs.TextFormatter())
+    logging.getLogger().addHandler(handler)
+    own = settings.Redaction(patterns=(settings.SecretPattern(name="customer", pattern="CUST-[0-9]{6}"),))
+    running.bridge._load = lambda: replace(config_of(redis_url), redaction=own)
+    try:
+        async with running.client.post("/-/reload") as answer:
+            assert answer.status == 200
+        logging.getLogger("hemostat").error("told", extra={"who": "CUST-123456"})
+    finally:
+        logging.getLogger().removeHandler(handler)
+    assert "who=[REDACTED:customer]" in handler.stream.getvalue()
+    told = json.loads(FIRING)
+    told["alerts"][0]["annotations"]["who"] = "CUST-123456"
+    _, accepted, _ = await running.post(json.dumps(told).encode())
+    _, incident = await running.get(f"/api/v1/incidents/{accepted['incidents'][0]}")
+    assert incident["alerts"][0]["annotations"]["who"] == "[REDACTED:customer]"
 
 
 async def test_a_reload_that_needs_a_restart_is_refused_whole(running: Running, redis_url: str) -> None:
