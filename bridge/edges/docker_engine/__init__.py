@@ -66,6 +66,7 @@ QUIET_SECONDS = 30.0
 RECENT_SECONDS = 1800.0
 LOG_SECONDS = 0.8
 LOG_QUEUE_SECONDS = 0.2
+REMEMBERED_CONTAINERS = 10_000
 LOG_LINES = 1000
 MESSAGE_CHARACTERS = 256
 
@@ -267,6 +268,7 @@ class _Engine:
         self._host = host
         self._link: _Link | None = None
         self._clock: _Reading | None = None
+        self._ttys: dict[str, bool] = {}
 
     async def read(
         self,
@@ -308,10 +310,9 @@ class _Engine:
 
     def log_tail(self, container_id: str, lines: int, until: float) -> tuple[TextLine, ...]:
         tried = f"reading the log of {container_id}"
-        with self._understanding(tried):
-            tty = bool(self._exactly(container_id, until)["Config"]["Tty"])
         if lines <= 0:
             return ()
+        tty = self._has_tty(container_id, until)
         query = {"stdout": "1", "stderr": "1", "timestamps": "1", "tail": str(lines)}
         tail = LogTail(lines, framed=not tty)
         with self._exchange("GET", f"/containers/{container_id}/logs", until, query) as (status, chunks):
@@ -324,6 +325,18 @@ class _Engine:
                     tail.feed(chunk)
                 return tail.lines()
 
+    def _has_tty(self, container_id: str, until: float) -> bool:
+        """Whether its log comes bare. It is so for life, so it is asked once."""
+        known = self._ttys.get(container_id)
+        if known is not None:
+            return known
+        with self._understanding(f"inspecting {container_id}"):
+            tty = bool(self._exactly(container_id, until)["Config"]["Tty"])
+        if len(self._ttys) >= REMEMBERED_CONTAINERS:
+            self._ttys.clear()
+        self._ttys[container_id] = tty
+        return tty
+
     def health_log(self, container_id: str, until: float) -> tuple[TextLine, ...]:
         with self._understanding(f"reading the health checks of {container_id}"):
             checks = (self._exactly(container_id, until)["State"].get("Health") or {}).get("Log") or []
@@ -334,8 +347,8 @@ class _Engine:
 
     def events(self, container_id: str, seconds: float, until: float) -> tuple[EngineEvent, ...]:
         tried = f"reading the events of {container_id}"
-        # Measured now: with an `until` ahead of the host's clock Docker would keep the answer open till then.
-        host_now = self._read_clock(until)
+        # Never ahead of the host's clock: Docker would keep the answer open till then.
+        host_now = self._host_now(until) or self._read_clock(until)
         filters = {"type": ["container"], "container": [container_id], "event": list(EVENT_ACTIONS)}
         query = {
             "since": epoch(host_now - timedelta(seconds=seconds)),
