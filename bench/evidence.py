@@ -252,6 +252,7 @@ def _container(engine: parts.DockerEngine, number: int) -> None:
         _name(number),
         SCRIPT,
         labels={
+            "hemostat.enable": "true",
             "com.docker.compose.project": f"p{number % PROJECTS}",
             "com.docker.compose.service": f"s{service}",
             "com.docker.compose.config-hash": f"{number:064x}",

@@ -28,6 +28,7 @@ from bridge.model.evidence import (
     TextLine,
 )
 from bridge.model.incident import Target
+from bridge.model.policy import opted_in
 from bridge.model.share import Population
 from bridge.redaction import Redactor, clean, shortened
 from bridge.roles import ActiveAlerts, Containers, EngineHistory, Figures, Journal, ListedAlert
@@ -139,8 +140,8 @@ async def collect(
         def ask(name: str, asked: Awaitable[T], nothing: T) -> asyncio.Task[T]:
             return group.create_task(_source(name, asked, nothing, gaps), name=f"evidence-{name}")
 
-        health_log = ask("health_log", containers.health_log(host, container.id), ())
-        log_lines = ask("logs", containers.log_tail(host, container.id, lines=LOG_LINES), ())
+        health_log = ask("health_log", _checks(sources, container), ())
+        log_lines = ask("logs", _log(sources, container), ())
         events = ask("events", containers.events(host, container.id, seconds=EVENTS_SECONDS), ())
         kept = ask("event_history", _kept(sources, container), ())
         past = ask("history", journal.past_repairs(found.target), ())
@@ -181,6 +182,19 @@ async def collect(
         gaps=tuple(replace(gap, reason=plain.text(gap.reason, GAP_CHARACTERS)) for gap in gaps),
         redactions=dict(plain.counts),
     )
+
+
+async def _checks(sources: Sources, container: ContainerFacts) -> Sequence[TextLine]:
+    """Of one that opted in: what another one says is nobody's business here, and would be kept."""
+    if not opted_in(container.labels):
+        return ()
+    return await sources.containers.health_log(container.host, container.id)
+
+
+async def _log(sources: Sources, container: ContainerFacts) -> Sequence[TextLine]:
+    if not opted_in(container.labels):
+        return ()
+    return await sources.containers.log_tail(container.host, container.id, lines=LOG_LINES)
 
 
 async def _kept(sources: Sources, container: ContainerFacts) -> Sequence[EngineEvent]:

@@ -100,7 +100,7 @@ async def test_what_is_not_configured_is_absent_and_no_gap() -> None:
 
 async def test_every_source_has_its_place() -> None:
     containers = InMemoryContainers()
-    project = {"com.docker.compose.project": "shop"}
+    project = {"hemostat.enable": "true", "com.docker.compose.project": "shop"}
     db = containers.run("db", labels={**project, "com.docker.compose.service": "db"})
     web = containers.run(
         labels={
@@ -136,7 +136,7 @@ async def test_every_source_has_its_place() -> None:
 
 @pytest.mark.looptime
 async def test_sources_that_hang_are_gaps_after_one_second_together() -> None:
-    facts = InMemoryContainers().run(labels={"com.docker.compose.project": "shop"})
+    facts = InMemoryContainers().run(labels={"hemostat.enable": "true", "com.docker.compose.project": "shop"})
     deaf = Deaf()
     began = asyncio.get_running_loop().time()
     found = await collected(deaf, facts, journal=deaf, listing=deaf.listing, figures=deaf, alerts=deaf)
@@ -194,3 +194,10 @@ async def test_a_private_key_over_many_lines_goes_whole() -> None:
     containers.said = ["loading", *key, "-----END PRIVATE KEY-----", "loaded"]
     found = await collected(containers, replace(containers.run(), error=""))
     assert [line.text for line in found.log_lines] == ["loading", "[REDACTED:private_key]", "loaded"]
+
+
+async def test_what_a_container_says_that_never_opted_in_is_not_even_read() -> None:
+    containers = InMemoryContainers()
+    containers.said = containers.checked = ["its own business"]
+    found = await collected(containers, containers.run(labels={}))
+    assert (found.log_lines, found.health_log, found.gaps) == ((), (), ())
