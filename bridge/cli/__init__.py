@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bridge import errors, metrics
+from bridge.model.duration import parse_duration
 
 GOOD, NO, BAD = 0, 1, 2
 URL = "http://127.0.0.1:9095"
@@ -110,6 +111,26 @@ def _offline(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     _output(simulate)
     _ask_model(simulate, "ask the configured model, too, within its budget; else the rules decide alone")
     simulate.set_defaults(command=offline.simulate)
+
+    backtest = commands.add_parser(
+        "backtest", help="judge past incidents again by today's rules, and say what would differ; reads only"
+    )
+    backtest.add_argument(
+        "--since", metavar="DURATION", type=_duration, help="not older than this, such as 7d"
+    )
+    backtest.add_argument(
+        "--limit", type=int, default=1000, help="at most this many, newest first (default 1000)"
+    )
+    _configured(backtest)
+    _output(backtest)
+    backtest.set_defaults(command=offline.backtest)
+
+
+def _duration(text: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _asking(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -1,4 +1,4 @@
-"""Commands that need no running bridge: ``check-config``, ``doctor``, ``simulate``."""
+"""Commands that need no running bridge: ``check-config``, ``doctor``, ``simulate``, ``backtest``."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import asyncio
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
+from bridge import backtest as backtesting
 from bridge import cli, logs, settings, simulation, wiring
 from bridge import doctor as examination
 from bridge.cli import printing
@@ -17,6 +19,7 @@ from bridge.cli.configured import settings_of
 from bridge.edges.store.embedded import attach
 from bridge.errors import PayloadError
 from bridge.intake import read_webhook
+from bridge.triage.wording import count
 
 T = TypeVar("T")
 
@@ -85,6 +88,41 @@ def simulate(options: argparse.Namespace) -> int:
                 verdict = "allows" if answer.refusal is None else f"refuses: {answer.refusal.detail}"
                 print(f"    {answer.guard}: {verdict}")
     return cli.GOOD if any(one.decision and one.outcome is None for one in found) else cli.NO
+
+
+def backtest(options: argparse.Namespace) -> int:
+    """Exit 1 if an incident would be judged otherwise today."""
+
+    async def run(parts: wiring.Parts) -> backtesting.Backtest:
+        since = None
+        if options.since is not None:
+            since = await parts.journal.now() - timedelta(seconds=options.since)
+        return await backtesting.backtest(
+            parts.journal, parts.judge.ruleset, since=since, limit=options.limit
+        )
+
+    found = asyncio.run(_with_parts(options, run))
+    if options.output == "json":
+        printing.as_json(found)
+    else:
+        print(
+            f"{count(found.judged, 'incident')} judged again, {found.unjudged} never judged; "
+            f"repairs wanted: {found.repairs_then} then, {found.repairs_today} today; {len(found.changed)} differ"
+        )
+        if found.changed:
+            rows = [
+                [
+                    one.id,
+                    one.opened_at.isoformat(timespec="seconds")[:19],
+                    one.target,
+                    one.outcome or "open",
+                    f"{one.then.kind} by {one.then.rule}",
+                    f"{one.today.kind} by {one.today.rule}",
+                ]
+                for one in found.changed
+            ]
+            printing.table(["id", "opened", "target", "outcome", "then", "today"], rows)
+    return cli.NO if found.changed else cli.GOOD
 
 
 async def _with_parts(

@@ -46,6 +46,10 @@ def test_incidents_and_explain_tell_what_happened_and_why(
     assert "healed" in explained.out
     assert ask("explain", incident["id"], "-o", "json").json == bridge.incident(incident["id"])
 
+    again = hemostat("backtest", "--config.file", bridge.config)
+    assert again.code == GOOD, again
+    assert "1 incident judged again, 0 never judged; repairs wanted: 1 then, 1 today; 0 differ" in again.out
+
 
 def test_a_question_with_no_answer_is_a_no(bridge: Bridge, ask: Callable[..., Said]) -> None:
     """Exit code 1 and one line on standard error: no such incident, no access, nobody there."""
