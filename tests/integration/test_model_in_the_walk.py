@@ -18,10 +18,10 @@ from bridge.intake import subject_of
 from bridge.judgement import Considered, Judge, NothingToReplay, replay
 from bridge.model.alert import Alert, AlertStatus
 from bridge.model.evidence import Health
-from bridge.model.incident import Incident, Outcome
+from bridge.model.incident import Incident, Outcome, State
 from bridge.model.policy import Cap, Limits, Policy
 from bridge.model.refusal import Reason
-from bridge.model.verdict import ModelResult, Source, VerdictKind
+from bridge.model.verdict import Action, ModelResult, Source, VerdictKind
 from bridge.pipeline import Pipeline
 from bridge.roles import Held
 from tests.in_memory_containers import BOOT, InMemoryContainers
@@ -45,6 +45,7 @@ class Room:
     judge: Judge
     pipeline: Pipeline
     server: ModelServer
+    turns: int = 0
 
     async def considered(self, name: str = "web") -> Considered:
         """What should and may happen to a container now."""
@@ -66,16 +67,22 @@ class Room:
 
     async def walk(self, incident_id: str) -> Incident:
         """Turn after turn until it is closed."""
-        for number in range(500):
-            held = await self.parts.journal.claim(incident_id, f"{incident_id}-{number}")
-            assert isinstance(held, Held)
-            await self.pipeline.walk(held)
-            record = await self.parts.journal.read(incident_id)
-            assert record is not None
-            if record.incident.closed:
-                return record.incident
-            await self.parts.store.command("HSET", f"{{hemostat}}:incident:{incident_id}", "lease", 0)
-        raise AssertionError(f"not closed: {record.incident.state} {record.incident.reason}")
+        for _ in range(500):
+            incident = await self.turn(incident_id)
+            if incident.closed:
+                return incident
+        raise AssertionError(f"not closed: {incident.state} {incident.reason}")
+
+    async def turn(self, incident_id: str) -> Incident:
+        """One turn of work; the incident as it was written."""
+        self.turns += 1
+        await self.parts.store.command("HSET", f"{{hemostat}}:incident:{incident_id}", "lease", 0)
+        held = await self.parts.journal.claim(incident_id, f"worker-{self.turns}")
+        assert isinstance(held, Held)
+        await self.pipeline.walk(held)
+        record = await self.parts.journal.read(incident_id)
+        assert record is not None
+        return record.incident
 
     def metric(self, name: str, **labels: str) -> float:
         value = self.parts.metrics.registry.get_sample_value(name, labels)
@@ -244,9 +251,14 @@ async def test_approval_is_asked_for_where_the_operator_wants_it_without_a_model
     server.mode = Mode.OVERLOADED
     async with room_of(redis_url, server, on_failure=settings.OnFailure.APPROVE) as room:
         room.docker.run("web")
-        incident = await room.walked()
-    assert incident.outcome is Outcome.ESCALATED
-    assert "a person must approve" in incident.reason
+        [incident_id] = await room.accept(alert())
+        incident = await room.turn(incident_id)
+        assert incident.state is State.WAITING
+        assert incident.proposal is not None
+        assert incident.proposal.action is Action.RESTART
+        assert incident.decision is not None
+        assert incident.decision.refusals[0].reason is Reason.APPROVAL_REQUIRED
+        assert "the model gave no usable answer (unavailable)" in incident.decision.refusals[0].detail
     assert room.docker.actions == []
 
 
