@@ -89,7 +89,7 @@ def _deaths(
         return Tally(
             did={
                 "deaths": sum(died.values()),
-                "points": len(died),
+                "points": sum(count > 0 for count in died.values()),
                 "around the Docker call": sum(died[point] for point in AROUND_THE_CALL),
                 **_settlements(ground),
                 "incidents": len(hall.boots),
