@@ -43,6 +43,7 @@ from bridge.redaction import Redactor
 from bridge.roles import Acceptance, Answered, AnswerResult, BudgetState, Pause, Record
 from bridge.sinks import BacklogState
 from bridge.storm_watch import StormWatch
+from bridge.web.server_log import server_log
 from bridge.wiring import Parts, consultant_of, model_of, parts_of, ruleset_of
 from bridge.worker import Worker
 
@@ -443,7 +444,9 @@ async def serve(
         loop.add_signal_handler(signal.SIGHUP, reload)
         interface = web.application if Duty.WEB in duties else web.operations
         app = interface(hemostat, tokens=hemostat.tokens, max_body_bytes=config.web.max_body_bytes)
-        runner = http.AppRunner(app, access_log=None, shutdown_timeout=3.0, handler_cancellation=False)
+        runner = http.AppRunner(
+            app, access_log=None, logger=server_log(), shutdown_timeout=3.0, handler_cancellation=False
+        )
         await runner.setup()
         host, port = config.web.address
         tls = tls_of(config.web.tls) if config.web.tls else None

@@ -126,6 +126,8 @@ async def receive(request: web.Request) -> web.Response:
 
 async def _whole(request: web.Request) -> bytes:
     """The body. Raises: TimeoutError: it did not arrive in time."""
+    if (length := request.content_length or 0) > request.client_max_size:
+        raise web.HTTPRequestEntityTooLarge(request.client_max_size, length)  # nobody need wait for all of it
     # A small one came with its head: a timer would cost as much as reading its JSON.
     if request.content.is_eof():
         return await request.read()
@@ -408,6 +410,10 @@ async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamRe
     except errors.EdgeError as error:
         log.warning("unavailable", extra={"path": request.path, "error": str(error)})
         response = error_answer(503, "unavailable", request.app[BRIDGE].redactor.text(str(error)).text)
+    except web.RequestPayloadError:
+        told = "the body is not what its headers say: cut off, or not decodable"
+        response = error_answer(400, "bad_payload", told)
+        response.force_close()  # nobody can say where the next request would begin
     except web.HTTPRequestEntityTooLarge:
         response = error_answer(413, "too_large", "the body is larger than web.max_body_bytes allows")
     except web.HTTPException as error:
