@@ -1,4 +1,4 @@
-"""`python -m bench [intake|steady|reaction|evidence|triage|rest|restore]`: the figures in the docs, measured again. Prints; writes only if told to."""
+"""`python -m bench [intake|steady|reaction|evidence|triage|deliveries|rest|restore]`: the figures in the docs, measured again. Prints; writes only if told to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 
-from bench import evidence, figures, intake, reaction, recovery, rest, steady, triage
+from bench import deliveries, evidence, figures, intake, reaction, recovery, rest, steady, triage
 from bench.figures import Figure
 from bridge.demo import parts
 
@@ -23,6 +23,7 @@ def main() -> int:
         "reaction": lambda: reaction.measure(incidents=3 * options.rounds),
         "evidence": lambda: evidence.measure(looks=40 * options.rounds),
         "triage": lambda: triage.measure(incidents=20 * options.rounds),
+        "deliveries": lambda: deliveries.measure(outcomes=8 * options.rounds, incidents=200 * options.rounds),
         "rest": lambda: rest.measure(seconds=10 * options.seconds),
         "restore": lambda: recovery.measure(incidents=options.incidents),
     }
@@ -49,7 +50,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=["intake", "steady", "reaction", "evidence", "triage", "rest", "restore"],
+        choices=["intake", "steady", "reaction", "evidence", "triage", "deliveries", "rest", "restore"],
         help="all of them",
     )
     parser.add_argument(

@@ -31,7 +31,7 @@ DEADLINE_SECONDS = 10.0
 
 @dataclass
 class Message:
-    """One message as it stands now. ``edits`` counts its updates."""
+    """One message as it stands now. ``edits`` counts its updates, the last change was ``changed_at`` (Unix time)."""
 
     channel: str
     ts: str
@@ -41,6 +41,7 @@ class Message:
     thread: str = ""
     broadcast: bool = False
     edits: int = 0
+    changed_at: float = field(default_factory=time.time)
 
     @property
     def everything(self) -> str:
@@ -281,6 +282,7 @@ class SlackServer:
             return {"ok": False, "error": error}
         found[0].text, found[0].blocks = asked["text"], asked.get("blocks") or []
         found[0].edits += 1
+        found[0].changed_at = time.time()
         return {"ok": True, "channel": CHANNEL, "ts": found[0].ts}
 
     def _history(self, asked: dict[str, Any]) -> dict[str, Any]:

@@ -516,3 +516,20 @@ async def test_what_is_no_click_is_survived(listening: Listening) -> None:
         await asyncio.to_thread(listening.slack.send, odd)
     await listening.click()
     await listening.until(lambda: bool(listening.approvals.heard))
+
+
+async def test_an_outage_costs_one_edit_per_incident_however_often_it_moved(
+    told: Told, slack: SlackServer
+) -> None:
+    """What was superseded meanwhile is not told at all; the thread still has every line."""
+    await told.deliver()
+    slack.always_fails("chat.update", Fault(status=503, body=b""))
+    for number in range(20):
+        await told.moves("looked", finding=f"look {number}")
+    await told.ends(Outcome.ESCALATED)
+    with pytest.raises(errors.EdgeUnavailable):
+        await told.deliver()
+    slack.always_fails("chat.update", None)
+    await told.deliver()
+    (parent,) = slack.parents()
+    assert (parent.edits, "needs a person" in parent.everything) == (1, True)
