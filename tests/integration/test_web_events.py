@@ -215,7 +215,8 @@ async def test_lines_of_another_version_are_told_as_such(running: Running) -> No
 
 async def stalled(running: Running) -> asyncio.StreamWriter:
     """A listener that takes nothing, and more than it could be sent; gives its connection once it is behind."""
-    await running.parts.store.commands(*[written("x" * 10_000)] * 100)
+    # More than the kernel takes for both ends, however far it lets their buffers grow.
+    await running.parts.store.commands(*[written("x" * 100_000)] * 120)
     server = running.client.server
     reluctant = socket.socket()
     reluctant.setsockopt(
@@ -231,7 +232,11 @@ async def stalled(running: Running) -> asyncio.StreamWriter:
             transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         return any(transport.get_write_buffer_size() > 0 for transport in listeners(running))
 
-    await until(behind)
+    try:
+        await until(behind)
+    except TimeoutError:
+        writer.close()
+        raise
     return writer
 
 

@@ -22,7 +22,8 @@ RECORD = "backups"
 
 EVENTS = "events"
 HISTORY = ("incident:", "episode:", "repairs:")
-TRACES = (RECORD, "born", "sink")
+TRACES = (RECORD, "born", "sink", "engine")
+"""Beginnings of what a bridge writes by starting: its sinks, the Engine's events."""
 PARTS = frozenset({"alerts", "timeline"})
 """Of an incident, each a key of its own; others are found by looking."""
 
