@@ -266,8 +266,11 @@ class Watcher:
                     self.seen[key] = now
                     del self.wanted[key]
 
-    def wait(self, key: tuple[str, str], *patterns: bytes) -> None:
+    def expect(self, key: tuple[str, str], *patterns: bytes) -> None:
+        """Before it can happen: what stands on the page at once was not shown late."""
         self.wanted[key] = re.compile(b"[\\s\\S]*?".join(patterns))
+
+    def wait(self, key: tuple[str, str]) -> None:
         assert parts.wait_until(lambda: key in self.seen, seconds=10, every=0.005), key
 
 
@@ -299,12 +302,14 @@ def reaction(exporter: Exporter, engine: parts.DockerEngine, *, times: int) -> l
             name = f"probe-{number}"
             state = rb'docker_container_state\{[^}]*name="%b"[^}]*state="%%b"\} 1\n' % name.encode()
             usage = rb'container_cpu_usage_seconds_total\{[^}]*name="%b"' % name.encode()
+            watcher.expect((name, "start"), state % b"running", usage)
             container = engine.run(name, IDLE, mem_limit="64m", network_mode=NETWORK)
             answered[name, "start"] = time.time()
-            watcher.wait((name, "start"), state % b"running", usage)
+            watcher.wait((name, "start"))
+            watcher.expect((name, "die"), state % b"exited")
             container.kill()
             answered[name, "die"] = time.time()
-            watcher.wait((name, "die"), state % b"exited")
+            watcher.wait((name, "die"))
             container.remove()
     finally:
         watcher.stopping.set()
