@@ -119,6 +119,7 @@ class HemoStat:
             alertmanager=parts.alertmanager,
             episodes=episodes,
             storms=parts.storms,
+            budgets=parts.budgets,
             accept=self.accept,
             hosts=self.hosts,
             redactor=lambda: self.redactor,

@@ -35,7 +35,7 @@ from bridge.model.incident import (
     State,
 )
 from bridge.model.policy import TargetPolicy, narrowed
-from bridge.model.refusal import Reason, Refusal
+from bridge.model.refusal import Reason, Refusal, over_at
 from bridge.model.verdict import Action, VerdictKind
 from bridge.redaction import clean
 from bridge.roles import ActiveAlerts, Budgets, Containers, Deadman, Held, Journal
@@ -562,13 +562,15 @@ class Pipeline:
     async def _close(self, held: Held, outcome: Outcome, reason: str) -> Held:
         incident, now, policy = held.incident, await self.journal.now(), self._policy(held)
         reason = self._plain(reason)
-        until = [
-            refusal.until
-            for refusal in (incident.decision.refusals if incident.decision else ())
-            if refusal.until
-        ]
-        reconsider = max(until, default=now + timedelta(seconds=policy.cooldown_seconds))
-        closed = incident.closing(outcome, reason, now=now, reconsider_at=reconsider)
+        refusals = incident.decision.refusals if incident.decision else ()
+        unpaused = [refusal for refusal in refusals if refusal.reason is not Reason.PAUSED]
+        closed = incident.closing(
+            outcome,
+            reason,
+            now=now,
+            reconsider_at=over_at(refusals, otherwise=now + timedelta(seconds=policy.cooldown_seconds)),
+            reconsider_unpaused_at=over_at(unpaused, otherwise=now) if unpaused != [*refusals] else None,
+        )
         if outcome is Outcome.HEALED and policy.verify.relapse_watch_seconds > 0:
             end = now + timedelta(seconds=policy.verify.relapse_watch_seconds)
             closed = closed.watched(

@@ -12,7 +12,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from bridge import errors
 from bridge.intake import Webhook, redacted, subject_of
@@ -20,7 +20,7 @@ from bridge.metrics import Metrics
 from bridge.model.alert import Alert, AlertStatus, Subject
 from bridge.model.episode import AlertListing, HeldAlert, KnownEpisode, Sighting
 from bridge.redaction import Redactor
-from bridge.roles import Acceptance, AlertLister, Episodes, Storms
+from bridge.roles import Acceptance, AlertLister, Budgets, Episodes, Storms
 
 log = logging.getLogger("hemostat.reconcile")
 
@@ -46,22 +46,26 @@ def is_ours(listed: HeldAlert, receivers: Iterable[str], pattern: str | None) ->
     return not set(receivers).isdisjoint(listed.receivers)
 
 
-def missed(listing: AlertListing, known: Mapping[str, KnownEpisode]) -> list[HeldAlert]:
-    """Those of a listing that fire and never arrived, silenced and inhibited ones left out."""
+def missed(listing: AlertListing, known: Mapping[str, KnownEpisode], *, paused: bool) -> list[HeldAlert]:
+    """Those of a listing that fire and never arrived, or were refused for a pause that is over; silenced and
+    inhibited ones left out."""
     return [
         listed
         for listed in listing.alerts
         if listed.active
         and listed.ends_at > listing.at
         and listing.at - listed.alert.starts_at >= ON_ITS_WAY
-        and _never_got(listed, known.get(listed.alert.fingerprint))
+        and _wanted(listed, known.get(listed.alert.fingerprint), listing.at, paused)
     ]
 
 
-def _never_got(listed: HeldAlert, episode: KnownEpisode | None) -> bool:
+def _wanted(listed: HeldAlert, episode: KnownEpisode | None, now: datetime, paused: bool) -> bool:
     if episode is None:
         return True
     if episode.firing:
+        unpaused_at = episode.reconsider_unpaused_at
+        if unpaused_at is not None and unpaused_at <= now and not paused:
+            return True
         # Its end and this new beginning both got lost; while the incident is open it is the same trouble anyway.
         return episode.closed_at is not None and listed.alert.starts_at > episode.closed_at
     # Told of it since it ended: it fires again. Otherwise the list is older than the end that we know of.
@@ -114,6 +118,7 @@ class Reconciler:
         alertmanager: AlertLister,
         episodes: Episodes,
         storms: Storms,
+        budgets: Budgets,
         accept: Accept,
         hosts: Callable[[], Sequence[str]],
         redactor: Callable[[], Redactor],
@@ -125,6 +130,7 @@ class Reconciler:
         self._alertmanager = alertmanager
         self._episodes = episodes
         self._storms = storms
+        self._budgets = budgets
         self._accept = accept
         self._hosts = hosts
         self._redactor = redactor
@@ -159,7 +165,8 @@ class Reconciler:
             log.info("reconcile_waits", extra={"reason": "no webhook has named our receiver yet"})
         ours = [one for one in listing.alerts if is_ours(one, receivers, self._receiver)]
         known = await self._episodes.known([one.alert.fingerprint for one in ours])
-        taken = [one.alert for one in missed(replace(listing, alerts=tuple(ours)), known)]
+        paused = await self._budgets.paused() is not None
+        taken = [one.alert for one in missed(replace(listing, alerts=tuple(ours)), known, paused=paused)]
         await self._write(taken, "taken_in")
 
         firing = await self._episodes.open()

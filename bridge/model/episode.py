@@ -38,12 +38,14 @@ class KnownEpisode:
     """The last firing of an alert as the journal knows it.
 
     ``ended_at``: its last end; ``None``: none yet. ``closed_at``: when its incident closed; ``None``: it is open.
+    ``reconsider_unpaused_at``: of one that the pause refused, from when it counts again once no pause holds.
     """
 
     firing: bool
     starts_at: datetime
     ended_at: datetime | None = None
     closed_at: datetime | None = None
+    reconsider_unpaused_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -160,7 +160,8 @@ class Incident:
     """One incident. Times are Redis' clock, aware UTC.
 
     ``look_again_at`` says when a worker must come back to it; ``watch_until`` until when a healed target is
-    watched for a relapse; ``reconsider_at`` from when a re-sent alert of this incident may open a new one.
+    watched for a relapse; ``reconsider_at`` from when a re-sent alert of this incident may open a new one;
+    ``reconsider_unpaused_at`` the same once no pause holds, of one that the pause refused.
     """
 
     id: str
@@ -183,6 +184,7 @@ class Incident:
     look_again_at: datetime | None = None
     watch_until: datetime | None = None
     reconsider_at: datetime | None = None
+    reconsider_unpaused_at: datetime | None = None
     suspect: bool = False
 
     @property
@@ -261,10 +263,24 @@ class Incident:
         """Verification is not finished; look again in ``seconds``."""
         return self._to(State.VERIFYING, now, finding=finding, look_again_at=now + timedelta(seconds=seconds))
 
-    def closing(self, outcome: Outcome, reason: str, *, now: datetime, reconsider_at: datetime) -> Incident:
+    def closing(
+        self,
+        outcome: Outcome,
+        reason: str,
+        *,
+        now: datetime,
+        reconsider_at: datetime,
+        reconsider_unpaused_at: datetime | None = None,
+    ) -> Incident:
         """The end, with its outcome and the reason in one sentence."""
         return self._to(
-            State.CLOSED, now, outcome=outcome, reason=reason, closed_at=now, reconsider_at=reconsider_at
+            State.CLOSED,
+            now,
+            outcome=outcome,
+            reason=reason,
+            closed_at=now,
+            reconsider_at=reconsider_at,
+            reconsider_unpaused_at=reconsider_unpaused_at,
         )
 
     def watched(self, *, now: datetime, seconds: float, until: datetime) -> Incident:

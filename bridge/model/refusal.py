@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -41,6 +42,11 @@ class Refusal:
     reason: Reason
     detail: str
     until: datetime | None = None
+
+
+def over_at(refusals: Iterable[Refusal], *, otherwise: datetime) -> datetime:
+    """From when none of them holds any more, as far as they say; ``otherwise`` where none does."""
+    return max((refusal.until for refusal in refusals if refusal.until is not None), default=otherwise)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -187,7 +187,7 @@ async def test_an_approval_answers_no_guard_but_the_one_that_asks_for_it(
     """The kill switch that was pulled meanwhile still counts."""
     incident_id = await asked(walk)
     await approvals.answer(incident_id, Answer.APPROVE, by="ada")
-    await walk.pipeline.budgets.pause(by="bob", why="stop", until=None)  # type: ignore[attr-defined]
+    await walk.budgets.pause(by="bob", why="stop", until=None)
     incident = await walk.until_closed(incident_id)
     assert (incident.outcome, actions(walk)) == (Outcome.REFUSED, [])
     assert incident.decision is not None

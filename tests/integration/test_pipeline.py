@@ -89,6 +89,11 @@ class Walk:
     alerts: ToldAlerts
     workers: int = 0
 
+    @property
+    def budgets(self) -> StoredBudgets:
+        """As an operator's command speaks to them."""
+        return StoredBudgets(self.store, lease_seconds=30, trust_empty=True)
+
     async def alert(self, *, fingerprint: str = "aa", at: float = 0, ended: float | None = None) -> str:
         """One webhook; the id of its incident."""
         alert = Alert(
@@ -355,6 +360,20 @@ async def test_a_half_done_restart_gets_its_missing_start(walk: Walk) -> None:
     walk.docker.change(status=ContainerStatus.EXITED, health=Health.NONE, exit_code=137)
     incident = await walk.until_closed(incident_id)
     assert (incident.outcome, [verb for verb, _ in walk.docker.actions]) == (Outcome.HEALED, ["start"])
+
+
+async def test_what_still_fires_when_a_pause_ends_is_repaired_at_its_next_resend(walk: Walk) -> None:
+    """Not only after a cooldown, as after a refusal without an end; and once."""
+    await walk.budgets.pause(by="ann", why="night", until=None)
+    paused = await walk.alert()
+    assert (await walk.until_closed(paused)).outcome is Outcome.REFUSED
+    assert await walk.alert() == paused
+    await walk.budgets.resume()
+    resumed = await walk.alert()
+    assert resumed != paused
+    assert (await walk.until_closed(resumed)).outcome is Outcome.HEALED
+    assert await walk.alert() == resumed
+    assert len(walk.docker.actions) == 1
 
 
 @pytest.mark.parametrize("gone", [True, False], ids=["removed", "recreated"])

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,6 +19,8 @@ from bridge.edges.store.episodes import StoredEpisodes
 from bridge.edges.store.storms import StoredStorms
 from bridge.metrics import Metrics
 from bridge.model.alert import Alert
+from bridge.model.incident import Entry, Outcome
+from bridge.model.policy import BreakerPolicy
 from bridge.reconciliation import Reconciler
 from bridge.redaction import Redactor
 from tests.integration.desk import Desk, alert
@@ -43,6 +46,7 @@ async def build(desk: Desk, alertmanager: parts.Alertmanager) -> AsyncIterator[B
             "alertmanager": edges[-1],
             "episodes": StoredEpisodes(desk.store),
             "storms": StoredStorms(desk.store),
+            "budgets": desk.budgets,
             "accept": desk.acceptor.accept,
             "hosts": lambda: ["local"],
             "redactor": Redactor,
@@ -175,6 +179,30 @@ async def test_an_alertmanager_that_forgot_everything_ends_nothing(
         await build().compare()
         await asyncio.sleep(0.1)
     assert await open_names(desk) == ["web"]
+
+
+async def test_what_a_pause_refused_is_taken_up_when_that_is_over(
+    desk: Desk, alertmanager: parts.Alertmanager, build: Build
+) -> None:
+    """Alertmanager may repeat it hours later only."""
+    await post(alertmanager, wire("web"))
+    await taken_in(desk, build, "web")
+    await desk.budgets.pause(by="ann", why="night", until=None)
+    held = await desk.claim(await desk.store.command("HGET", "{hemostat}:open", "container/local/web"))
+    now = await desk.journal.now()
+    refused = held.incident.closing(
+        Outcome.REFUSED,
+        "paused",
+        now=now,
+        reconsider_at=now + timedelta(hours=1),
+        reconsider_unpaused_at=now - timedelta(seconds=1),
+    )
+    end = Entry(event="closed", fields={})
+    await desk.journal.close(replace(held, incident=refused), end, healed=None, breaker=BreakerPolicy())
+    await build().compare()
+    assert await open_names(desk) == []
+    await desk.budgets.resume()
+    await taken_in(desk, build, "web")
 
 
 async def test_one_replica_compares_at_a_time(

@@ -96,8 +96,23 @@ def listing(*alerts: HeldAlert, at: datetime = NOW, up_since: datetime = UP) -> 
 def test_taken_in_is_what_fires_and_never_arrived(
     one: HeldAlert, known: KnownEpisode | None, wanted: bool
 ) -> None:
-    found = missed(listing(one), {"aa": known} if known else {})
+    found = missed(listing(one), {"aa": known} if known else {}, paused=False)
     assert found == ([one] if wanted else [])
+
+
+@pytest.mark.parametrize(
+    ("unpaused", "paused", "wanted"),
+    [(20, False, True), (20, True, False), (-5, False, False)],
+    ids=["resumed", "paused still", "something else refuses it for five minutes more"],
+)
+def test_what_a_pause_refused_is_wanted_once_that_is_over(
+    unpaused: float, paused: bool, wanted: bool
+) -> None:
+    known = KnownEpisode(
+        firing=True, starts_at=ago(30), closed_at=ago(20), reconsider_unpaused_at=ago(unpaused)
+    )
+    found = missed(listing(listed()), {"aa": known}, paused=paused)
+    assert found == ([listed()] if wanted else [])
 
 
 @pytest.mark.parametrize(

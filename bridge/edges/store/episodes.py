@@ -41,17 +41,19 @@ class StoredEpisodes:
             texts = await self._store.command("MGET", *(key(f"episode:{one}") for one in page))
             words = {one: str(text).split() for one, text in zip(page, texts, strict=True) if text}
             ids = [each[3] for each in words.values()]
+            wanted = ("closed", "reconsider_unpaused")
             closed = (
-                await self._store.commands(*(("HGET", key(f"incident:{i}"), "closed") for i in ids))
+                await self._store.commands(*(("HMGET", key(f"incident:{i}"), *wanted) for i in ids))
                 if ids
                 else []
             )
-            for (one, (state, starts, ends, *_)), at in zip(words.items(), closed, strict=True):
+            for (one, (state, starts, ends, *_)), (at, unpaused) in zip(words.items(), closed, strict=True):
                 found[one] = KnownEpisode(
                     firing=state == "firing",
                     starts_at=instant(starts),
                     ended_at=instant(ends) if int(ends) else None,
                     closed_at=instant(at) if at else None,
+                    reconsider_unpaused_at=instant(unpaused) if unpaused else None,
                 )
         return found
 

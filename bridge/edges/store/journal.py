@@ -134,6 +134,7 @@ class StoredJournal:
         if incident.outcome is None:
             raise ValueError(f"incident {incident.id} closes without an outcome")
         reconsider = incident.reconsider_at or incident.closed_at or incident.opened_at
+        unpaused = incident.reconsider_unpaused_at
         answer = await self._store.script(
             "close",
             incident.id,
@@ -152,6 +153,7 @@ class StoredJournal:
             "1" if refund else "0",
             "" if incident.intent is not None and incident.repair is None else held.joins,
             encode(incident.audit) if incident.audit else "",
+            milliseconds(unpaused) if unpaused else "",
         )
         _ours(answer, incident)
         if answer[0] == "joined":

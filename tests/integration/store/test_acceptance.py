@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -20,14 +21,19 @@ from tests.integration.desk import START, Desk, alert
 PAYLOADS = Path(__file__).parents[2] / "payloads"
 
 
-async def close(desk: Desk, incident_id: str, *, reconsider_in: float = 3600.0) -> None:
+async def close(
+    desk: Desk, incident_id: str, *, reconsider_in: float = 3600.0, unpaused_in: float | None = None
+) -> None:
     """Close an incident as refused."""
-    from datetime import timedelta
-
     held = await desk.claim(incident_id)
     now = await desk.journal.now()
-    at = now + timedelta(seconds=reconsider_in)
-    closed = held.incident.closing(Outcome.REFUSED, "for the test", now=now, reconsider_at=at)
+    closed = held.incident.closing(
+        Outcome.REFUSED,
+        "for the test",
+        now=now,
+        reconsider_at=now + timedelta(seconds=reconsider_in),
+        reconsider_unpaused_at=None if unpaused_in is None else now + timedelta(seconds=unpaused_in),
+    )
     await desk.journal.close(
         replace(held, incident=closed), Entry(event="closed", fields={}), healed=None, breaker=BreakerPolicy()
     )
@@ -150,6 +156,21 @@ async def test_a_resend_after_the_time_of_reconsideration_opens_a_new_incident(d
     first = await desk.incident_for(alert())
     await close(desk, first, reconsider_in=-1)
     assert await desk.incident_for(alert()) != first
+
+
+async def test_a_resend_after_the_end_of_the_pause_that_refused_it_opens_a_new_incident(desk: Desk) -> None:
+    """Not before, however often it comes; and not while something else that refused it goes on."""
+    longer = await desk.incident_for(alert("db", fingerprint="db"))
+    await close(desk, longer, unpaused_in=1800)
+    first = await desk.incident_for(alert())
+    await desk.budgets.pause(by="ann", why="deploy", until=None)
+    await close(desk, first, unpaused_in=0)
+    assert await desk.incident_for(alert()) == first
+    await desk.budgets.resume()
+    second = await desk.incident_for(alert())
+    assert second != first
+    assert await desk.incident_for(alert()) == second
+    assert await desk.incident_for(alert("db", fingerprint="db")) == longer
 
 
 async def test_an_alert_that_began_after_its_incident_closed_is_a_new_sickness(desk: Desk) -> None:

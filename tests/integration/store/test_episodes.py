@@ -23,7 +23,13 @@ async def test_an_episode_is_known_with_its_end_and_the_end_of_its_incident(desk
     assert (known.firing, known.starts_at, known.ended_at, known.closed_at) == (True, START, None, None)
     held = await desk.claim(incident_id)
     now = await desk.journal.now()
-    closed = held.incident.closing(Outcome.REFUSED, "test", now=now, reconsider_at=now + timedelta(hours=1))
+    closed = held.incident.closing(
+        Outcome.REFUSED,
+        "test",
+        now=now,
+        reconsider_at=now + timedelta(hours=1),
+        reconsider_unpaused_at=START,
+    )
     await desk.journal.close(
         replace(held, incident=closed), Entry(event="closed", fields={}), healed=None, breaker=BreakerPolicy()
     )
@@ -31,6 +37,7 @@ async def test_an_episode_is_known_with_its_end_and_the_end_of_its_incident(desk
     known = (await episodes.known(["aa"]))["aa"]
     assert (known.firing, known.ended_at) == (False, START + timedelta(seconds=60))
     assert known.closed_at is not None
+    assert known.reconsider_unpaused_at == START
 
 
 async def test_open_are_the_firing_alerts_of_open_incidents(desk: Desk) -> None:

@@ -90,8 +90,9 @@ for a = FIRST, #ARGV, STRIDE do
   if status == 'firing' and fires then
     -- The same episode, whatever its startsAt: it moves in both directions in practice.
     id = e.id
-    local i = redis.call('HMGET', incident_key(id), 'state', 'reconsider', 'closed')
-    local again = not i[1] or (i[1] == 'closed' and (now >= N(i[2] or '0') or N(starts) > N(i[3] or '0')))
+    local i = redis.call('HMGET', incident_key(id), 'state', 'reconsider', 'closed', 'reconsider_unpaused')
+    local again = not i[1] or (i[1] == 'closed' and (now >= N(i[2] or '0') or N(starts) > N(i[3] or '0')
+      or (i[4] and now >= N(i[4]) and not paused())))
     if again then
       id = open(fp, alert, subject, subject_json, fresh, '0')
       keep(key, 'firing', starts, e.ends, id, e.fired)

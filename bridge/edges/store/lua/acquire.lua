@@ -21,8 +21,8 @@ local policy = redis.pcall('INFO', 'memory')
 policy = type(policy) == 'string' and string.match(policy, 'maxmemory_policy:([%w-]+)') or 'noeviction'
 if policy ~= 'noeviction' then return {'denied', 'store_unsafe', 0, 'maxmemory-policy ' .. policy} end
 if behind > CLOCK_LEAP_MS then return {'denied', 'clock_skew', now, 'the server clock is behind by ' .. behind .. ' ms'} end
-local p = redis.call('HMGET', P .. 'pause', 'since', 'until')
-if p[1] and (not p[2] or p[2] == '' or N(p[2]) > now) then return {'denied', 'paused', N(p[2] or '') or 0, ''} end
+local till = paused()
+if till then return {'denied', 'paused', till, ''} end
 if holder[1] and holder[1] ~= id then return {'denied', 'target_busy', 0, holder[1]} end
 
 -- The targets of all open incidents count, whichever of them comes here first; this one surely.

@@ -4,8 +4,8 @@
 if not held(ARGV[1], ARGV[2]) then return {'lost'} end
 local lock = redis.call('HMGET', P .. 'lock:' .. ARGV[6], 'incident', 'token')
 if lock[1] ~= ARGV[1] or lock[2] ~= ARGV[7] then return {'lost'} end
-local p = redis.call('HMGET', P .. 'pause', 'since', 'until')
-if p[1] and (not p[2] or p[2] == '' or N(p[2]) > now) then return {'denied', 'paused', N(p[2] or '') or 0} end
+local till = paused()
+if till then return {'denied', 'paused', till} end
 write(ARGV[1], ARGV[3], '', 'acting', ARGV[5])
 tell(ARGV[1], ARGV[4])
 return {'ok', now}

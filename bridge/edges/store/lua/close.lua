@@ -1,7 +1,8 @@
 -- The end of an incident: record, target freed, breaker fed, grant refunded if nothing was begun.
 -- ARGV: 1 incident, 2 claim, 3 doc, 4 evidence or '', 5 entry, 6 lease ms, 7 outcome, 8 reconsider ms, 9 target or '',
 --   10 'healed'|'sick'|'' (breaker), 11 breaker failures, 12 breaker open ms, 13 '1' if something was done, 14 '1' to refund,
---   15 joins known to the worker ('' to close whatever joined), 16 audit or ''
+--   15 joins known to the worker ('' to close whatever joined), 16 audit or '',
+--   17 of one that the pause refused: ms from which to reconsider it once no pause holds, else ''
 -- Answers {'lost'}, {'joined'} or {'ok', now}
 local id, target = ARGV[1], ARGV[9]
 if not held(id, ARGV[2]) then return {'lost'} end
@@ -11,6 +12,7 @@ local was = redis.call('HMGET', key, 'state', 'outcome', 'subject_key', 'token',
 if was[1] ~= 'closed' and ARGV[15] ~= '' and (was[7] or '0') ~= ARGV[15] then return {'joined'} end
 write(id, ARGV[3], ARGV[4], 'closed', ARGV[6], ARGV[16])
 redis.call('HSET', key, 'outcome', ARGV[7], 'reconsider', ARGV[8])
+if ARGV[17] ~= '' then redis.call('HSET', key, 'reconsider_unpaused', ARGV[17]) end
 if was[1] ~= 'closed' then
   redis.call('HSET', key, 'closed', now)
   redis.call('ZADD', P .. 'closed', now, id)

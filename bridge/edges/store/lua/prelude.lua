@@ -18,6 +18,13 @@ end
 local now, behind = clock()
 local AT = string.format('{"at_ms":%d,', now)
 
+-- The kill switch: until when it is pulled in ms, 0 until somebody resumes; nil: it is not.
+local function paused()
+  local p = redis.call('HMGET', P .. 'pause', 'since', 'until')
+  local till = N(p[2] or '') or 0
+  if p[1] and (till == 0 or till > now) then return till end
+end
+
 local function incident_key(id) return P .. 'incident:' .. id end
 
 -- unpack() has its limit at some thousand values. `flag` is a word of the command before its values, or nil.
