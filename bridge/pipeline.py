@@ -405,7 +405,10 @@ class Pipeline:
                 return await self._act(held, facts, now)
 
     async def _start_missing(self, held: Held, intent: Intent, now: datetime) -> Held:
-        """Stopped and never started: the missing half is not a second restart, and a no-op if it runs."""
+        """Stopped and never started: the missing half is not a second restart, and a no-op if it runs.
+
+        A pause does not stand against it: it begins nothing, and what we stopped must not stay down until someone resumes.
+        """
         incident = held.incident
         with self._or_dead(held):
             # Renews the lease under the timer: a process that was paused must not start what people stopped later.

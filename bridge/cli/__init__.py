@@ -174,7 +174,7 @@ def _asking(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         _bridge(answer)
         answer.set_defaults(command=command)
 
-    pause = commands.add_parser("pause", help="pull the kill switch: nothing is repaired until resume")
+    pause = commands.add_parser("pause", help="pull the kill switch: no repair begins until resume")
     pause.add_argument(
         "--for", dest="duration", metavar="DURATION", help="resume by itself after this, such as 2h"
     )

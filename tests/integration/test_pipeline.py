@@ -362,6 +362,25 @@ async def test_a_half_done_restart_gets_its_missing_start(walk: Walk) -> None:
     assert (incident.outcome, [verb for verb, _ in walk.docker.actions]) == (Outcome.HEALED, ["start"])
 
 
+async def test_a_pause_does_not_leave_stopped_what_a_restart_of_ours_stopped(walk: Walk) -> None:
+    """It begins nothing; what was begun before it is brought to its end."""
+    incident_id = await walk.alert()
+    await walk.dies_while(State.ACTING, incident_id)
+    walk.docker.change(status=ContainerStatus.EXITED, health=Health.NONE, exit_code=137)
+    await walk.budgets.pause(by="ann", why="night", until=None)
+    incident = await walk.until_closed(incident_id)
+    assert (incident.outcome, [verb for verb, _ in walk.docker.actions]) == (Outcome.HEALED, ["start"])
+
+
+async def test_a_restart_that_did_not_happen_is_not_begun_again_in_a_pause(walk: Walk) -> None:
+    """Nothing of it is under way: it would be a new one."""
+    incident_id = await walk.alert()
+    await walk.dies_while(State.ACTING, incident_id)
+    await walk.budgets.pause(by="ann", why="night", until=None)
+    incident = await walk.until_closed(incident_id)
+    assert (incident.outcome, walk.docker.actions) == (Outcome.REFUSED, [])
+
+
 async def test_what_still_fires_when_a_pause_ends_is_repaired_at_its_next_resend(walk: Walk) -> None:
     """Not only after a cooldown, as after a refusal without an end; and once."""
     await walk.budgets.pause(by="ann", why="night", until=None)
