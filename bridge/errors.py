@@ -25,6 +25,7 @@ was tried, on what, and what came back; it never holds a secret or a whole forei
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -117,13 +118,14 @@ class RateLimited(EdgeUnavailable):
         super().__init__(edge, message)
 
     @classmethod
-    def of_http(cls, edge: str, header: str | None) -> RateLimited:
-        """From a 429 and its ``Retry-After``; only seconds are understood."""
+    def of_http(cls, edge: str, message: str, headers: Mapping[str, str]) -> RateLimited:
+        """From a 429 and its ``Retry-After``, in whatever case; only seconds are understood."""
+        asked = next((value for name, value in headers.items() if name.lower() == "retry-after"), "")
         try:
-            seconds = float(header or "")
+            seconds = float(asked)
         except ValueError:
             seconds = -1.0
-        return cls(edge, "answered 429", seconds if 0 <= seconds < float("inf") else None)
+        return cls(edge, message, seconds if 0 <= seconds < float("inf") else None)
 
 
 class EdgeRejected(EdgeError):

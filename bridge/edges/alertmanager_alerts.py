@@ -8,6 +8,7 @@ Source: https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml
 
 from __future__ import annotations
 
+import http.client
 import json
 import ssl
 from collections.abc import Sequence
@@ -15,8 +16,8 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from bridge import errors, escalation
-from bridge.edges.http_neighbour import HttpNeighbour, Reply
+from bridge import escalation
+from bridge.edges.http_neighbour import HttpNeighbour, Reply, shown
 from bridge.escalation import Escalation
 from bridge.model.alert import Alert
 from bridge.model.channel import Channel
@@ -98,8 +99,8 @@ class AlertmanagerAlerts:
             "generatorURL": posted.link,
         }
         reply = await self._neighbour.send("POST", ALERTS, [body])
-        if reply.status == 400:
-            raise errors.MessageRefused(EDGE, f"POST {ALERTS}: answered 400{_said(reply)}", 400)
+        if reply.status == http.client.BAD_REQUEST:
+            raise reply.refusal(_said(reply), of_message=(http.client.BAD_REQUEST,))
         reply.checked()
 
     async def _any_active(self, alerts: Sequence[Alert]) -> bool:
@@ -115,6 +116,6 @@ class AlertmanagerAlerts:
 def _said(reply: Reply) -> str:
     """What Alertmanager says of a malformed alert is a JSON string; anything else is not repeated."""
     try:
-        return f" {msgspec.json.decode(reply.body, type=str)[:160]!r}"
+        return f" {shown(msgspec.json.decode(reply.body, type=str), 160)!r}"
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return ""

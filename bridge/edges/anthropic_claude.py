@@ -116,7 +116,7 @@ def _translated(error: Exception) -> errors.EdgeError:
         )
     status = error.status_code
     if status == 429:
-        return errors.RateLimited.of_http(EDGE, error.response.headers.get("retry-after"))
+        return errors.RateLimited.of_http(EDGE, f"answered {status}", error.response.headers)
     if status >= 500 or status in (408, 409):
         return errors.EdgeUnavailable(EDGE, f"answered {status}")
     return errors.EdgeRejected(EDGE, f"answered {status} ({type(error).__name__})", status)

@@ -22,7 +22,7 @@ import msgspec
 
 from bridge import annotation, errors
 from bridge.annotation import Annotation
-from bridge.edges.http_neighbour import HttpNeighbour, Reply
+from bridge.edges.http_neighbour import HttpNeighbour, Reply, shown
 from bridge.model.channel import Channel
 from bridge.model.incident import Outcome
 from bridge.roles import Record
@@ -45,6 +45,7 @@ ID, SHOWN, POSTING = "id", "shown", "posting"
 MAYBE_GONE = frozenset({http.client.FORBIDDEN, http.client.NOT_FOUND, http.client.INTERNAL_SERVER_ERROR})
 """How Grafanas of different ages answer a PATCH of an annotation that is not there."""
 
+OF_MESSAGE = frozenset({http.client.BAD_REQUEST, http.client.REQUEST_ENTITY_TOO_LARGE})
 
 ADVICE = {
     http.client.UNAUTHORIZED: "; correct grafana.token or grafana.basic_auth",
@@ -206,18 +207,10 @@ def _checked(reply: Reply) -> Reply:
     status = reply.status
     if status == http.client.OK:
         return reply
-    said = f"{reply.method} {reply.path}: answered {status}{_said(reply)}"
-    if status == http.client.TOO_MANY_REQUESTS:
-        asked = reply.headers.get("Retry-After", "")
-        raise errors.RateLimited(EDGE, said, float(asked) if asked.isascii() and asked.isdigit() else None)
-    if status >= 500:
-        raise errors.EdgeUnavailable(EDGE, said)
-    if status in {http.client.BAD_REQUEST, http.client.REQUEST_ENTITY_TOO_LARGE}:
-        raise errors.MessageRefused(EDGE, said, status)
     advice = (
         "; a redirect is not followed: correct grafana.url" if 300 <= status < 400 else ADVICE.get(status, "")
     )
-    raise errors.EdgeRejected(EDGE, said + advice, status)
+    raise reply.refusal(_said(reply) + advice, of_message=OF_MESSAGE)
 
 
 def _said(reply: Reply) -> str:
@@ -225,5 +218,4 @@ def _said(reply: Reply) -> str:
         message = msgspec.json.decode(reply.body, type=_Message).message
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return ""
-    printable = "".join(character if character.isprintable() else " " for character in message)
-    return f" {printable[:MESSAGE_CHARACTERS]!r}" if printable else ""
+    return f" {shown(message, MESSAGE_CHARACTERS)!r}" if message else ""

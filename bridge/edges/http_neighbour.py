@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import http.client
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import urlencode
@@ -42,18 +42,25 @@ class Reply:
     method: str = "GET"
 
     def checked(self) -> Reply:
-        """Itself, if it is a success. Raises: EdgeUnavailable (5xx, 429), EdgeRejected."""
+        """Itself, if it is a success. Raises what ``refusal`` makes of it otherwise."""
         if self.status == http.client.OK:
             return self
-        text = (
-            Redactor()
-            .plain(self.body[:LOOKED_AT].decode(errors="replace").strip(), limit=MESSAGE_CHARACTERS)
-            .text
-        )
-        message = f"{self.method} {self.path}: answered {self.status} {text}"
-        if self.status >= 500 or self.status == http.client.TOO_MANY_REQUESTS:
-            raise errors.EdgeUnavailable(self.edge, message)
-        raise errors.EdgeRejected(self.edge, message, self.status)
+        raise self.refusal(" " + shown(self.body[:LOOKED_AT].decode(errors="replace")))
+
+    def refusal(self, said: str, *, of_message: Collection[int] = ()) -> errors.EdgeError:
+        """What this status means: EdgeUnavailable (5xx), RateLimited (429), else EdgeRejected.
+
+        ``said`` is the end of its message and may be shown. ``of_message``: statuses by which this neighbour refuses
+        what it was sent and not who sends it (MessageRefused).
+        """
+        message = f"{self.method} {self.path}: answered {self.status}{said}"
+        if self.status in of_message:
+            return errors.MessageRefused(self.edge, message, self.status)
+        if self.status == http.client.TOO_MANY_REQUESTS:
+            return errors.RateLimited.of_http(self.edge, message, self.headers)
+        if self.status >= 500:
+            return errors.EdgeUnavailable(self.edge, message)
+        return errors.EdgeRejected(self.edge, message, self.status)
 
     def decoded(self, shape: type[Decoded]) -> Decoded:
         """Its JSON. Raises: EdgeUnavailable: not of the documented form."""
@@ -62,6 +69,11 @@ class Reply:
         except (msgspec.MsgspecError, UnicodeDecodeError) as wrong:
             message = f"{self.method} {self.path}: answered what cannot be understood: {wrong}"
             raise errors.EdgeUnavailable(self.edge, message[:MESSAGE_CHARACTERS]) from wrong
+
+
+def shown(said: str, limit: int = MESSAGE_CHARACTERS) -> str:
+    """What may be shown of a neighbour's words."""
+    return Redactor().plain(said.strip(), limit=limit).text
 
 
 class HttpNeighbour:

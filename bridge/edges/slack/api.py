@@ -309,7 +309,7 @@ async def _translated(method: str, timeout_seconds: float) -> AsyncIterator[None
 def _refusal(method: str, status: int, said: str, headers: Mapping[str, str]) -> errors.EdgeError:
     what = f"{method}: {said or status}"[:200]
     if status == 429 or said in ("ratelimited", "rate_limited"):
-        return errors.RateLimited(EDGE, what, _seconds(headers))
+        return errors.RateLimited.of_http(EDGE, what, headers)
     if status >= 500 or said in _LATER or (status < 400 and not said):
         return errors.EdgeUnavailable(EDGE, what)
     if said in _GONE:
@@ -317,10 +317,3 @@ def _refusal(method: str, status: int, said: str, headers: Mapping[str, str]) ->
     if said in _OF_THE_MESSAGE or said == "invalid_payload" or status == 413:
         return errors.MessageRefused(EDGE, what, status)
     return errors.EdgeRejected(EDGE, what, status)
-
-
-def _seconds(headers: Mapping[str, str]) -> float | None:
-    for name, value in headers.items():
-        if name.lower() == "retry-after" and value.isascii() and value.isdigit():
-            return float(value)
-    return None

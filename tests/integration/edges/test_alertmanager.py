@@ -271,7 +271,7 @@ async def test_sends_the_authorization_and_never_tells_it(serve: Serve) -> None:
     [
         (500, errors.EdgeUnavailable),
         (503, errors.EdgeUnavailable),
-        (429, errors.EdgeUnavailable),
+        (429, errors.RateLimited),
         (404, errors.EdgeRejected),
         (302, errors.EdgeRejected),
         (204, errors.EdgeRejected),
@@ -279,13 +279,17 @@ async def test_sends_the_authorization_and_never_tells_it(serve: Serve) -> None:
 )
 async def test_refusals_are_told_apart(serve: Serve, status: int, kind: type[errors.EdgeError]) -> None:
     async def handler(request: web.Request) -> web.Response:
-        return web.Response(status=status, body=b"x" * 5000, headers={"Location": "/elsewhere"})
+        return web.Response(
+            status=status, body=b"x" * 5000, headers={"Location": "/elsewhere", "Retry-After": "7"}
+        )
 
     edge = AlertmanagerApi(str((await serve(handler)).make_url("/")))
     with pytest.raises(kind) as refused:
         await edge.active("a" * 16)
     assert type(refused.value) is kind
     assert len(str(refused.value)) < 350
+    if isinstance(refused.value, errors.RateLimited):
+        assert refused.value.retry_after_seconds == 7
     await edge.close()
 
 
