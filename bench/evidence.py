@@ -28,6 +28,7 @@ from bridge.census import Census
 from bridge.demo import parts
 from bridge.edges.alertmanager import AlertmanagerApi
 from bridge.edges.docker_engine import DockerEngine, DockerHost
+from bridge.edges.http_neighbour import HttpNeighbour
 from bridge.edges.prometheus import PrometheusApi
 from bridge.edges.store.connection import Store
 from bridge.edges.store.engine_events import StoredEngineEvents
@@ -183,7 +184,9 @@ async def _sources(
         stack.push_async_callback(docker.close)
         store = Store(redis.url)
         stack.push_async_callback(store.close)
-        figures, alerts = PrometheusApi(prometheus.url), AlertmanagerApi(alertmanager.url)
+        neighbour = HttpNeighbour("alertmanager", alertmanager.url)
+        stack.push_async_callback(neighbour.close)
+        figures, alerts = PrometheusApi(prometheus.url), AlertmanagerApi(neighbour)
         stack.push_async_callback(figures.close)
         stack.push_async_callback(alerts.close)
         census, history = Census(docker), StoredEngineEvents(store)

@@ -7,13 +7,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from bridge import errors, settings
-from bridge.edges.prometheus import PrometheusApi
 from bridge.edges.store.budgets import EVICTION_SAFE
 from bridge.model.consultation import ModelRequest, Stop
 from bridge.sinks import BacklogState
 from bridge.triage import answer, prompt
 from bridge.triage.traits import traits_of
-from bridge.wiring import Parts, authorization_of, check_extras, grafana_of, model_of, slack_of
+from bridge.wiring import Parts, check_extras, grafana_of, model_of, prometheus_of, slack_of
 
 DEADLINE_SECONDS = 5.0
 OLDEST_REDIS = (6, 2)
@@ -155,12 +154,9 @@ async def _alertmanager(parts: Parts) -> list[Check]:
 
 
 async def _prometheus(config: settings.Settings) -> list[Check]:
-    if config.prometheus is None:
+    api = prometheus_of(config)
+    if api is None:
         return [Check(name="prometheus", ok=True, found="not configured")]
-    upstream = config.prometheus
-    api = PrometheusApi(
-        upstream.url, authorization=authorization_of(upstream), timeout_seconds=upstream.timeout_seconds
-    )
     try:
         return [await _ready("prometheus", api.ready, api.version)]
     finally:

@@ -17,6 +17,7 @@ from bridge.edges.alertmanager_silences import AlertmanagerSilences
 from bridge.edges.deadman import Deadman
 from bridge.edges.docker_engine import DockerEngine, DockerHost, DockerTLS
 from bridge.edges.grafana import GrafanaAnnotations
+from bridge.edges.http_neighbour import HttpNeighbour
 from bridge.edges.prometheus import PrometheusApi
 from bridge.edges.slack.api import Signatures, SlackApi, SlackWebhook
 from bridge.edges.slack.clicks import Clicks
@@ -181,8 +182,7 @@ def docker_of(config: settings.Settings) -> DockerEngine:
     )
 
 
-def authorization_of(upstream: settings.Upstream) -> str:
-    """The ``Authorization`` header for a neighbour, ``""`` for none."""
+def _authorization_of(upstream: settings.Upstream) -> str:
     if upstream.authorization is not None:
         return f"{upstream.authorization.type} {upstream.authorization.token.reveal()}"
     return _basic(upstream.basic_auth)
@@ -195,13 +195,16 @@ def _basic(given: settings.BasicAuth | None) -> str:
     return f"Basic {base64.b64encode(pair.encode()).decode()}"
 
 
-def alertmanager_of(config: settings.Settings) -> AlertmanagerApi | None:
-    """The edge to Alertmanager, if one is configured."""
-    if config.alertmanager is None:
-        return None
+def _alertmanager_of(config: settings.Settings) -> HttpNeighbour | None:
+    """The connections to Alertmanager, shared by all that ask and tell it."""
     upstream = config.alertmanager
-    return AlertmanagerApi(
-        upstream.url, authorization=authorization_of(upstream), timeout_seconds=upstream.timeout_seconds
+    if upstream is None:
+        return None
+    return HttpNeighbour(
+        "alertmanager",
+        upstream.url,
+        authorization=_authorization_of(upstream),
+        timeout_seconds=upstream.timeout_seconds,
     )
 
 
@@ -212,7 +215,7 @@ def prometheus_of(config: settings.Settings) -> PrometheusApi | None:
     upstream = config.prometheus
     return PrometheusApi(
         upstream.url,
-        authorization=authorization_of(upstream),
+        authorization=_authorization_of(upstream),
         timeout_seconds=upstream.timeout_seconds,
         only_host=len(config.docker.hosts) == 1,
     )
@@ -260,30 +263,22 @@ def _tls_of(tls: settings.RedisTls | None) -> Tls | None:
     )
 
 
-async def _sinks_of(
-    config: settings.Settings, store: Store, slack: SlackApi | None, stack: contextlib.AsyncExitStack
+def _sinks_of(
+    config: settings.Settings,
+    store: Store,
+    slack: SlackApi | None,
+    alertmanager: HttpNeighbour | None,
+    stack: contextlib.AsyncExitStack,
 ) -> tuple[Sink, ...]:
     """Whom incidents are told, as configured; each closed with the stack. A new sink gets its line here."""
     sinks: list[Sink] = []
     if config.redis is not None and config.redis.mirror:
         sinks.append(Mirror(store))
-    if config.alertmanager is not None and config.alertmanager.silence_repairs:
-        silences = AlertmanagerSilences(
-            config.alertmanager.url,
-            authorization=authorization_of(config.alertmanager),
-            timeout_seconds=config.alertmanager.timeout_seconds,
-        )
-        stack.push_async_callback(silences.close)
-        sinks.append(silences)
-    if config.alertmanager is not None and config.alertmanager.post_alerts:
-        alerts = AlertmanagerAlerts(
-            config.alertmanager.url,
-            authorization=authorization_of(config.alertmanager),
-            external_url=config.web.external_url or "",
-            timeout_seconds=config.alertmanager.timeout_seconds,
-        )
-        stack.push_async_callback(alerts.close)
-        sinks.append(alerts)
+    if config.alertmanager is not None and alertmanager is not None:
+        if config.alertmanager.silence_repairs:
+            sinks.append(AlertmanagerSilences(alertmanager))
+        if config.alertmanager.post_alerts:
+            sinks.append(AlertmanagerAlerts(alertmanager, external_url=config.web.external_url or ""))
     if (grafana := grafana_of(config)) is not None:
         stack.push_async_callback(grafana.close)
         sinks.append(grafana)
@@ -384,8 +379,10 @@ async def parts_of(
         stack.push_async_callback(store.close)
         docker = docker_of(config)
         stack.push_async_callback(docker.close)
-        alertmanager = alertmanager_of(config)
-        if alertmanager is not None:
+        alertmanager = None
+        if (neighbour := _alertmanager_of(config)) is not None:
+            stack.push_async_callback(neighbour.close)
+            alertmanager = AlertmanagerApi(neighbour)
             stack.push_async_callback(alertmanager.close)
         prometheus = prometheus_of(config)
         if prometheus is not None:
@@ -423,7 +420,7 @@ async def parts_of(
         )
         if (slack := slack_of(config)) is not None:
             stack.push_async_callback(slack.close)
-        sinks = await _sinks_of(config, store, slack, stack)
+        sinks = _sinks_of(config, store, slack, neighbour, stack)
         approvals = StoredApprovals(store)
         if (clicks := clicks_of(config, slack, approvals)) is not None:
             stack.push_async_callback(clicks.close)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,7 +20,6 @@ from bridge.intake import listed_alert
 from bridge.model.episode import AlertListing, HeldAlert
 from bridge.roles import AlertView, ListedAlert
 
-EDGE = "alertmanager"
 VIEW_SECONDS = 1.0
 """How long one list of alerts serves everybody who asks."""
 
@@ -75,20 +73,10 @@ class _Status(msgspec.Struct, rename="camel"):
 
 
 class AlertmanagerApi:
-    """``roles.ActiveAlerts`` at one Alertmanager."""
+    """``roles.ActiveAlerts`` at one Alertmanager, whose connections its sinks share."""
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        authorization: str = "",
-        timeout_seconds: float = 5.0,
-        tls: ssl.SSLContext | None = None,
-    ) -> None:
-        """``url`` may end in a path prefix. ``authorization`` is the whole header, ``Bearer ...`` or ``Basic ...``."""
-        self._neighbour = HttpNeighbour(
-            EDGE, url, authorization=authorization, timeout_seconds=timeout_seconds, tls=tls
-        )
+    def __init__(self, neighbour: HttpNeighbour) -> None:
+        self._neighbour = neighbour
         self._list = _List()
         self._list_until = 0.0
         self._fetching: asyncio.Task[_List] | None = None
@@ -122,7 +110,7 @@ class AlertmanagerApi:
         at = time_of(reply)
         if at is None or before.uptime != after.uptime:
             why = "does not tell its time" if at is None else "was restarted meanwhile"
-            raise errors.EdgeUnavailable(EDGE, f"listing alerts: it {why}")
+            raise errors.EdgeUnavailable(reply.edge, f"listing alerts: it {why}")
         return AlertListing(
             alerts=tuple(filter(None, (_held(alert) for alert in reply.decoded(list[_WholeAlert])))),
             at=at,
@@ -133,11 +121,10 @@ class AlertmanagerApi:
         return (await self._neighbour.ask("/api/v2/status")).checked().decoded(_Status)
 
     async def close(self) -> None:
-        """End what is under way and the connections."""
+        """End what is under way; the connections are not its own."""
         if self._fetching is not None:
             self._fetching.cancel()
             await asyncio.wait([self._fetching])
-        await self._neighbour.close()
 
     async def _latest(self) -> _List:
         if asyncio.get_running_loop().time() < self._list_until:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import ssl
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -24,7 +23,6 @@ from bridge.model.channel import Channel
 from bridge.roles import Record
 from bridge.sinks import Delivery, Notes, Pace
 
-EDGE = "alertmanager"
 ALERTS = "/api/v2/alerts"
 
 RENEW_SECONDS = 120.0
@@ -46,20 +44,10 @@ class _Listed(msgspec.Struct):
 
 
 class AlertmanagerAlerts:
-    """Implements ``sinks.Sink``. ``url`` may end in a path prefix; ``authorization`` is the whole header."""
+    """Implements ``sinks.Sink``."""
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        authorization: str = "",
-        external_url: str = "",
-        timeout_seconds: float = 5.0,
-        tls: ssl.SSLContext | None = None,
-    ) -> None:
-        self._neighbour = HttpNeighbour(
-            EDGE, url, authorization=authorization, timeout_seconds=timeout_seconds, tls=tls
-        )
+    def __init__(self, neighbour: HttpNeighbour, *, external_url: str = "") -> None:
+        self._neighbour = neighbour
         self._external_url = external_url
 
     @property
@@ -85,10 +73,6 @@ class AlertmanagerAlerts:
             return Delivery(sent=True, again_seconds=RENEW_SECONDS)
         await notes.write({ENDED: posted.labels["alertname"]})
         return Delivery(sent=True)
-
-    async def close(self) -> None:
-        """End the connections."""
-        await self._neighbour.close()
 
     async def _post(self, posted: Escalation, ends_at: datetime) -> None:
         body = {

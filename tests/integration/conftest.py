@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 
+from bridge.edges.http_neighbour import HttpNeighbour
 from bridge.edges.store.acceptance import Acceptor
 from bridge.edges.store.connection import Store
 from bridge.edges.store.journal import StoredJournal
@@ -13,6 +15,20 @@ from tests.integration.desk import LEASE_SECONDS, Desk
 from tests.integration.serving import running, start
 
 __all__ = ["running", "start"]
+
+
+@pytest.fixture
+async def alertmanager_at() -> AsyncIterator[Callable[..., HttpNeighbour]]:
+    """Connections to an Alertmanager; takes the arguments of ``HttpNeighbour`` after its name."""
+    made = []
+
+    def at(url: str, **options: Any) -> HttpNeighbour:
+        made.append(HttpNeighbour("alertmanager", url, **options))
+        return made[-1]
+
+    yield at
+    for one in made:
+        await one.close()
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import pytest
 from bridge import errors
 from bridge.demo import parts
 from bridge.edges.alertmanager import AlertmanagerApi
+from bridge.edges.http_neighbour import HttpNeighbour
 from bridge.edges.store.episodes import StoredEpisodes
 from bridge.edges.store.storms import StoredStorms
 from bridge.metrics import Metrics
@@ -36,12 +37,14 @@ async def alertmanager(start_alertmanager: Callable[..., parts.Alertmanager]) ->
 
 
 @pytest.fixture
-async def build(desk: Desk, alertmanager: parts.Alertmanager) -> AsyncIterator[Build]:
+async def build(
+    desk: Desk, alertmanager: parts.Alertmanager, alertmanager_at: Callable[..., HttpNeighbour]
+) -> AsyncIterator[Build]:
     """A replica on the desk's store; takes changes of the arguments of ``Reconciler``."""
     edges = []
 
     def build_one(**changes: Any) -> Reconciler:
-        edges.append(AlertmanagerApi(alertmanager.url))
+        edges.append(AlertmanagerApi(alertmanager_at(alertmanager.url)))
         options: dict[str, Any] = {
             "alertmanager": edges[-1],
             "episodes": StoredEpisodes(desk.store),
@@ -230,12 +233,11 @@ async def test_while_the_monitor_is_suspect_its_word_is_not_taken(
 
 
 async def test_an_alertmanager_that_is_away_is_an_error_and_nothing_is_ended(
-    desk: Desk, build: Build
+    desk: Desk, build: Build, alertmanager_at: Callable[..., HttpNeighbour]
 ) -> None:
     """It is asked again soon."""
     await desk.take(alert("web"))
-    edge = AlertmanagerApi(NOWHERE)
+    edge = AlertmanagerApi(alertmanager_at(NOWHERE))
     with pytest.raises(errors.EdgeUnavailable):
         await build(alertmanager=edge).compare()
-    await edge.close()
     assert await open_names(desk) == ["web"]

@@ -18,9 +18,11 @@ from aiohttp.test_utils import TestServer
 from bridge import errors
 from bridge.demo import parts
 from bridge.edges.alertmanager import AlertmanagerApi
+from bridge.edges.http_neighbour import HttpNeighbour
 from bridge.roles import AlertView
 
 StartAlertmanager = Callable[..., parts.Alertmanager]
+At = Callable[..., AlertmanagerApi]
 Serve = Callable[[Callable[[web.Request], Awaitable[web.StreamResponse]]], Awaitable[TestServer]]
 
 NOWHERE = "http://127.0.0.1:9/"
@@ -42,6 +44,20 @@ async def serve() -> AsyncIterator[Serve]:
     yield start
     for server in servers:
         await server.close()
+
+
+@pytest.fixture
+async def at(alertmanager_at: Callable[..., HttpNeighbour]) -> AsyncIterator[At]:
+    """The edge at a URL."""
+    edges = []
+
+    def make(url: object, **options: Any) -> AlertmanagerApi:
+        edges.append(AlertmanagerApi(alertmanager_at(str(url), **options)))
+        return edges[-1]
+
+    yield make
+    for edge in edges:
+        await edge.close()
 
 
 async def seen(edge: AlertmanagerApi, fingerprint: str, *, active: bool) -> AlertView:
@@ -72,9 +88,9 @@ async def silence(alertmanager: parts.Alertmanager, labels: Mapping[str, str]) -
         await asyncio.sleep(0.05)
 
 
-async def test_follows_an_alert_through_its_life(start_alertmanager: StartAlertmanager) -> None:
+async def test_follows_an_alert_through_its_life(start_alertmanager: StartAlertmanager, at: At) -> None:
     alertmanager = await asyncio.to_thread(start_alertmanager, webhook_url=NOWHERE)
-    edge = AlertmanagerApi(f"{alertmanager.url}/")
+    edge = at(f"{alertmanager.url}/")
     assert await edge.ready()
     assert re.fullmatch(r"\d+\.\d+\.\d+.*", await edge.version())
     assert await edge.active("0" * 16) == AlertView(active=False, updated_at=None)
@@ -88,17 +104,15 @@ async def test_follows_an_alert_through_its_life(start_alertmanager: StartAlertm
     assert abs(firing.updated_at - begun) < timedelta(seconds=10)
 
     await silence(alertmanager, labels)
-    later = AlertmanagerApi(alertmanager.url)
+    later = at(alertmanager.url)
     assert (await later.active(fingerprint)).active
     [told] = await later.listed()
     assert (told.fingerprint, dict(told.labels)) == (fingerprint, labels)
     assert (told.silenced, told.suppressed) == (True, True)
     assert abs(told.since - begun) < timedelta(seconds=10)
-    await later.close()
 
     await asyncio.to_thread(alertmanager.resolve, labels)
     await seen(edge, fingerprint, active=False)
-    await edge.close()
 
 
 def alert(fingerprint: str, *, ends_at: str, state: str = "active") -> dict[str, Any]:
@@ -114,7 +128,7 @@ def alert(fingerprint: str, *, ends_at: str, state: str = "active") -> dict[str,
     }
 
 
-async def test_firing_is_measured_by_alertmanagers_clock(serve: Serve) -> None:
+async def test_firing_is_measured_by_alertmanagers_clock(serve: Serve, at: At) -> None:
     async def handler(request: web.Request) -> web.Response:
         alerts = [
             alert("a" * 16, ends_at="2026-11-20T12:05:00Z"),
@@ -123,15 +137,16 @@ async def test_firing_is_measured_by_alertmanagers_clock(serve: Serve) -> None:
         ]
         return web.json_response(alerts, headers={"Date": NOW})
 
-    edge = AlertmanagerApi(str((await serve(handler)).make_url("/")))
+    edge = at((await serve(handler)).make_url("/"))
     heard = datetime(2026, 11, 20, 11, 0, 0, 123456, UTC)
     assert await edge.active("a" * 16) == AlertView(active=True, updated_at=heard)
     assert await edge.active("b" * 16) == AlertView(active=False, updated_at=heard)
     assert await edge.active("c" * 16) == AlertView(active=True, updated_at=heard)
-    await edge.close()
 
 
-async def test_the_list_tells_a_silence_from_an_inhibition_and_leaves_out_what_ended(serve: Serve) -> None:
+async def test_the_list_tells_a_silence_from_an_inhibition_and_leaves_out_what_ended(
+    serve: Serve, at: At
+) -> None:
     def with_status(fingerprint: str, **status: Any) -> dict[str, Any]:
         return {**alert(fingerprint, ends_at="2026-11-20T12:05:00Z"), "status": status}
 
@@ -144,13 +159,14 @@ async def test_the_list_tells_a_silence_from_an_inhibition_and_leaves_out_what_e
         ]
         return web.json_response(alerts, headers={"Date": NOW})
 
-    edge = AlertmanagerApi(str((await serve(handler)).make_url("/")))
+    edge = at((await serve(handler)).make_url("/"))
     told = {each.fingerprint[0]: (each.silenced, each.suppressed) for each in await edge.listed()}
     assert told == {"a": (False, False), "b": (True, True), "c": (False, True)}
-    await edge.close()
 
 
-async def test_one_request_serves_all_who_ask_and_one_who_gives_up_ends_it_for_nobody(serve: Serve) -> None:
+async def test_one_request_serves_all_who_ask_and_one_who_gives_up_ends_it_for_nobody(
+    serve: Serve, at: At
+) -> None:
     asked: list[str] = []
     arrived, go_on = asyncio.Event(), asyncio.Event()
 
@@ -160,7 +176,7 @@ async def test_one_request_serves_all_who_ask_and_one_who_gives_up_ends_it_for_n
         await go_on.wait()
         return web.json_response([alert("a" * 16, ends_at="2999-01-01T00:00:00Z")])
 
-    edge = AlertmanagerApi(str((await serve(handler)).make_url("/am/")))
+    edge = at((await serve(handler)).make_url("/am/"))
     waiting = [asyncio.create_task(edge.active("a" * 16)) for _ in range(50)]
     await arrived.wait()
     waiting[0].cancel()
@@ -169,14 +185,13 @@ async def test_one_request_serves_all_who_ask_and_one_who_gives_up_ends_it_for_n
     assert all(view.active for view in answers)
     assert (await edge.active("a" * 16)).active
     assert asked == ["/am/api/v2/alerts?active=true&silenced=true&inhibited=true&unprocessed=true"]
-    await edge.close()
 
 
 async def test_lists_everything_with_its_receivers_and_what_silences_it(
-    start_alertmanager: StartAlertmanager,
+    start_alertmanager: StartAlertmanager, at: At
 ) -> None:
     alertmanager = await asyncio.to_thread(start_alertmanager, webhook_url=NOWHERE)
-    edge = AlertmanagerApi(alertmanager.url)
+    edge = at(alertmanager.url)
     began = datetime.now(UTC) - timedelta(minutes=10)
     for name in ("quiet", "web"):
         labels = {"alertname": "ContainerDown", "name": name}
@@ -193,7 +208,6 @@ async def test_lists_everything_with_its_receivers_and_what_silences_it(
     assert abs(web.alert.starts_at - began) < timedelta(milliseconds=1)
     assert (web.alert.annotations, web.alert.ends_at) == ({"a": "b"}, None)
     assert began < web.updated_at < web.ends_at
-    await edge.close()
 
 
 def status(uptime: str) -> dict[str, Any]:
@@ -206,7 +220,7 @@ def status(uptime: str) -> dict[str, Any]:
     ids=["restarted", "without a time"],
 )
 async def test_a_list_that_cannot_be_placed_in_time_is_none(
-    serve: Serve, restarts: bool, headers: dict[str, str], why: str
+    serve: Serve, restarts: bool, headers: dict[str, str], why: str, at: At
 ) -> None:
     ups = iter(["2026-11-20T10:00:00Z", "2026-11-20T11:59:59Z" if restarts else "2026-11-20T10:00:00Z"])
 
@@ -214,13 +228,12 @@ async def test_a_list_that_cannot_be_placed_in_time_is_none(
         body: object = status(next(ups)) if request.path.endswith("status") else []
         return web.json_response(body, headers=headers)
 
-    edge = AlertmanagerApi(str((await serve(handler)).make_url("/")))
+    edge = at((await serve(handler)).make_url("/"))
     with pytest.raises(errors.EdgeUnavailable, match=why):
         await edge.listing()
-    await edge.close()
 
 
-async def test_an_alert_that_no_webhook_could_bring_is_left_out_of_the_list(serve: Serve) -> None:
+async def test_an_alert_that_no_webhook_could_bring_is_left_out_of_the_list(serve: Serve, at: At) -> None:
     async def handler(request: web.Request) -> web.Response:
         if request.path.endswith("status"):
             return web.json_response(status("2026-11-20T10:00:00Z"), headers={"Date": NOW})
@@ -232,38 +245,35 @@ async def test_an_alert_that_no_webhook_could_bring_is_left_out_of_the_list(serv
         ]
         return web.json_response(alerts, headers={"Date": NOW})
 
-    edge = AlertmanagerApi(str((await serve(handler)).make_url("/")))
+    edge = at((await serve(handler)).make_url("/"))
     assert [one.alert.fingerprint for one in (await edge.listing()).alerts] == ["a" * 16]
-    await edge.close()
 
 
-async def test_a_failure_is_not_remembered(serve: Serve) -> None:
+async def test_a_failure_is_not_remembered(serve: Serve, at: At) -> None:
     statuses = iter([500, 200])
 
     async def handler(request: web.Request) -> web.Response:
         return web.json_response([], status=next(statuses))
 
-    edge = AlertmanagerApi(str((await serve(handler)).make_url("/")))
+    edge = at((await serve(handler)).make_url("/"))
     with pytest.raises(errors.EdgeUnavailable):
         await edge.active("a" * 16)
     assert await edge.active("a" * 16) == AlertView(active=False)
-    await edge.close()
 
 
-async def test_sends_the_authorization_and_never_tells_it(serve: Serve) -> None:
+async def test_sends_the_authorization_and_never_tells_it(serve: Serve, at: At) -> None:
     sent = []
 
     async def handler(request: web.Request) -> web.Response:
         sent.append(request.headers.get("Authorization"))
         return web.Response(status=401, text="who are you?")
 
-    edge = AlertmanagerApi(str((await serve(handler)).make_url("/")), authorization="Bearer s3cret")
+    edge = at((await serve(handler)).make_url("/"), authorization="Bearer s3cret")
     with pytest.raises(errors.EdgeRejected) as refused:
         await edge.active("a" * 16)
     assert sent == ["Bearer s3cret"]
     assert refused.value.status == 401
     assert "s3cret" not in str(refused.value)
-    await edge.close()
 
 
 @pytest.mark.parametrize(
@@ -277,57 +287,55 @@ async def test_sends_the_authorization_and_never_tells_it(serve: Serve) -> None:
         (204, errors.EdgeRejected),
     ],
 )
-async def test_refusals_are_told_apart(serve: Serve, status: int, kind: type[errors.EdgeError]) -> None:
+async def test_refusals_are_told_apart(
+    serve: Serve, status: int, kind: type[errors.EdgeError], at: At
+) -> None:
     async def handler(request: web.Request) -> web.Response:
         return web.Response(
             status=status, body=b"x" * 5000, headers={"Location": "/elsewhere", "Retry-After": "7"}
         )
 
-    edge = AlertmanagerApi(str((await serve(handler)).make_url("/")))
+    edge = at((await serve(handler)).make_url("/"))
     with pytest.raises(kind) as refused:
         await edge.active("a" * 16)
     assert type(refused.value) is kind
     assert len(str(refused.value)) < 350
     if isinstance(refused.value, errors.RateLimited):
         assert refused.value.retry_after_seconds == 7
-    await edge.close()
 
 
-async def test_not_ready_is_no_error(serve: Serve) -> None:
+async def test_not_ready_is_no_error(serve: Serve, at: At) -> None:
     async def handler(request: web.Request) -> web.Response:
         return web.Response(status=503)
 
-    edge = AlertmanagerApi(str((await serve(handler)).make_url("/")))
+    edge = at((await serve(handler)).make_url("/"))
     assert await edge.ready() is False
-    await edge.close()
 
 
 @pytest.mark.parametrize(
     "body",
     [b"", b"<html>", b"{}", b"null", b"[1]", b'[{"fingerprint": "a"}]', b"\xff", b'[{"fingerprint": 1}]'],
 )
-async def test_nonsense_is_unavailable(serve: Serve, body: bytes) -> None:
+async def test_nonsense_is_unavailable(serve: Serve, body: bytes, at: At) -> None:
     async def handler(request: web.Request) -> web.Response:
         return web.Response(body=body)
 
-    edge = AlertmanagerApi(str((await serve(handler)).make_url("/")))
+    edge = at((await serve(handler)).make_url("/"))
     with pytest.raises(errors.EdgeUnavailable, match="cannot be understood"):
         await edge.active("a" * 16)
     with pytest.raises(errors.EdgeUnavailable, match="cannot be understood"):
         await edge.version()
-    await edge.close()
 
 
-async def test_away() -> None:
-    edge = AlertmanagerApi(NOWHERE)
+async def test_away(at: At) -> None:
+    edge = at(NOWHERE)
     with pytest.raises(errors.EdgeUnavailable, match="GET /api/v2/alerts"):
         await edge.active("a" * 16)
     with pytest.raises(errors.EdgeUnavailable):
         await edge.ready()
-    await edge.close()
 
 
-async def test_slow_is_unavailable_at_the_deadline(serve: Serve) -> None:
+async def test_slow_is_unavailable_at_the_deadline(serve: Serve, at: At) -> None:
     async def handler(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         await response.prepare(request)
@@ -337,20 +345,19 @@ async def test_slow_is_unavailable_at_the_deadline(serve: Serve) -> None:
                 await asyncio.sleep(0.05)
         return response
 
-    edge = AlertmanagerApi(str((await serve(handler)).make_url("/")), timeout_seconds=0.3)
+    edge = at((await serve(handler)).make_url("/"), timeout_seconds=0.3)
     begun = time.monotonic()
     with pytest.raises(errors.EdgeUnavailable, match="Timeout"):
         await edge.active("a" * 16)
     assert time.monotonic() - begun < 1
-    await edge.close()
 
 
-async def test_closing_ends_what_is_under_way(serve: Serve) -> None:
+async def test_closing_ends_what_is_under_way(serve: Serve, at: At) -> None:
     async def handler(request: web.Request) -> web.Response:
         await asyncio.sleep(60)
         return web.Response()
 
-    edge = AlertmanagerApi(str((await serve(handler)).make_url("/")))
+    edge = at((await serve(handler)).make_url("/"))
     waiting = asyncio.create_task(edge.active("a" * 16))
     await asyncio.sleep(0)
     await edge.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,6 +15,7 @@ from bridge import errors
 from bridge.demo import parts
 from bridge.edges import alertmanager_alerts as edge
 from bridge.edges.alertmanager_alerts import AlertmanagerAlerts
+from bridge.edges.http_neighbour import HttpNeighbour
 from bridge.model.alert import Alert
 from bridge.model.incident import Incident, Outcome
 from bridge.roles import EpisodeView, Record
@@ -25,6 +26,7 @@ from tests.unit.test_annotation import acting, closed
 from tests.waiting import until
 
 NOWHERE = "http://127.0.0.1:9/"
+Connect = Callable[..., HttpNeighbour]
 
 
 @pytest.fixture
@@ -33,10 +35,8 @@ def alertmanager(start_alertmanager: Callable[..., parts.Alertmanager]) -> parts
 
 
 @pytest.fixture
-async def sink(alertmanager: parts.Alertmanager) -> AsyncIterator[AlertmanagerAlerts]:
-    sink = AlertmanagerAlerts(alertmanager.url, external_url="https://hemostat.example")
-    yield sink
-    await sink.close()
+async def sink(alertmanager: parts.Alertmanager, alertmanager_at: Connect) -> AlertmanagerAlerts:
+    return AlertmanagerAlerts(alertmanager_at(alertmanager.url), external_url="https://hemostat.example")
 
 
 def failed(*, ago: float) -> Incident:
@@ -111,17 +111,15 @@ async def test_after_a_day_it_ends_whatever_the_alerts_do(
     assert (await deliver(sink, failed(ago=edge.LONGEST_SECONDS + 1), KeptNotes())).again_seconds is None
 
 
-async def test_an_incident_that_needs_nobody_costs_no_request() -> None:
-    nowhere = AlertmanagerAlerts(NOWHERE)
+async def test_an_incident_that_needs_nobody_costs_no_request(alertmanager_at: Connect) -> None:
+    nowhere = AlertmanagerAlerts(alertmanager_at(NOWHERE))
     assert not (await deliver(nowhere, closed(acting(), Outcome.HEALED), KeptNotes())).sent
-    await nowhere.close()
 
 
-async def test_an_alertmanager_that_is_away_is_tried_again_by_the_backlog() -> None:
-    nowhere = AlertmanagerAlerts(f"http://127.0.0.1:{parts.free_port()}")
+async def test_an_alertmanager_that_is_away_is_tried_again_by_the_backlog(alertmanager_at: Connect) -> None:
+    nowhere = AlertmanagerAlerts(alertmanager_at(f"http://127.0.0.1:{parts.free_port()}"))
     with pytest.raises(errors.EdgeUnavailable):
         await deliver(nowhere, failed(ago=1), KeptNotes())
-    await nowhere.close()
 
 
 async def test_an_alert_it_finds_malformed_is_that_alert_s_fault(sink: AlertmanagerAlerts) -> None:

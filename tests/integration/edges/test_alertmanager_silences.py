@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,6 +14,7 @@ import pytest
 from bridge.demo import parts
 from bridge.edges import alertmanager_silences as edge
 from bridge.edges.alertmanager_silences import AlertmanagerSilences
+from bridge.edges.http_neighbour import HttpNeighbour
 from bridge.model.incident import Incident, Outcome
 from bridge.roles import EpisodeView, Record
 from bridge.sinks import Delivery
@@ -23,6 +24,7 @@ from tests.unit.test_annotation import acting, closed, judged
 from tests.waiting import until
 
 LABELS = {"alertname": "ContainerUnhealthy", "name": "web"}
+Connect = Callable[..., HttpNeighbour]
 
 
 @pytest.fixture
@@ -31,10 +33,8 @@ def alertmanager(start_alertmanager: Callable[..., parts.Alertmanager]) -> parts
 
 
 @pytest.fixture
-async def sink(alertmanager: parts.Alertmanager) -> AsyncIterator[AlertmanagerSilences]:
-    sink = AlertmanagerSilences(alertmanager.url)
-    yield sink
-    await sink.close()
+async def sink(alertmanager: parts.Alertmanager, alertmanager_at: Connect) -> AlertmanagerSilences:
+    return AlertmanagerSilences(alertmanager_at(alertmanager.url))
 
 
 async def deliver(
@@ -100,8 +100,7 @@ async def test_one_whose_answer_was_lost_is_found_and_ended(
     assert await silences(alertmanager) == []
 
 
-async def test_what_is_not_repaired_is_not_silenced() -> None:
-    nowhere = AlertmanagerSilences("http://127.0.0.1:9")
+async def test_what_is_not_repaired_is_not_silenced(alertmanager_at: Connect) -> None:
+    nowhere = AlertmanagerSilences(alertmanager_at("http://127.0.0.1:9"))
     for incident in (judged(), closed(judged(), Outcome.ESCALATED)):
         assert await deliver(nowhere, incident, KeptNotes()) == Delivery(sent=False)
-    await nowhere.close()
