@@ -14,7 +14,6 @@ import hashlib
 import http.client
 import json
 import logging
-import ssl
 from collections.abc import Collection
 from datetime import datetime
 
@@ -83,10 +82,9 @@ class GrafanaAnnotations:
         points: Collection[Outcome] = annotation.POINTS,
         external_url: str = "",
         timeout_seconds: float = TIMEOUT_SECONDS,
-        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._neighbour = HttpNeighbour(
-            EDGE, url, authorization=authorization, timeout_seconds=timeout_seconds, tls=tls
+            EDGE, url, authorization=authorization, timeout_seconds=timeout_seconds
         )
         self._dashboard_uid = dashboard_uid
         self._points = frozenset(points)

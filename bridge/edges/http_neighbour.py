@@ -6,7 +6,6 @@ The one file that edges may share. What is asked and what it means belongs to th
 from __future__ import annotations
 
 import http.client
-import ssl
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -86,13 +85,11 @@ class HttpNeighbour:
         *,
         authorization: str = "",
         timeout_seconds: float = 5.0,
-        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._edge = edge
         self._url = url.rstrip("/")
         self._headers = {"Authorization": authorization} if authorization else {}
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
-        self._tls = tls
         self._session: aiohttp.ClientSession | None = None
 
     async def ask(self, path: str, query: Query | None = None) -> Reply:
@@ -122,7 +119,6 @@ class HttpNeighbour:
                 data=body,
                 headers=headers,
                 allow_redirects=False,
-                ssl=self._tls or True,
             ) as response:
                 answer = bytearray()
                 async for piece in response.content.iter_any():

@@ -5,7 +5,6 @@ Source: https://prometheus.io/docs/prometheus/latest/querying/api/. Verified wit
 
 from __future__ import annotations
 
-import ssl
 import time
 from collections.abc import Mapping, Sequence
 
@@ -70,13 +69,12 @@ class PrometheusApi:
         *,
         authorization: str = "",
         timeout_seconds: float = 5.0,
-        tls: ssl.SSLContext | None = None,
         only_host: bool = True,
     ) -> None:
         """``url`` may end in a path prefix. ``authorization`` is the whole header, ``Bearer ...`` or ``Basic ...``.
         ``only_host``: one Docker host is configured, so the figures of the only node are its own."""
         self._neighbour = HttpNeighbour(
-            EDGE, url, authorization=authorization, timeout_seconds=timeout_seconds, tls=tls
+            EDGE, url, authorization=authorization, timeout_seconds=timeout_seconds
         )
         self._timeout_seconds = timeout_seconds
         self._only_host = only_host
