@@ -173,7 +173,8 @@ class AlertView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedAlert:
-    """One alert that fires. ``silenced``: by somebody's explicit silence; ``suppressed``: silenced or inhibited.
+    """One alert that fires. ``silenced``: by somebody's explicit silence, ours do not count; ``suppressed``: silenced, by
+    whomever, or inhibited.
 
     Labels are untrusted text.
     """

@@ -17,6 +17,7 @@ import msgspec
 from bridge import errors
 from bridge.edges.http_neighbour import HttpNeighbour, Reply
 from bridge.intake import listed_alert
+from bridge.model.alert import SILENCER
 from bridge.model.episode import AlertListing, HeldAlert
 from bridge.roles import AlertView, ListedAlert
 
@@ -42,6 +43,11 @@ class _Alert(msgspec.Struct, frozen=True, rename="camel"):
     updated_at: datetime
     labels: dict[str, str] = {}
     status: _AlertStatus = _AlertStatus()
+
+
+class _Silence(msgspec.Struct, rename="camel"):
+    id: str
+    created_by: str
 
 
 class _Receiver(msgspec.Struct):
@@ -92,7 +98,12 @@ class AlertmanagerApi:
     async def listed(self) -> Sequence[ListedAlert]:
         """All that fire, from the same list."""
         found = await self._latest()
-        return [_listed(alert) for alert in found.alerts.values() if found.fires(alert)]
+        firing = [alert for alert in found.alerts.values() if found.fires(alert)]
+        # Asked after the alerts, so that each silence that they name is known by now.
+        ours = (
+            await self._our_silences() if any(alert.status.silenced_by for alert in firing) else frozenset()
+        )
+        return [_listed(alert, ours) for alert in firing]
 
     async def ready(self) -> bool:
         """Whether Alertmanager says that it is ready."""
@@ -116,6 +127,10 @@ class AlertmanagerApi:
             at=at,
             up_since=before.uptime.astimezone(UTC),
         )
+
+    async def _our_silences(self) -> frozenset[str]:
+        listed = (await self._neighbour.ask("/api/v2/silences")).checked().decoded(list[_Silence])
+        return frozenset(silence.id for silence in listed if silence.created_by == SILENCER)
 
     async def _status(self) -> _Status:
         return (await self._neighbour.ask("/api/v2/status")).checked().decoded(_Status)
@@ -153,14 +168,14 @@ class _List:
         return self.now is None or alert.ends_at > self.now
 
 
-def _listed(alert: _Alert) -> ListedAlert:
-    silenced = bool(alert.status.silenced_by)
+def _listed(alert: _Alert, ours: frozenset[str]) -> ListedAlert:
+    status = alert.status
     return ListedAlert(
         fingerprint=alert.fingerprint,
         labels=alert.labels,
         since=alert.starts_at.astimezone(UTC),
-        silenced=silenced,
-        suppressed=silenced or bool(alert.status.inhibited_by) or alert.status.state == "suppressed",
+        silenced=not ours.issuperset(status.silenced_by),
+        suppressed=bool(status.silenced_by or status.inhibited_by) or status.state == "suppressed",
     )
 
 

@@ -144,7 +144,7 @@ async def test_firing_is_measured_by_alertmanagers_clock(serve: Serve, at: At) -
     assert await edge.active("c" * 16) == AlertView(active=True, updated_at=heard)
 
 
-async def test_the_list_tells_a_silence_from_an_inhibition_and_leaves_out_what_ended(
+async def test_the_list_tells_a_person_s_silence_from_ours_and_an_inhibition_and_leaves_out_what_ended(
     serve: Serve, at: At
 ) -> None:
     def with_status(fingerprint: str, **status: Any) -> dict[str, Any]:
@@ -155,13 +155,23 @@ async def test_the_list_tells_a_silence_from_an_inhibition_and_leaves_out_what_e
             with_status("a" * 16, state="active", silencedBy=[], inhibitedBy=[]),
             with_status("b" * 16, state="suppressed", silencedBy=["s1"], inhibitedBy=[]),
             with_status("c" * 16, state="suppressed", silencedBy=[], inhibitedBy=["d" * 16]),
+            with_status("f" * 16, state="suppressed", silencedBy=["s2"], inhibitedBy=[]),
+            with_status("9" * 16, state="suppressed", silencedBy=["s2", "s1"], inhibitedBy=[]),
             alert("e" * 16, ends_at="2026-11-20T11:59:00Z"),
         ]
-        return web.json_response(alerts, headers={"Date": NOW})
+        silences = [{"id": "s1", "createdBy": "ann"}, {"id": "s2", "createdBy": "hemostat"}]
+        body = silences if request.path.endswith("silences") else alerts
+        return web.json_response(body, headers={"Date": NOW})
 
     edge = at((await serve(handler)).make_url("/"))
     told = {each.fingerprint[0]: (each.silenced, each.suppressed) for each in await edge.listed()}
-    assert told == {"a": (False, False), "b": (True, True), "c": (False, True)}
+    assert told == {
+        "a": (False, False),
+        "b": (True, True),
+        "c": (False, True),
+        "f": (False, True),
+        "9": (True, True),
+    }
 
 
 async def test_one_request_serves_all_who_ask_and_one_who_gives_up_ends_it_for_nobody(

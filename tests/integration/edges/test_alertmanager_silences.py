@@ -13,6 +13,7 @@ import pytest
 
 from bridge.demo import parts
 from bridge.edges import alertmanager_silences as edge
+from bridge.edges.alertmanager import AlertmanagerApi
 from bridge.edges.alertmanager_silences import AlertmanagerSilences
 from bridge.edges.http_neighbour import HttpNeighbour
 from bridge.model.incident import Incident, Outcome
@@ -80,6 +81,24 @@ async def test_it_is_renewed_in_place_while_the_repair_lasts(
     [renewed] = await silences(alertmanager)
     assert renewed["id"] == first["id"]
     assert renewed["endsAt"] > first["endsAt"]
+
+
+async def test_our_own_silence_is_no_person_s(
+    alertmanager: parts.Alertmanager, sink: AlertmanagerSilences, alertmanager_at: Connect
+) -> None:
+    """A repair that is silenced must not look, to the next one, as if somebody were at it."""
+    await asyncio.to_thread(alertmanager.fire, LABELS)
+    await deliver(sink, acting(), KeptNotes())
+    await until(lambda: suppressed(alertmanager), lambda found: found == {"web": True})
+    api = AlertmanagerApi(alertmanager_at(alertmanager.url))
+    [told] = await api.listed()
+    assert (told.silenced, told.suppressed) == (False, True)
+
+    [ours] = await silences(alertmanager)
+    a_person_s = {**ours, "createdBy": "ann", "comment": "I am at it"}
+    del a_person_s["id"]
+    await asyncio.to_thread(parts.http_request, "POST", f"{alertmanager.url}/api/v2/silences", a_person_s)
+    await until(api.listed, lambda alerts: alerts[0].silenced)
 
 
 async def test_the_outcome_ends_it(alertmanager: parts.Alertmanager, sink: AlertmanagerSilences) -> None:
