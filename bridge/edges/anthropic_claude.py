@@ -6,28 +6,23 @@ Messages API 2026-10-21. Retries, judgement and budgets are not here.
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import time
 from typing import Any, cast
 
 import anthropic
 from anthropic.types import Message
 
-from bridge import errors
+from bridge.edges.model_sdk import CONNECT_SECONDS, TIMEOUT_SECONDS, keep_quiet, translated
 from bridge.model.consultation import ModelAnswer, ModelRequest, Stop, Usage
 from bridge.model.secret import Secret
 
 EDGE = "anthropic"
 BASE_URL = "https://api.anthropic.com"
-CONNECT_SECONDS = 2.0
 
 _STOPS = {"end_turn": Stop.END, "max_tokens": Stop.MAX_TOKENS, "refusal": Stop.REFUSAL}
 """Whatever else it stops for is no end: a tool it was not given, a sequence, a window that is full."""
 
-for _noisy in ("anthropic", "httpx2", "httpcore2"):
-    # At their debug level they write whole requests, which are evidence.
-    logging.getLogger(_noisy).setLevel(logging.WARNING)
+keep_quiet("anthropic")
 
 
 class AnthropicClaude:
@@ -42,23 +37,15 @@ class AnthropicClaude:
             api_key=api_key.reveal(),
             base_url=base_url or BASE_URL,
             max_retries=0,
-            timeout=anthropic.Timeout(60.0, connect=CONNECT_SECONDS),
+            timeout=anthropic.Timeout(TIMEOUT_SECONDS, connect=CONNECT_SECONDS),
         )
 
     async def ask(self, request: ModelRequest, *, deadline_seconds: float) -> ModelAnswer:
         """See ``roles.Model.ask``."""
         began = time.monotonic()
-        try:
-            # The SDK's timeouts are for each phase: a server that drips a byte now and then meets all of them.
-            async with asyncio.timeout(deadline_seconds):
-                message = await self._client.messages.create(**self._parameters(request))
+        async with translated(anthropic, EDGE, deadline_seconds=deadline_seconds):
+            message = await self._client.messages.create(**self._parameters(request))
             return _answer(message, time.monotonic() - began)
-        except TimeoutError as error:
-            raise errors.EdgeTimeout(EDGE, f"no answer within {deadline_seconds:.1f} s") from error
-        except errors.EdgeError:
-            raise
-        except Exception as error:  # it raises whatever its parser raises, not only its own errors
-            raise _translated(error) from error
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -102,21 +89,3 @@ def _answer(message: Message, latency_seconds: float) -> ModelAnswer:
         ),
         latency_seconds=latency_seconds,
     )
-
-
-def _translated(error: Exception) -> errors.EdgeError:
-    """The message names kinds and numbers, never what the server wrote: that may be anything."""
-    if isinstance(error, anthropic.APITimeoutError):
-        return errors.EdgeTimeout(EDGE, "no answer in time")
-    if isinstance(error, anthropic.APIConnectionError):
-        return errors.EdgeUnavailable(EDGE, "cannot be reached")
-    if not isinstance(error, anthropic.APIStatusError):
-        return errors.UnfitAnswer(
-            EDGE, f"answered with something that is no message ({type(error).__name__})"
-        )
-    status = error.status_code
-    if status == 429:
-        return errors.RateLimited.of_http(EDGE, f"answered {status}", error.response.headers)
-    if status >= 500 or status in (408, 409):
-        return errors.EdgeUnavailable(EDGE, f"answered {status}")
-    return errors.EdgeRejected(EDGE, f"answered {status} ({type(error).__name__})", status)

@@ -1,6 +1,6 @@
 """A neighbour that answers JSON over HTTP: asked with a deadline, its failures translated once.
 
-The one file that edges may share. What is asked and what it means belongs to the edge of each neighbour.
+Edges share this file. What is asked and what it means belongs to the edge of each neighbour.
 """
 
 from __future__ import annotations

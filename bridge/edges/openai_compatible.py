@@ -6,29 +6,24 @@ extra ``hemostat[openai]``. Source: openai 3.52, chat completions. Retries, judg
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import time
 from typing import Any
 
 import openai
 from openai.types.chat import ChatCompletion
 
-from bridge import errors
+from bridge.edges.model_sdk import CONNECT_SECONDS, TIMEOUT_SECONDS, keep_quiet, translated
 from bridge.model.consultation import ModelAnswer, ModelRequest, Stop, Usage
 from bridge.model.secret import Secret
 
 EDGE = "openai"
 BASE_URL = "https://api.openai.com/v1"
-CONNECT_SECONDS = 2.0
 NO_KEY = "none"
 """A server of one's own needs no key, the SDK needs something."""
 
 _STOPS = {"stop": Stop.END, "length": Stop.MAX_TOKENS, "content_filter": Stop.REFUSAL}
 
-for _noisy in ("openai", "httpx2", "httpcore2"):
-    # At their debug level they write whole requests, which are evidence.
-    logging.getLogger(_noisy).setLevel(logging.WARNING)
+keep_quiet("openai")
 
 
 class OpenAiCompatible:
@@ -48,22 +43,15 @@ class OpenAiCompatible:
             api_key=api_key.reveal() if api_key is not None else NO_KEY,
             base_url=base_url or BASE_URL,
             max_retries=0,
-            timeout=openai.Timeout(60.0, connect=CONNECT_SECONDS),
+            timeout=openai.Timeout(TIMEOUT_SECONDS, connect=CONNECT_SECONDS),
         )
 
     async def ask(self, request: ModelRequest, *, deadline_seconds: float) -> ModelAnswer:
         """See ``roles.Model.ask``."""
         began = time.monotonic()
-        try:
-            async with asyncio.timeout(deadline_seconds):
-                completion = await self._client.chat.completions.create(**self._parameters(request))
+        async with translated(openai, EDGE, deadline_seconds=deadline_seconds):
+            completion = await self._client.chat.completions.create(**self._parameters(request))
             return _answer(completion, time.monotonic() - began)
-        except TimeoutError as error:
-            raise errors.EdgeTimeout(EDGE, f"no answer within {deadline_seconds:.1f} s") from error
-        except errors.EdgeError:
-            raise
-        except Exception as error:  # it raises whatever its parser raises, not only its own errors
-            raise _translated(error) from error
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -104,21 +92,3 @@ def _answer(completion: ChatCompletion, latency_seconds: float) -> ModelAnswer:
         ),
         latency_seconds=latency_seconds,
     )
-
-
-def _translated(error: Exception) -> errors.EdgeError:
-    """The message names kinds and numbers, never what the server wrote: that may be anything."""
-    if isinstance(error, openai.APITimeoutError):
-        return errors.EdgeTimeout(EDGE, "no answer in time")
-    if isinstance(error, openai.APIConnectionError):
-        return errors.EdgeUnavailable(EDGE, "cannot be reached")
-    if not isinstance(error, openai.APIStatusError):
-        return errors.UnfitAnswer(
-            EDGE, f"answered with something that is no completion ({type(error).__name__})"
-        )
-    status = error.status_code
-    if status == 429:
-        return errors.RateLimited.of_http(EDGE, f"answered {status}", error.response.headers)
-    if status >= 500 or status in (408, 409):
-        return errors.EdgeUnavailable(EDGE, f"answered {status}")
-    return errors.EdgeRejected(EDGE, f"answered {status} ({type(error).__name__})", status)
