@@ -1,7 +1,6 @@
 """A proxy in front of a Docker Engine: every request is recorded, and any of them held, lost, refused or falsified.
 
-It runs in a thread with a loop of its own, so that a test that only starts processes can use it. Without an Engine
-behind it, it answers what the test says and 502 to everything else.
+Without an Engine behind it, it answers what the test says and 502 to everything else.
 """
 
 from __future__ import annotations
@@ -11,17 +10,16 @@ import contextlib
 import re
 import tempfile
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any
 
 from aiohttp import ClientSession, ClientTimeout, UnixConnector, web
 from aiohttp.typedefs import LooseHeaders
 
-Made = TypeVar("Made")
+from tests.servers.threaded import ThreadedServer
 
-START_SECONDS = 10.0
 VERSION_PREFIX = re.compile(r"^/v\d+\.\d+")
 HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "upgrade", "content-length"})
 
@@ -78,7 +76,7 @@ class Held:
             raise ConnectionResetError("dropped by the test")
 
 
-class DockerEngineProxy:
+class DockerEngineProxy(ThreadedServer):
     """Listens on a unix socket of its own. Rules are asked in the order they were made; the first that matches acts."""
 
     def __init__(self, upstream: str | None = None) -> None:
@@ -90,25 +88,9 @@ class DockerEngineProxy:
         self._recorded: list[Request] = []
         self._changed = threading.Condition()
         self._rules: list[Held] = []
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="docker-proxy", daemon=True)
         self._runner: web.AppRunner | None = None
         self._site: web.UnixSite | None = None
         self._session: ClientSession | None = None
-
-    def start(self) -> Self:
-        """Returns once it listens."""
-        self._thread.start()
-        self._await(self._open())
-        return self
-
-    def stop(self) -> None:
-        """Ends every request it holds."""
-        self._await(self._close())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(START_SECONDS)
-        self._loop.close()
-        self._folder.cleanup()
 
     @property
     def requests(self) -> list[Request]:
@@ -299,15 +281,7 @@ class DockerEngineProxy:
             await self._runner.cleanup()
         if self._session is not None:
             await self._session.close()
-
-    def _await(self, work: Coroutine[Any, Any, Made]) -> Made:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(START_SECONDS)
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
+        self._folder.cleanup()
 
 
 def kept(headers: Any) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """A Docker Engine of any number of containers that are only said to run: its API over a unix socket, as far as it is asked.
 
-A restart takes no time and cures. It passes the contract test of the real Engine, and runs in a thread of its own.
+A restart takes no time and cures. It passes the contract test of the real Engine.
 Source: Docker Engine API v1.41.
 """
 
@@ -9,15 +9,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import tempfile
-import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from aiohttp import web
 
-START_SECONDS = 10.0
+from tests.servers.threaded import ThreadedServer
+
 NEVER = "0001-01-01T00:00:00Z"
 
 
@@ -84,7 +84,7 @@ class Synthetic:
         }
 
 
-class DockerFleet:
+class DockerFleet(ThreadedServer):
     """`restarts`: names in the order in which they were restarted or started. `asked`: how many requests came."""
 
     def __init__(self) -> None:
@@ -93,8 +93,6 @@ class DockerFleet:
         self.asked = 0
         self._folder = tempfile.TemporaryDirectory(prefix="hs-")
         self.url = f"unix://{self._folder.name}/docker.sock"
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="docker-fleet")
         self._runner: web.AppRunner | None = None
 
     def run(self, name: str, *, healthy: bool = True, **labels: str) -> Synthetic:
@@ -107,26 +105,6 @@ class DockerFleet:
     def remove(self, name: str) -> None:
         """It is gone."""
         self.containers = {key: one for key, one in self.containers.items() if one.name != name}
-
-    def start(self) -> Self:
-        """Returns once it listens."""
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._open(), self._loop).result(START_SECONDS)
-        return self
-
-    def stop(self) -> None:
-        """Ends it."""
-        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(START_SECONDS)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(START_SECONDS)
-        self._loop.close()
-        self._folder.cleanup()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     async def _open(self) -> None:
         app = web.Application(middlewares=[self._count])
@@ -149,13 +127,13 @@ class DockerFleet:
         await web.UnixSite(self._runner, str(Path(self._folder.name) / "docker.sock")).start()
 
     async def _close(self) -> None:
-        if self._runner is None:
-            return
+        assert self._runner is not None
         for connection in self._runner.server.connections if self._runner.server is not None else ():
             if connection.transport is not None:
                 connection.transport.abort()
         await asyncio.sleep(0)  # a closed transport says so in the next turn of the loop
         await self._runner.cleanup()
+        self._folder.cleanup()
 
     @web.middleware
     async def _count(self, request: web.Request, handler: Any) -> web.StreamResponse:

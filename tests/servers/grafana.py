@@ -1,7 +1,7 @@
 """Grafana's annotation API as its own server answered it (7.5 measured, 9.5 read): for tests that draw.
 
-Runs in a thread with a loop of its own. Every request and answer is held against Grafana's description of its API
-(`tests/contracts/grafana-annotations.openapi.json`); what does not fit it stands in `violations`.
+Every request and answer is held against Grafana's description of its API, which is
+`tests/contracts/grafana-annotations.openapi.json`; what does not fit it stands in `violations`.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import jsonschema
 from aiohttp import web
 
+from tests.servers.threaded import ThreadedServer
+
 CONTRACT = json.loads((Path(__file__).parents[1] / "contracts/grafana-annotations.openapi.json").read_text())
 TOKEN = "glsa_of_the_tests"
-START_SECONDS = 10.0
 
 Json = dict[str, Any]
 Mode = Callable[["Grafana", web.Request], Awaitable[web.StreamResponse]]
@@ -34,7 +35,7 @@ class Hold:
     let_go: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-class Grafana:
+class Grafana(ThreadedServer):
     """``modes``: how the next requests that change something are answered, one each; empty: as Grafana would."""
 
     def __init__(self, port: int, *, dashboards: tuple[str, ...] = (), forgets_with: int = 500) -> None:
@@ -52,22 +53,7 @@ class Grafana:
         self._forgets_with = forgets_with
         self._next = 1
         self._changed = threading.Condition()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="grafana", daemon=True)
         self._runner: web.AppRunner | None = None
-
-    def start(self) -> Self:
-        """Returns once it listens."""
-        self._thread.start()
-        self._await(self._open())
-        return self
-
-    def stop(self) -> None:
-        """Ends what it holds."""
-        self._await(self._shut())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(START_SECONDS)
-        self._loop.close()
 
     def drawn(self, incident_id: str) -> list[Json]:
         """The annotations of this incident, as Grafana has them."""
@@ -129,7 +115,7 @@ class Grafana:
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
 
-    async def _shut(self) -> None:
+    async def _close(self) -> None:
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -208,12 +194,6 @@ class Grafana:
             assert not unknown, f"unknown fields {unknown}"
         except (jsonschema.ValidationError, AssertionError) as wrong:
             self.violations.append(f"{definition}: {wrong}")
-
-    def _await(self, doing: Awaitable[None]) -> None:
-        async def done() -> None:
-            await doing
-
-        asyncio.run_coroutine_threadsafe(done(), self._loop).result(START_SECONDS)
 
 
 def _tags(given: list[str]) -> list[str]:

@@ -1,7 +1,6 @@
 """A provider of a language model on loopback, for the real SDK to talk to: it answers as told, well or badly.
 
-It runs in a thread with a loop of its own, so that a test that only starts processes can use it. What differs between
-providers (paths, envelopes) is in the files beside this one.
+What differs between providers (paths, envelopes) is in the files beside this one.
 """
 
 from __future__ import annotations
@@ -9,19 +8,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import threading
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Self, TypeVar
+from typing import Any
 
 from aiohttp import web
 
 from bridge.demo import parts
+from tests.servers.threaded import ThreadedServer
 
-Made = TypeVar("Made")
 Json = dict[str, Any]
-START_SECONDS = 10.0
 
 AGREES: Json = {
     "verdict": "restart",
@@ -76,7 +73,7 @@ class Asked:
     headers: Mapping[str, str]
 
 
-class ModelServer:
+class ModelServer(ThreadedServer):
     """``mode`` and ``says`` may be changed at any time; ``says`` is the answer or makes it from the request."""
 
     PATH = ""
@@ -97,8 +94,6 @@ class ModelServer:
         self.most_at_once = 0
         self._now = 0
         self.port = parts.free_port()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="model-server", daemon=True)
         self._runner: web.AppRunner | None = None
         self._end = asyncio.Event()
 
@@ -106,17 +101,6 @@ class ModelServer:
     def url(self) -> str:
         """The ``base_url`` for the SDK."""
         return f"http://{parts.LOOPBACK}:{self.port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        self._await(self._open())
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._await(self._close())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(START_SECONDS)
-        self._loop.close()
 
     # ---- what a provider's own file says ---------------------------------------------------------------------------
 
@@ -187,7 +171,7 @@ class ModelServer:
                 break
         return response
 
-    # ---- its thread ------------------------------------------------------------------------------------------------
+    # ---- its life --------------------------------------------------------------------------------------------------
 
     async def _open(self) -> None:
         app = web.Application(client_max_size=64 * 1024 * 1024)
@@ -200,6 +184,3 @@ class ModelServer:
         self._end.set()
         if self._runner is not None:
             await self._runner.cleanup()
-
-    def _await(self, work: Coroutine[Any, Any, Made]) -> Made:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(START_SECONDS)

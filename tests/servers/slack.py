@@ -1,6 +1,5 @@
 """Slack as its clients see it: Web API, incoming webhook and Socket Mode, with the limits Slack enforces, and its bad days.
 
-It runs in a thread with a loop of its own, so that a test that only starts processes can use it.
 Source: https://docs.slack.dev/reference/methods and /apis/events-api/using-socket-mode.
 """
 
@@ -15,18 +14,18 @@ import threading
 import time
 import urllib.parse
 from collections import deque
-from collections.abc import Coroutine
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
 from aiohttp import WSMsgType, web
+
+from tests.servers.threaded import TURN_SECONDS, ThreadedServer
 
 BOT_TOKEN = "xoxb-test"
 APP_TOKEN = "xapp-test"
 SIGNING_SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
 CHANNEL = "C0123456789"
 CHANNEL_NAME = "ops"
-DEADLINE_SECONDS = 10.0
 
 
 @dataclass
@@ -72,8 +71,8 @@ class Fault:
 
 
 @dataclass
-class SlackServer:
-    """Start it with ``with``. Every call's method and arguments are in ``calls``."""
+class SlackServer(ThreadedServer):
+    """Every call's method and arguments are in ``calls``."""
 
     delay_seconds: float = 0.0
     messages: list[Message] = field(default_factory=list)
@@ -94,23 +93,7 @@ class SlackServer:
 
     # ---- life ----------------------------------------------------------------------------------------------------
 
-    def __enter__(self) -> Self:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-        self._do(self._start())
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._do(self._stop())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    def _do(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(DEADLINE_SECONDS)
-
-    async def _start(self) -> None:
+    async def _open(self) -> None:
         app = web.Application()
         app.router.add_route("*", "/api/{method}", self._api)
         app.router.add_get("/socket", self._socket)
@@ -120,7 +103,7 @@ class SlackServer:
         await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
         self.port = self._runner.addresses[0][1]
 
-    async def _stop(self) -> None:
+    async def _close(self) -> None:
         self._stopping.set()
         for socket in self._sockets:
             await socket.close()
@@ -183,17 +166,17 @@ class SlackServer:
             "payload": click_payload(action, value, user=user, name=name),
         }
         up = [one for one in self._sockets if not one.closed]
-        self._do(up[socket].send_json(told))
-        assert self._acks[envelope].wait(DEADLINE_SECONDS), "the click was not acknowledged"
+        self._await(up[socket].send_json(told))
+        assert self._acks[envelope].wait(TURN_SECONDS), "the click was not acknowledged"
 
     def send(self, payload: object) -> None:
         """Anything at all over Socket Mode."""
-        self._do([one for one in self._sockets if not one.closed][-1].send_str(json.dumps(payload)))
+        self._await([one for one in self._sockets if not one.closed][-1].send_str(json.dumps(payload)))
 
     def hang_up(self) -> None:
         """Close all Socket Mode connections, as Slack does every few hours."""
         for socket in self._sockets:
-            self._do(socket.close())
+            self._await(socket.close())
 
     # ---- Web API -------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,70 @@
+"""A proxy before any TCP server that passes everything on; what else becomes of it is said by the files beside this one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from asyncio import StreamReader, StreamWriter
+
+from bridge.demo import parts
+from tests.servers.threaded import ThreadedServer
+
+CHUNK = 1 << 20
+
+
+class TcpProxy(ThreadedServer):
+    """Listens on a port of its own; what arrives goes to `behind`, a port of this machine."""
+
+    def __init__(self, behind: int) -> None:
+        self.port = parts.free_port()
+        self._behind = behind
+        self._server: asyncio.Server | None = None
+
+    async def _open(self) -> None:
+        self._server = await asyncio.start_server(self._serve, parts.LOOPBACK, self.port)
+
+    async def _close(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _serve(self, client_reads: StreamReader, client: StreamWriter) -> None:
+        try:
+            server_reads, server = await asyncio.open_connection(parts.LOOPBACK, self._behind)
+        except OSError:
+            client.transport.abort()
+            return
+        asked = bytearray()
+        ways = [
+            asyncio.ensure_future(self._ask(client_reads, server, asked)),
+            asyncio.ensure_future(self._answer(server_reads, client, asked)),
+        ]
+        try:
+            with contextlib.suppress(asyncio.CancelledError):  # the proxy closes
+                await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+            client.transport.abort()
+            server.transport.abort()
+
+    async def _ask(self, client: StreamReader, server: StreamWriter, asked: bytearray) -> None:
+        """What the client says, to the server; the last of it is kept in `asked`."""
+        while chunk := await client.read(CHUNK):
+            asked[:] = chunk
+            server.write(chunk)
+            await server.drain()
+
+    async def _answer(self, server: StreamReader, client: StreamWriter, asked: bytearray) -> None:
+        """What the server says, to the client; where this ends, the connection does."""
+        while (chunk := await server.read(CHUNK)) and await self._goes_on(bytes(asked), chunk):
+            client.write(chunk)
+            await client.drain()
+
+    async def _goes_on(self, asked: bytes, answer: bytes) -> bool:
+        """Whether this answer to what was asked last reaches the client; if not, its connection is cut."""
+        raise NotImplementedError
