@@ -26,10 +26,6 @@ class TcpProxy(ThreadedServer):
     async def _close(self) -> None:
         assert self._server is not None
         self._server.close()
-        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _serve(self, client_reads: StreamReader, client: StreamWriter) -> None:
         try:

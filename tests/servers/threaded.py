@@ -28,7 +28,7 @@ class ThreadedServer:
 
     def stop(self) -> None:
         """Ends everything it holds."""
-        self._await(self._close())
+        self._await(self._wind_up())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(TURN_SECONDS)
         self._loop.close()
@@ -46,6 +46,14 @@ class ThreadedServer:
     async def _close(self) -> None:
         """On its loop: hang up on everybody."""
         raise NotImplementedError
+
+    async def _wind_up(self) -> None:
+        """Also of what is still being answered, before the loop is closed under it."""
+        await self._close()
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _await(self, work: Coroutine[Any, Any, Made]) -> Made:
         """Have it done on its loop."""
