@@ -11,8 +11,10 @@ from bridge.edges.http_neighbour import HttpNeighbour
 from bridge.edges.store.acceptance import Acceptor
 from bridge.edges.store.connection import Store
 from bridge.edges.store.journal import StoredJournal
+from tests.in_memory_containers import InMemoryContainers
 from tests.integration.desk import LEASE_SECONDS, Desk
 from tests.integration.serving import running, start
+from tests.integration.walking import Walk, walk_on
 
 __all__ = ["running", "start"]
 
@@ -55,3 +57,9 @@ def acceptor(store: Store) -> Acceptor:
 def desk(store: Store, journal: StoredJournal, acceptor: Acceptor) -> Desk:
     """Everything at once."""
     return Desk(store, journal, acceptor)
+
+
+@pytest.fixture
+def walk(store: Store) -> Walk:
+    """An unhealthy container ``web``, a policy that wants to restart it at once."""
+    return walk_on(store, InMemoryContainers())

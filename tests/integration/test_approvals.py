@@ -15,11 +15,9 @@ from bridge.model.incident import Answer, Outcome, State
 from bridge.model.policy import Cap, Mode, Policy
 from bridge.model.refusal import Reason
 from bridge.roles import AnswerResult, Turn
-from tests.integration import test_pipeline
-from tests.integration.test_pipeline import Walk
+from tests.integration.walking import Walk
 
 KEY = "{hemostat}:incident:"
-walk = test_pipeline.walk  # the fixture: one bridge on a real Redis
 
 
 @pytest.fixture
@@ -44,8 +42,7 @@ def actions(walk: Walk) -> list[str]:
 
 
 async def test_mode_approve_asks_and_does_nothing_until_it_is_answered(
-    walk: Walk,
-    approvals: StoredApprovals,
+    walk: Walk, approvals: StoredApprovals
 ) -> None:
     """Bound to the container as it was, for as long as the policy gives people; no budget is held meanwhile."""
     incident = await walk.written(await asked(walk))
@@ -62,8 +59,7 @@ async def test_mode_approve_asks_and_does_nothing_until_it_is_answered(
 
 
 async def test_an_approved_repair_is_done_once_and_says_who_approved_it(
-    walk: Walk,
-    approvals: StoredApprovals,
+    walk: Walk, approvals: StoredApprovals
 ) -> None:
     """Judged anew, every guard asked anew, the budget reserved as ever."""
     incident_id = await asked(walk)
@@ -104,8 +100,7 @@ async def test_what_nobody_answers_escalates(walk: Walk, approvals: StoredApprov
 
 
 async def test_an_answer_after_its_time_is_too_late_though_nobody_has_looked_yet(
-    walk: Walk,
-    approvals: StoredApprovals,
+    walk: Walk, approvals: StoredApprovals
 ) -> None:
     """By Redis' clock, not by when a worker comes round."""
     walk.policy(approval_ttl_seconds=0.05)
@@ -132,8 +127,7 @@ async def test_the_first_answer_counts(walk: Walk, approvals: StoredApprovals) -
 
 
 async def test_a_snoozed_incident_is_judged_and_asked_anew_later(
-    walk: Walk,
-    approvals: StoredApprovals,
+    walk: Walk, approvals: StoredApprovals
 ) -> None:
     """With another proposal: the buttons of the first decide nothing any more."""
     incident_id = await asked(walk)
@@ -158,9 +152,7 @@ async def test_a_snoozed_incident_is_judged_and_asked_anew_later(
 
 @pytest.mark.parametrize("change", ["recreated", "started again"])
 async def test_an_approval_is_for_one_container_as_it_was(
-    walk: Walk,
-    approvals: StoredApprovals,
-    change: str,
+    walk: Walk, approvals: StoredApprovals, change: str
 ) -> None:
     """What came after it is judged, and asked about, for itself."""
     incident_id = await asked(walk)
@@ -181,8 +173,7 @@ async def test_an_approval_is_for_one_container_as_it_was(
 
 
 async def test_an_approval_answers_no_guard_but_the_one_that_asks_for_it(
-    walk: Walk,
-    approvals: StoredApprovals,
+    walk: Walk, approvals: StoredApprovals
 ) -> None:
     """The kill switch that was pulled meanwhile still counts."""
     incident_id = await asked(walk)
@@ -194,10 +185,7 @@ async def test_an_approval_answers_no_guard_but_the_one_that_asks_for_it(
     assert Reason.PAUSED in [refusal.reason for refusal in incident.decision.refusals]
 
 
-async def test_nobody_is_asked_for_what_the_budget_refuses(
-    walk: Walk,
-    approvals: StoredApprovals,
-) -> None:
+async def test_nobody_is_asked_for_what_the_budget_refuses(walk: Walk, approvals: StoredApprovals) -> None:
     """A person's time is not spent on a question whose answer changes nothing."""
     walk.policy(caps=(Cap(max=0, per_seconds=60),))
     incident = await walk.until_closed(await walk.alert())
@@ -205,8 +193,7 @@ async def test_nobody_is_asked_for_what_the_budget_refuses(
 
 
 async def test_an_approval_that_could_not_be_carried_out_in_time_is_void(
-    walk: Walk,
-    approvals: StoredApprovals,
+    walk: Walk, approvals: StoredApprovals
 ) -> None:
     """Docker was away for as long as people had to answer."""
     incident_id = await asked(walk)
@@ -220,8 +207,7 @@ async def test_an_approval_that_could_not_be_carried_out_in_time_is_void(
 
 
 async def test_an_incident_whose_alerts_end_while_it_asks_is_resolved(
-    walk: Walk,
-    approvals: StoredApprovals,
+    walk: Walk, approvals: StoredApprovals
 ) -> None:
     """Nobody is asked any more."""
     incident_id = await asked(walk)
@@ -232,8 +218,7 @@ async def test_an_incident_whose_alerts_end_while_it_asks_is_resolved(
 
 
 async def test_a_worker_killed_after_the_approval_leaves_it_to_the_next(
-    walk: Walk,
-    approvals: StoredApprovals,
+    walk: Walk, approvals: StoredApprovals
 ) -> None:
     """The answer is in Redis, beside the incident, and not in a process."""
     incident_id = await asked(walk)
@@ -246,8 +231,7 @@ async def test_a_worker_killed_after_the_approval_leaves_it_to_the_next(
 
 
 async def test_an_answer_wakes_an_incident_that_waits_and_one_that_is_held(
-    walk: Walk,
-    approvals: StoredApprovals,
+    walk: Walk, approvals: StoredApprovals
 ) -> None:
     """Whether it is due later, or its worker is just about to say so."""
     later, work = "{hemostat}:later", "{hemostat}:work"
@@ -271,10 +255,7 @@ async def test_an_answer_wakes_an_incident_that_waits_and_one_that_is_held(
     assert float(await walk.store.command("ZSCORE", later, incident_id)) <= now
 
 
-async def test_an_unknown_incident_and_one_that_asks_nothing(
-    walk: Walk,
-    approvals: StoredApprovals,
-) -> None:
+async def test_an_unknown_incident_and_one_that_asks_nothing(walk: Walk, approvals: StoredApprovals) -> None:
     """Each is told apart."""
     assert (await approvals.answer("nobody", Answer.APPROVE, by="ada")).result is AnswerResult.UNKNOWN
     fresh = await walk.alert()
@@ -288,8 +269,7 @@ def stateful(walk: Walk) -> None:
 
 
 async def test_what_escalates_with_a_proposal_asks_where_people_can_answer(
-    walk: Walk,
-    approvals: StoredApprovals,
+    walk: Walk, approvals: StoredApprovals
 ) -> None:
     """And is repaired like any other once it is approved."""
     stateful(walk)
@@ -302,8 +282,7 @@ async def test_what_escalates_with_a_proposal_asks_where_people_can_answer(
 
 
 async def test_what_escalates_with_a_proposal_escalates_at_once_where_nobody_can_answer(
-    walk: Walk,
-    approvals: StoredApprovals,
+    walk: Walk, approvals: StoredApprovals
 ) -> None:
     """A page must not wait for an answer that nobody is asked for."""
     stateful(walk)
@@ -311,8 +290,7 @@ async def test_what_escalates_with_a_proposal_escalates_at_once_where_nobody_can
 
 
 async def test_a_container_that_recovers_while_it_is_asked_about_is_left_alone(
-    walk: Walk,
-    approvals: StoredApprovals,
+    walk: Walk, approvals: StoredApprovals
 ) -> None:
     """The approval is for a repair of what was sick; what is well is judged to need none."""
     incident_id = await asked(walk)

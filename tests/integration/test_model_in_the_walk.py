@@ -26,8 +26,8 @@ from bridge.pipeline import Pipeline
 from bridge.roles import Held
 from tests.in_memory_containers import BOOT, InMemoryContainers
 from tests.integration.serving import config_of
-from tests.integration.test_pipeline import AT_ONCE, NoDeadman
 from tests.integration.test_secrets import LINES, PIECES, Connect, leaked
+from tests.integration.walking import AT_ONCE, pipeline_of
 from tests.servers.anthropic import AnthropicServer
 from tests.servers.language_model import AGREES, VETOES, Mode, ModelServer
 from tests.servers.openai import OpenAiServer
@@ -118,27 +118,9 @@ async def room_of(redis_url: str, server: ModelServer, **llm: Any) -> AsyncItera
     config = replace(config, llm=llm_of(server, **llm), policy=policy)
     docker = InMemoryContainers()
     async with wiring.parts_of(config) as parts:
-        judge = Judge(
-            journal=parts.journal,
-            budgets=parts.budgets,
-            storms=parts.storms,
-            containers=docker,
-            metrics=parts.metrics,
-            ruleset=parts.judge.ruleset,
-            consultant=parts.judge.consultant,
-        )
-        pipeline = Pipeline(
-            journal=parts.journal,
-            budgets=parts.budgets,
-            containers=docker,
-            alerts=None,
-            metrics=parts.metrics,
-            judge=judge,
-            deadman=NoDeadman(),
-            lease_seconds=15,
-        )
-        yield Room(parts, docker, judge, pipeline, server)
-        await judge.census.close()
+        pipeline = pipeline_of(parts, docker)
+        yield Room(parts, docker, pipeline.judge, pipeline, server)
+        await pipeline.judge.census.close()
 
 
 @pytest.fixture

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -13,39 +12,17 @@ from bridge.edges.store.acceptance import Acceptor
 from bridge.edges.store.budgets import StoredBudgets
 from bridge.edges.store.connection import Store
 from bridge.edges.store.journal import StoredJournal
-from bridge.edges.store.storms import StoredStorms
 from bridge.intake import subject_of
-from bridge.judgement import Judge, Ruleset
-from bridge.metrics import Metrics
 from bridge.model.alert import Alert, AlertStatus
 from bridge.model.evidence import ContainerStatus, Health
-from bridge.model.incident import Entry, Incident, Intent, Outcome, Repair, State, Target
-from bridge.model.policy import Cap, Mode, Policy, TargetPolicy, VerifyPolicy
+from bridge.model.incident import Entry, Outcome, State, Target
+from bridge.model.policy import Cap, Mode, VerifyPolicy
 from bridge.model.refusal import Reason, Refusal
 from bridge.model.verdict import Action
-from bridge.pipeline import MAX_FAILURES, Pipeline
+from bridge.pipeline import MAX_FAILURES
 from bridge.roles import AlertView, Held
 from tests.in_memory_containers import BOOT, InMemoryContainers
-
-AT_ONCE = TargetPolicy(
-    cooldown_seconds=3600,
-    verify=VerifyPolicy(within_seconds=2, stable_for_seconds=0, relapse_watch_seconds=0),
-    actions=(Action.START, Action.RESTART),
-)
-LABELS = {"alertname": "ContainerUnhealthy", "name": "web"}
-
-
-class NoDeadman:
-    """Nobody pauses these walks."""
-
-    def arm(self, key: str, seconds: float) -> None:
-        """Nothing."""
-
-    def renew(self, key: str, seconds: float) -> None:
-        """Nothing."""
-
-    def disarm(self, key: str) -> None:
-        """Nothing."""
+from tests.integration.walking import NoDeadman, Walk, pipeline_on
 
 
 class RecordingDeadman(NoDeadman):
@@ -61,163 +38,6 @@ class RecordingDeadman(NoDeadman):
     def disarm(self, key: str) -> None:
         """It does not."""
         self.armed.discard(key)
-
-
-class ToldAlerts:
-    """Alertmanager's view as a test says it is; ``None``: it does not answer."""
-
-    def __init__(self) -> None:
-        self.view: AlertView | None = AlertView(
-            active=True, updated_at=datetime.now(UTC) + timedelta(hours=1)
-        )
-
-    async def active(self, fingerprint: str) -> AlertView:
-        """The same for every alert."""
-        if self.view is None:
-            raise errors.EdgeUnavailable("alertmanager", "no answer")
-        return self.view
-
-
-@dataclass
-class Walk:
-    """One bridge, and the words to speak about it."""
-
-    store: Store
-    journal: StoredJournal
-    pipeline: Pipeline
-    docker: InMemoryContainers
-    alerts: ToldAlerts
-    workers: int = 0
-
-    @property
-    def budgets(self) -> StoredBudgets:
-        """As an operator's command speaks to them."""
-        return StoredBudgets(self.store, lease_seconds=30, trust_empty=True)
-
-    async def alert(self, *, fingerprint: str = "aa", at: float = 0, ended: float | None = None) -> str:
-        """One webhook; the id of its incident."""
-        alert = Alert(
-            fingerprint=fingerprint,
-            status=AlertStatus.FIRING if ended is None else AlertStatus.RESOLVED,
-            labels=LABELS,
-            annotations={},
-            starts_at=BOOT + timedelta(seconds=at),
-            ends_at=None if ended is None else BOOT + timedelta(seconds=ended),
-        )
-        acceptor = Acceptor(self.store, backlog_limit=1000)
-        ids = (await acceptor.accept([(alert, subject_of(LABELS, hosts=["local"]))])).incidents
-        return ids[0] if ids else ""
-
-    async def claim(self, incident_id: str) -> Held:
-        """By a new worker, after the old one's death."""
-        self.workers += 1
-        await self.store.command("HSET", f"{{hemostat}}:incident:{incident_id}", "lease", 0)
-        held = await self.journal.claim(incident_id, f"worker-{self.workers}")
-        assert isinstance(held, Held)
-        return held
-
-    async def turn(self, incident_id: str) -> Incident:
-        """One turn of work; the incident as it was written."""
-        await self.pipeline.walk(await self.claim(incident_id))
-        return await self.written(incident_id)
-
-    async def until_closed(self, incident_id: str) -> Incident:
-        """Turn after turn; the delays between them are another test's."""
-        for _ in range(3000):
-            incident = await self.turn(incident_id)
-            if incident.closed:
-                return incident
-        raise AssertionError(f"not closed: {incident.state} {incident.reason}")
-
-    async def much_later(self, incident_id: str) -> None:
-        """Docker has answered for longer than any stop timeout, and nothing has changed since the intent."""
-        held = await self.claim(incident_id)
-        if held.incident.intent is not None:
-            intent = replace(held.incident.intent, unchanged_since=BOOT)
-            await self.journal.save(replace(held, incident=replace(held.incident, intent=intent)), None)
-
-    async def written(self, incident_id: str) -> Incident:
-        """What the journal holds."""
-        record = await self.journal.read(incident_id)
-        assert record is not None
-        return record.incident
-
-    async def events(self, incident_id: str) -> list[str]:
-        """Its story in words."""
-        record = await self.journal.read(incident_id)
-        assert record is not None
-        return [entry.event for entry in record.timeline]
-
-    def policy(self, **changes: object) -> None:
-        """A reload."""
-        root = replace(self.pipeline.judge.ruleset.policy.root, **changes)  # type: ignore[arg-type]
-        self.pipeline.judge.ruleset = Ruleset(policy=Policy(root=root))
-
-    async def dies_while(self, state: State, incident_id: str) -> Incident:
-        """An incident that was left in this state by a worker that died."""
-        held = await self.claim(incident_id)
-        found = await self.docker.inspect("local", "web")
-        assert found is not None
-        if state in (State.JUDGED, State.RESERVED, State.ACTING, State.VERIFYING):
-            self.docker.away, away = False, self.docker.away
-            held = await self._judged(held)
-            self.docker.away = away
-        now = await self.journal.now()
-        if state is State.RESERVED:
-            return await self.written(incident_id)
-        intent = Intent(
-            action=Action.RESTART,
-            container_id=found.id,
-            was_running=found.running,
-            started_at=found.started_at,
-            restart_count=0,
-            stop_timeout_seconds=0.0,
-            token=held.incident.token or 0,
-            at=now - timedelta(seconds=60),
-            unchanged_since=now - timedelta(seconds=60),
-        )
-        held = replace(held, incident=held.incident.acting(intent, now=now))
-        await self.journal.save(held, None)
-        if state is State.VERIFYING:
-            repair = Repair(action=Action.RESTART, container_id=found.id, at=now)
-            await self.journal.save(replace(held, incident=held.incident.verifying(repair, now=now)), None)
-        return await self.written(incident_id)
-
-    async def _judged(self, held: Held) -> Held:
-        """Evidence, verdict, guards and the grant; then the worker dies."""
-        after = await self.pipeline.decide(held)
-        assert after.incident.state is State.RESERVED, after.incident.reason
-        return after
-
-
-@pytest.fixture
-async def walk(redis_url: str) -> AsyncIterator[Walk]:
-    """An unhealthy container ``web``, a policy that wants to restart it at once."""
-    store = Store(redis_url)
-    journal = StoredJournal(store, lease_seconds=30)
-    docker, alerts = InMemoryContainers(), ToldAlerts()
-    docker.run("web")
-    budgets, metrics = StoredBudgets(store, lease_seconds=30, trust_empty=True), Metrics()
-    ruleset = Ruleset(policy=Policy(root=AT_ONCE))
-    pipeline = Pipeline(
-        journal=journal,
-        budgets=budgets,
-        containers=docker,
-        alerts=None,
-        metrics=metrics,
-        judge=Judge(
-            journal=journal,
-            budgets=budgets,
-            storms=StoredStorms(store),
-            containers=docker,
-            metrics=metrics,
-            ruleset=ruleset,
-        ),
-        deadman=NoDeadman(),
-        lease_seconds=30,
-    )
-    yield Walk(store, journal, pipeline, docker, alerts)
-    await store.close()
 
 
 async def test_a_sick_container_is_restarted_once_and_found_healed(walk: Walk) -> None:
@@ -261,25 +81,16 @@ async def test_the_timer_runs_from_before_the_lease_is_renewed_until_the_call_is
             seen.append((verb, bool(deadman.armed)))
             super()._act(verb, container_id)
 
-    docker, parts = Docker(), walk.pipeline
+    docker = Docker()
     docker.run("web")
     walk.docker = docker
-    walk.pipeline = Pipeline(
+    walk.pipeline = pipeline_on(
+        store,
+        docker,
+        ruleset=walk.pipeline.judge.ruleset,
         journal=Journal(store, lease_seconds=30),
         budgets=Budgets(store, lease_seconds=30, trust_empty=True),
-        containers=docker,
-        alerts=None,
-        metrics=parts.metrics,
-        judge=Judge(
-            journal=walk.journal,
-            budgets=parts.budgets,
-            storms=StoredStorms(store),
-            containers=docker,
-            metrics=parts.metrics,
-            ruleset=parts.judge.ruleset,
-        ),
         deadman=deadman,
-        lease_seconds=30,
     )
     incident_id = await walk.alert()
     if half:

@@ -15,13 +15,11 @@ from aiohttp.test_utils import TestClient
 from bridge import app, web, wiring
 from bridge.cli import asking
 from bridge.edges.store.connection import Store
-from bridge.judgement import Judge
 from bridge.logs import JsonFormatter, TextFormatter
-from bridge.pipeline import Pipeline
 from bridge.roles import Held
 from tests.in_memory_containers import InMemoryContainers
 from tests.integration.serving import config_of
-from tests.integration.test_pipeline import NoDeadman
+from tests.integration.walking import pipeline_of
 from tests.unit.redaction.corpus import SECRETS
 
 Connect = Callable[[http.Application], Awaitable[TestClient[http.Request, http.Application]]]
@@ -83,27 +81,9 @@ async def everything_in(store: Store) -> str:
 
 
 async def walked(parts: wiring.Parts, containers: InMemoryContainers, incident_id: str) -> None:
-    judge = Judge(
-        journal=parts.journal,
-        budgets=parts.budgets,
-        storms=parts.storms,
-        containers=containers,
-        metrics=parts.metrics,
-        ruleset=parts.judge.ruleset,
-    )
-    pipeline = Pipeline(
-        journal=parts.journal,
-        budgets=parts.budgets,
-        containers=containers,
-        alerts=None,
-        metrics=parts.metrics,
-        judge=judge,
-        deadman=NoDeadman(),
-        lease_seconds=15,
-    )
     held = await parts.journal.claim(incident_id, "worker")
     assert isinstance(held, Held)
-    await pipeline.walk(held)
+    await pipeline_of(parts, containers).walk(held)
 
 
 def leaked(text: str, pieces: list[str]) -> list[str]:

@@ -8,11 +8,9 @@ from dataclasses import dataclass, replace
 import pytest
 
 from bridge import evidence
-from bridge.edges.store.budgets import StoredBudgets
 from bridge.edges.store.connection import Store
 from bridge.edges.store.storms import StoredStorms
 from bridge.judgement import Judge, Ruleset
-from bridge.metrics import Metrics
 from bridge.model.alert import Subject, SubjectKind
 from bridge.model.evidence import Health
 from bridge.model.incident import Incident, Outcome
@@ -23,7 +21,7 @@ from bridge.storm_watch import StormWatch
 from bridge.triage.case import Thresholds
 from tests.in_memory_containers import InMemoryContainers
 from tests.integration.desk import Desk, alert
-from tests.integration.test_pipeline import NoDeadman
+from tests.integration.walking import pipeline_on
 
 SHOP = {"hemostat.enable": "true", "com.docker.compose.project": "shop"}
 AT_ONCE = VerifyPolicy(within_seconds=60.0, stable_for_seconds=0.0, relapse_watch_seconds=0.0)
@@ -73,32 +71,15 @@ async def shop(desk: Desk, store: Store) -> AsyncIterator[Shop]:
     for n in range(8):
         docker.run(f"c{n}", labels=SHOP, health=Health.HEALTHY)
     docker.run("lone", health=Health.HEALTHY)
-    metrics, storms = Metrics(), StoredStorms(store)
-    budgets = StoredBudgets(store, lease_seconds=30, trust_empty=True)
     limits = replace(Limits(), share_quiet_seconds=0.0)
-    judge = Judge(
-        journal=desk.journal,
-        budgets=budgets,
-        storms=storms,
-        containers=docker,
-        metrics=metrics,
-        # Without the rule about sick neighbours, which would leave them to a person before a share is asked.
-        ruleset=Ruleset(
-            policy=Policy(root=TargetPolicy(verify=AT_ONCE), limits=limits),
-            thresholds=Thresholds(sick_neighbours=100, sick_share=1.0),
-        ),
+    # Without the rule about sick neighbours, which would leave them to a person before a share is asked.
+    ruleset = Ruleset(
+        policy=Policy(root=TargetPolicy(verify=AT_ONCE), limits=limits),
+        thresholds=Thresholds(sick_neighbours=100, sick_share=1.0),
     )
-    pipeline = Pipeline(
-        journal=desk.journal,
-        budgets=budgets,
-        containers=docker,
-        alerts=None,
-        metrics=metrics,
-        judge=judge,
-        deadman=NoDeadman(),
-        lease_seconds=30,
-    )
-    yield Shop(desk, docker, judge, pipeline, StormWatch(storms=storms, judge=judge))
+    pipeline = pipeline_on(store, docker, ruleset=ruleset, journal=desk.journal)
+    judge = pipeline.judge
+    yield Shop(desk, docker, judge, pipeline, StormWatch(storms=StoredStorms(store), judge=judge))
     await judge.census.close()
 
 

@@ -17,7 +17,7 @@ from bridge.metrics import Metrics
 from bridge.roles import Held, Turn
 from bridge.worker import SLOTS_WHILE_CROWDED, Worker
 from tests.integration.desk import Desk, alert
-from tests.integration.test_pipeline import NoDeadman
+from tests.integration.walking import NoDeadman
 
 LEASE_SECONDS = 0.6
 Walk = Callable[[Held], Awaitable[float | None]]

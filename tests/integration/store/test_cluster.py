@@ -18,7 +18,8 @@ from bridge.model.incident import Outcome
 from tests.conftest import started
 from tests.in_memory_containers import InMemoryContainers
 from tests.integration.desk import alert
-from tests.integration.store.test_replication import desk_on, patiently, walk_on
+from tests.integration.store.test_replication import desk_on, patiently
+from tests.integration.walking import walk_on
 from tests.servers.redis_topology import said, start_cluster
 
 SLOT = slot_of(NAMESPACE)

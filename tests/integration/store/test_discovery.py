@@ -18,7 +18,7 @@ from bridge.edges.store.discovery import ClusterNodes, Sentinels, slot_of
 from bridge.model.incident import Outcome
 from tests.conftest import started
 from tests.in_memory_containers import InMemoryContainers
-from tests.integration.store.test_replication import walk_on
+from tests.integration.walking import walk_on
 from tests.servers.redis_topology import MASTER, RedisSentinel, said
 from tests.servers.scripted_redis import Answer, ScriptedRedis
 

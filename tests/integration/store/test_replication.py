@@ -17,19 +17,14 @@ from bridge.edges.store.budgets import StoredBudgets
 from bridge.edges.store.client import MasterDown
 from bridge.edges.store.connection import NotReplicated, Standing, Store
 from bridge.edges.store.journal import StoredJournal
-from bridge.edges.store.storms import StoredStorms
-from bridge.judgement import Judge, Ruleset
-from bridge.metrics import Metrics
 from bridge.model.evidence import ContainerFacts
 from bridge.model.incident import Entry, Outcome, State
-from bridge.model.policy import Policy
 from bridge.model.refusal import Reason, Refusal
-from bridge.pipeline import Pipeline
 from bridge.roles import Grant
 from tests.conftest import started
 from tests.in_memory_containers import InMemoryContainers
 from tests.integration.desk import FREE, LEASE_SECONDS, OPEN_LIMITS, Desk, alert
-from tests.integration.test_pipeline import AT_ONCE, NoDeadman, ToldAlerts, Walk
+from tests.integration.walking import walk_on
 from tests.servers.redis_topology import QUICK_REPLICATION, replicas_of, replication, said, until_in_step
 from tests.unit.triage.builders import running
 
@@ -154,32 +149,6 @@ class PausesAtInspection(InMemoryContainers):
         if self._left == 0:
             await asyncio.to_thread(self._replica.pause)
         return await super().inspect(host, ref)
-
-
-def walk_on(store: Store, docker: InMemoryContainers) -> Walk:
-    """A bridge on this store, an unhealthy container ``web``, a policy that wants to restart it at once."""
-    journal = StoredJournal(store, lease_seconds=30)
-    budgets, metrics = StoredBudgets(store, lease_seconds=30, trust_empty=True), Metrics()
-    docker.run("web")
-    judge = Judge(
-        journal=journal,
-        budgets=budgets,
-        storms=StoredStorms(store),
-        containers=docker,
-        metrics=metrics,
-        ruleset=Ruleset(policy=Policy(root=AT_ONCE)),
-    )
-    pipeline = Pipeline(
-        journal=journal,
-        budgets=budgets,
-        containers=docker,
-        alerts=None,
-        metrics=metrics,
-        judge=judge,
-        deadman=NoDeadman(),
-        lease_seconds=30,
-    )
-    return Walk(store, journal, pipeline, docker, ToldAlerts())
 
 
 # What no replica confirms
