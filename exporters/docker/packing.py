@@ -16,19 +16,26 @@ GZIP_WINDOW = 31
 
 
 class Lasting:
-    """The beginning of several replies. `pieces` gives it anew each time; only its compressed form is kept."""
+    """The beginning of several replies: made once in each form in which somebody asks for it, then kept in that form."""
 
     def __init__(self, pieces: Callable[[], Iterable[bytes]]) -> None:
-        self.pieces = pieces
+        self._pieces = pieces
         self._lock = threading.Lock()
+        self._plain: bytes | None = None
         self._packed: tuple[bytes, Any] | None = None
+
+    def plain(self) -> bytes:
+        with self._lock:
+            if self._plain is None:
+                self._plain = b"".join(self._pieces())
+            return self._plain
 
     def packed(self) -> tuple[bytes, Any]:
         """Its compressed form, and a compressor that goes on behind it, the caller's own."""
         with self._lock:
             if self._packed is None:
                 compressor = _compressor()
-                packed = b"".join([compressor.compress(piece) for piece in self.pieces()])
+                packed = b"".join([compressor.compress(piece) for piece in self._pieces()])
                 self._packed = packed + compressor.flush(zlib.Z_SYNC_FLUSH), compressor
             packed, compressor = self._packed
             return packed, compressor.copy()

@@ -57,7 +57,7 @@ class Page:
         readings: Readings | None = None,
     ) -> Iterator[bytes]:
         """The page in pieces, family by family. `now`: seconds since the epoch; `inventory_age`: seconds."""
-        yield from self.lasting(snapshot).pieces()
+        yield self.lasting(snapshot).plain()
         yield from self.changing(snapshot, now=now, inventory_age=inventory_age, readings=readings)
 
     def lasting(self, snapshot: Snapshot) -> Lasting:

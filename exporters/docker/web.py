@@ -162,7 +162,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._send_whole(packed(reply.lasting, pieces), with_body=with_body)
             return
         if reply.lasting:
-            pieces = itertools.chain(reply.lasting.pieces(), pieces)
+            pieces = itertools.chain([reply.lasting.plain()], pieces)
         if with_body and not isinstance(reply.body, bytes) and self.request_version == "HTTP/1.1":
             self._send_chunked(pieces)
         else:
