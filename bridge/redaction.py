@@ -30,6 +30,9 @@ TEXT_LIMIT = 128 * 1024
 OWN_PATTERN_CHARACTERS = 2000
 """Characters an operator's own pattern meets at once: its worst case is bounded with them."""
 
+HARMLESS_TEXTS, HARMLESS_CHARS = 4096, 256
+"""How many texts are remembered as harmless, and how long one may be: about a MB at the most."""
+
 _PASSES = 8
 _LONGEST_TOKEN = 512
 _TERMINAL_CODE = re.compile(
@@ -95,11 +98,15 @@ def shortened(text: str, limit: int) -> str:
 
 
 class Redactor:
-    """The built-in kinds and an operator's own patterns. Has no state: a reload makes another one."""
+    """The built-in kinds and an operator's own patterns. A reload makes another one.
+
+    Its only state are short texts in which there is nothing to look for: alerts repeat theirs again and again.
+    """
 
     def __init__(self, patterns: Sequence[OwnPattern] = (), kinds: Sequence[Kind] = BUILT_IN) -> None:
         self._own = tuple(patterns)
         self._kinds = tuple(kinds)
+        self.harmless: set[str] = set()
 
     def sparing(self, *kinds: str) -> Redactor:
         """The same one without some of the built-in kinds."""
@@ -114,6 +121,18 @@ class Redactor:
             return True
         digits = lowered.encode(errors="replace").translate(_DIGITS_AS_ZERO)
         return any(group in digits for group in _CARD_GROUPS)
+
+    def suspects_any(self, texts: set[str]) -> bool:
+        """``suspects`` of many texts at once, most of which were there before."""
+        unknown = texts - self.harmless
+        if not unknown:
+            return False
+        if self.suspects(" ".join(unknown)):
+            return True
+        self.harmless.update(text for text in unknown if len(text) <= HARMLESS_CHARS)
+        if len(self.harmless) > HARMLESS_TEXTS:
+            self.harmless.clear()
+        return False
 
     def text(self, text: str) -> Redacted:
         """The text without secrets. Idempotent; the number of lines stays; time grows with the length only."""

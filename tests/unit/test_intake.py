@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.errors import PayloadError
-from bridge.intake import MAX_VALUE_CHARS, read_webhook, subject_of
+from bridge.intake import MAX_VALUE_CHARS, read_webhook, redacted, subject_of
 from bridge.model.alert import AlertStatus, Subject, SubjectKind
+from bridge.redaction import HARMLESS_CHARS, HARMLESS_TEXTS, Redactor
 
 PAYLOADS = Path(__file__).parents[1] / "payloads"
 LEGACY = "grafana-7.5-legacy-alerting-test.json"
@@ -221,3 +222,24 @@ def test_a_subject_is_one_key_whatever_hints_came_with_it() -> None:
     bare = Subject(kind=SubjectKind.CONTAINER, host="local", name="web")
     hinted = Subject(kind=SubjectKind.CONTAINER, host="local", name="web", container_id=HEX)
     assert bare.key == hinted.key
+
+
+@pytest.mark.parametrize(
+    "labels", [{"alertname": "A", "note": "password=hunter2"}, {"alertname": "A", "password": "hunter2"}]
+)
+def test_a_secret_goes_whatever_harmless_webhooks_came_before(labels: dict[str, str]) -> None:
+    redactor = Redactor()
+    before = read_webhook(body(labels={"alertname": "A", "note": "hunter2"}))
+    assert redacted(before, redactor) is before
+    assert redacted(before, redactor) is before
+    after = redacted(read_webhook(body(labels=labels)), redactor)
+    assert "hunter2" not in str(after.alerts[0].labels)
+
+
+def test_what_is_remembered_of_harmless_texts_is_bounded() -> None:
+    redactor = Redactor()
+    for count in (1, HARMLESS_TEXTS, HARMLESS_TEXTS + 1, 2 * HARMLESS_TEXTS):
+        assert not redactor.suspects_any({f"n{each:o}n" for each in range(count)})
+        assert 0 <= len(redactor.harmless) <= HARMLESS_TEXTS
+    assert not redactor.suspects_any({"x" * (HARMLESS_CHARS + 1), "short"})
+    assert redactor.harmless == {"short"}
