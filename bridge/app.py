@@ -33,7 +33,7 @@ from bridge.intake import Webhook
 from bridge.judgement import Replayed, replay
 from bridge.model.alert import Alert, Subject
 from bridge.model.channel import Channel
-from bridge.model.incident import Answer, Incident, Outcome, State, Target, Transition
+from bridge.model.incident import Answer, Incident, IncidentQuery, Target, Transition
 from bridge.model.policy import narrowed
 from bridge.model.share import Population, Share, ShareScope
 from bridge.model.storm import Storm
@@ -155,20 +155,9 @@ class HemoStat:
         """Note what an accepted webhook shows of the way it came."""
         await self._path.heard(webhook)
 
-    async def incidents(
-        self,
-        *,
-        state: State | None,
-        outcome: Outcome | None,
-        target: str | None,
-        since: datetime | None,
-        limit: int,
-        cursor: str | None,
-    ) -> tuple[list[Incident], str | None]:
+    async def incidents(self, query: IncidentQuery) -> tuple[list[Incident], str | None]:
         """A page of incidents, newest first."""
-        return await self._parts.journal.newest(
-            state=state, outcome=outcome, target=target, since=since, limit=limit, cursor=cursor
-        )
+        return await self._parts.journal.newest(query)
 
     async def incident(self, incident_id: str) -> Record | None:
         """One incident whole."""

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from bridge.judgement import NothingToReplay, Ruleset, replay
-from bridge.model.incident import Incident, Outcome, State
+from bridge.model.incident import Incident, IncidentQuery, Outcome
 from bridge.model.verdict import Verdict, VerdictKind
 from bridge.roles import Record
 
@@ -18,17 +18,8 @@ PAGE = 100
 class Past(Protocol):
     """The journal, as far as it is read here."""
 
-    async def newest(
-        self,
-        *,
-        state: State | None,
-        outcome: Outcome | None,
-        target: str | None,
-        since: datetime | None,
-        limit: int,
-        cursor: str | None,
-    ) -> tuple[list[Incident], str | None]:
-        """A page of incidents, newest first."""
+    async def newest(self, query: IncidentQuery) -> tuple[list[Incident], str | None]:
+        """A page of incidents, and the cursor of the next one."""
         ...
 
     async def read(self, incident_id: str) -> Record | None:
@@ -102,14 +93,8 @@ async def _incidents(past: Past, *, since: datetime | None, limit: int) -> Seque
     found: list[Incident] = []
     cursor: str | None = None
     while len(found) < limit:
-        page, cursor = await past.newest(
-            state=None,
-            outcome=None,
-            target=None,
-            since=since,
-            limit=min(PAGE, limit - len(found)),
-            cursor=cursor,
-        )
+        query = IncidentQuery(since=since, limit=min(PAGE, limit - len(found)), cursor=cursor)
+        page, cursor = await past.newest(query)
         found += page
         if cursor is None:
             break

@@ -18,7 +18,7 @@ from bridge.edges.store.dump import Dump, names_incident
 from bridge.edges.store.embedded import EmbeddedStore
 from bridge.edges.store.journal import StoredJournal
 from bridge.edges.store.portable import Piece
-from bridge.model.incident import State
+from bridge.model.incident import IncidentQuery, State
 
 READ_AGAIN = 200
 """Of the newest closed incidents, to see that this version reads what is in the backup."""
@@ -216,7 +216,7 @@ async def _readable(store: Store) -> None:
     """Raises: RestoreFailed: this version does not understand an incident, so that it could not go on with it."""
     journal = StoredJournal(store, lease_seconds=LEASE_SECONDS)
     try:
-        await journal.newest(state=State.CLOSED, limit=READ_AGAIN)
+        await journal.newest(IncidentQuery(state=State.CLOSED, limit=READ_AGAIN))
         for incident_id in await Dump(store).open_incidents():
             await journal.read(incident_id)
     except (msgspec.MsgspecError, ValueError, KeyError) as error:

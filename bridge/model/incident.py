@@ -297,6 +297,33 @@ class Incident:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentQuery:
+    """A page of at most ``limit`` incidents, newest first: those to which all that is given applies.
+
+    ``target`` is ``host/name`` or a bare name, ``since`` the earliest opening, ``cursor`` where the page before ended.
+    """
+
+    state: State | None = None
+    outcome: Outcome | None = None
+    target: str | None = None
+    since: datetime | None = None
+    limit: int = 50
+    cursor: str | None = None
+
+    def fits(self, incident: Incident) -> bool:
+        """Whether it has this state, this outcome and this target."""
+        if self.state is not None and incident.state is not self.state:
+            return False
+        if self.outcome is not None and incident.outcome is not self.outcome:
+            return False
+        if self.target is None:
+            return True
+        if incident.target is not None:
+            return self.target in (incident.target.key, incident.target.name)
+        return self.target in (incident.subject.name, f"{incident.subject.host}/{incident.subject.name}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One line for an incident's story, before it is written. ``event`` is a closed lower-case name."""
 

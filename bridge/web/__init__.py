@@ -24,7 +24,7 @@ from bridge.intake import read_webhook, redacted, subject_of, without_secrets
 from bridge.judgement import NothingToReplay
 from bridge.model.channel import Channel
 from bridge.model.duration import parse_duration
-from bridge.model.incident import Incident, Outcome, State, Target
+from bridge.model.incident import Incident, IncidentQuery, Outcome, State, Target
 from bridge.model.share import Share
 from bridge.roles import BudgetState, Pause
 from bridge.web import approvals, description, events
@@ -142,7 +142,7 @@ async def list_incidents(request: web.Request) -> web.Response:
     """``GET /api/v1/incidents``."""
     query = request.query
     try:
-        found, cursor = await request.app[BRIDGE].incidents(
+        wanted = IncidentQuery(
             state=State(query["state"]) if "state" in query else None,
             outcome=Outcome(query["outcome"]) if "outcome" in query else None,
             target=query.get("target"),
@@ -150,6 +150,7 @@ async def list_incidents(request: web.Request) -> web.Response:
             limit=_limit(query.get("limit", "50")),
             cursor=query.get("cursor"),
         )
+        found, cursor = await request.app[BRIDGE].incidents(wanted)
     except ValueError as error:
         raise Refused(400, "bad_query", str(error)[:200]) from error
     return as_json({"incidents": [summary_of(incident) for incident in found], "cursor": cursor})

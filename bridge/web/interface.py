@@ -16,7 +16,7 @@ from bridge.judgement import Replayed
 from bridge.metrics import Metrics
 from bridge.model.alert import Alert, Subject
 from bridge.model.channel import Channel
-from bridge.model.incident import Answer, Incident, Outcome, State, Target, Transition
+from bridge.model.incident import Answer, Incident, IncidentQuery, Target, Transition
 from bridge.model.secret import Secret
 from bridge.model.share import Share
 from bridge.model.storm import Storm
@@ -80,17 +80,8 @@ class Bridge(Protocol):
         """Note what an accepted webhook shows of the way it came; never fails."""
         ...
 
-    async def incidents(
-        self,
-        *,
-        state: State | None,
-        outcome: Outcome | None,
-        target: str | None,
-        since: datetime | None,
-        limit: int,
-        cursor: str | None,
-    ) -> tuple[list[Incident], str | None]:
-        """A page of incidents, newest first. Raises ValueError: the cursor is not ours."""
+    async def incidents(self, query: IncidentQuery) -> tuple[list[Incident], str | None]:
+        """A page of incidents, and the cursor of the next one. Raises ValueError: the cursor is not ours."""
         ...
 
     async def incident(self, incident_id: str) -> Record | None:

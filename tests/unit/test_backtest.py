@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -12,7 +12,7 @@ from bridge.judgement import Ruleset
 from bridge.model.alert import Alert, AlertStatus, Subject, SubjectKind
 from bridge.model.consultation import Audit
 from bridge.model.evidence import Evidence, Health
-from bridge.model.incident import Decision, Incident, Outcome, State, Target
+from bridge.model.incident import Decision, Incident, IncidentQuery, Outcome, State, Target
 from bridge.model.refusal import GuardAnswer, Reason, Refusal
 from bridge.model.verdict import VerdictKind
 from bridge.roles import EpisodeView, Record
@@ -31,21 +31,13 @@ class InMemoryPast:
         self.records = list(records)
         self.pages: list[int] = []
 
-    async def newest(
-        self,
-        *,
-        state: State | None,
-        outcome: Outcome | None,
-        target: str | None,
-        since: datetime | None,
-        limit: int,
-        cursor: str | None,
-    ) -> tuple[list[Incident], str | None]:
+    async def newest(self, query: IncidentQuery) -> tuple[list[Incident], str | None]:
         """A page."""
+        since = query.since
         known = [r.incident for r in self.records if since is None or r.incident.opened_at >= since]
-        first = int(cursor or 0)
-        self.pages.append(limit)
-        following = first + limit
+        first = int(query.cursor or 0)
+        self.pages.append(query.limit)
+        following = first + query.limit
         return known[first:following], str(following) if following < len(known) else None
 
     async def read(self, incident_id: str) -> Record | None:

@@ -22,7 +22,7 @@ from bridge.edges.store.records import (
     pairs,
 )
 from bridge.model.evidence import Change, Changed, ContainerFacts, PastRepair
-from bridge.model.incident import Entry, Incident, Outcome, State, Target, TimelineEntry
+from bridge.model.incident import Entry, Incident, IncidentQuery, State, Target, TimelineEntry
 from bridge.model.policy import BreakerPolicy
 from bridge.roles import EpisodeView, Held, HeldElsewhere, Record
 
@@ -251,23 +251,14 @@ class StoredJournal:
             fields.get("joins", 0)
         )
 
-    async def newest(
-        self,
-        *,
-        state: State | None = None,
-        outcome: Outcome | None = None,
-        target: str | None = None,
-        since: datetime | None = None,
-        limit: int = 50,
-        cursor: str | None = None,
-    ) -> tuple[list[Incident], str | None]:
-        """Incidents, newest first, and the cursor of the next page (``None`` at the end).
+    async def newest(self, query: IncidentQuery) -> tuple[list[Incident], str | None]:
+        """A page of incidents, and the cursor of the next one (``None`` at the end).
 
-        ``target`` is ``host/name`` or a bare name. ``cursor`` is opaque to callers.
+        Raises: ValueError: the cursor is not ours.
         """
         found: list[Incident] = []
-        upper, skip = _place(cursor)
-        lower = milliseconds(since) if since else "-inf"
+        upper, skip = _place(query.cursor)
+        lower = milliseconds(query.since) if query.since else "-inf"
         while True:
             page = await self._store.command(
                 "ZREVRANGEBYSCORE", key("incidents"), upper, lower, "WITHSCORES", "LIMIT", skip, PAGE
@@ -284,9 +275,9 @@ class StoredJournal:
                 if not row:
                     continue
                 incident = decode_incident(incident_id, pairs(row))
-                if _wanted(incident, state, outcome, target):
+                if query.fits(incident):
                     found.append(incident)
-                if len(found) == limit:
+                if len(found) == query.limit:
                     return found, f"{upper}-{skip}"
             if len(opened) < PAGE:
                 return found, None
@@ -330,18 +321,6 @@ def _place(cursor: str | None) -> tuple[str, int]:
     if not (upper.isascii() and upper.isdigit() and skip.isascii() and skip.isdigit()) or len(cursor) > 40:
         raise ValueError("cursor is not one this server gave")
     return upper, int(skip)
-
-
-def _wanted(incident: Incident, state: State | None, outcome: Outcome | None, target: str | None) -> bool:
-    if state is not None and incident.state is not state:
-        return False
-    if outcome is not None and incident.outcome is not outcome:
-        return False
-    if target is None:
-        return True
-    if incident.target is not None:
-        return target in (incident.target.key, incident.target.name)
-    return target in (incident.subject.name, f"{incident.subject.host}/{incident.subject.name}")
 
 
 def _asked(incident: Incident) -> tuple[str | int, ...]:

@@ -14,7 +14,7 @@ from bridge.edges.store.client import Access, Client
 from bridge.edges.store.connection import NAMESPACE, Store
 from bridge.edges.store.discovery import ClusterNodes, slot_of
 from bridge.edges.store.queue import StoredQueue
-from bridge.model.incident import Outcome
+from bridge.model.incident import IncidentQuery, Outcome
 from tests.conftest import started
 from tests.in_memory_containers import InMemoryContainers
 from tests.integration.desk import alert
@@ -79,7 +79,7 @@ async def test_the_whole_walk_is_possible_on_one_node(store: Store, nodes: list[
     await queue.beat([again])
     await queue.done(again, claim=None)
     assert await queue.depth() == {"work": 0, "later": 0}
-    assert [incident.id for incident in (await walk.journal.newest())[0]] == [incident_id]
+    assert [incident.id for incident in (await walk.journal.newest(IncidentQuery()))[0]] == [incident_id]
     sizes = [said(node.host, node.port, "DBSIZE") for node in nodes[:3]]
     assert sorted(size > 0 for size in sizes) == [False, False, True], sizes
 

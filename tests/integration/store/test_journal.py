@@ -13,7 +13,7 @@ from bridge.edges.store.connection import key
 from bridge.edges.store.journal import StoredJournal
 from bridge.edges.store.queue import StoredQueue
 from bridge.model.evidence import Changed, ContainerFacts
-from bridge.model.incident import Entry, Outcome, Repair, State, Target
+from bridge.model.incident import Entry, IncidentQuery, Outcome, Repair, State, Target
 from bridge.model.policy import BreakerPolicy
 from bridge.model.verdict import Action
 from bridge.roles import HeldElsewhere
@@ -87,7 +87,7 @@ async def test_incidents_are_listed_newest_first_page_by_page(desk: Desk) -> Non
     seen: list[str] = []
     cursor = None
     while True:
-        page, cursor = await desk.journal.newest(limit=3, cursor=cursor)
+        page, cursor = await desk.journal.newest(IncidentQuery(limit=3, cursor=cursor))
         seen += [incident.id for incident in page]
         if cursor is None:
             break
@@ -100,13 +100,13 @@ async def test_incidents_are_found_by_state_outcome_and_target(desk: Desk) -> No
     failed = await closed(desk, "db", Outcome.FAILED)
     waiting = await desk.incident_for(alert("new", fingerprint="n"))
     ids = {
-        key: [incident.id for incident in (await desk.journal.newest(**query))[0]]  # type: ignore[arg-type]
+        key: [incident.id for incident in (await desk.journal.newest(query))[0]]
         for key, query in {
-            "healed": {"outcome": Outcome.HEALED},
-            "open": {"state": State.OPEN},
-            "name": {"target": "db"},
-            "host": {"target": "local/web"},
-            "subject": {"target": "new"},
+            "healed": IncidentQuery(outcome=Outcome.HEALED),
+            "open": IncidentQuery(state=State.OPEN),
+            "name": IncidentQuery(target="db"),
+            "host": IncidentQuery(target="local/web"),
+            "subject": IncidentQuery(target="new"),
         }.items()
     }
     assert ids == {
@@ -121,7 +121,7 @@ async def test_incidents_are_found_by_state_outcome_and_target(desk: Desk) -> No
 async def test_a_cursor_that_is_not_ours_is_refused(desk: Desk) -> None:
     """It comes from outside."""
     with pytest.raises(ValueError, match="cursor"):
-        await desk.journal.newest(cursor="* *")
+        await desk.journal.newest(IncidentQuery(cursor="* *"))
 
 
 async def test_past_repairs_tell_the_present_outcome(desk: Desk) -> None:
@@ -219,7 +219,7 @@ async def test_a_silent_workers_turn_is_taken_over_and_a_beating_ones_is_not(des
 
 async def test_a_journal_with_nothing_in_it_answers(journal: StoredJournal) -> None:
     """An empty store is a normal state."""
-    assert await journal.newest() == ([], None)
+    assert await journal.newest(IncidentQuery()) == ([], None)
     assert await journal.read("nothing") is None
     assert await journal.open_count() == 0
     assert await journal.known_targets() == []
