@@ -19,7 +19,7 @@ from bridge.model.incident import Entry, Outcome, State, Target
 from bridge.model.policy import Cap, Mode, VerifyPolicy
 from bridge.model.refusal import Reason, Refusal
 from bridge.model.verdict import Action
-from bridge.pipeline import MAX_FAILURES
+from bridge.pipeline import MAX_FAILURES, deciding
 from bridge.roles import AlertView, Held
 from tests.in_memory_containers import BOOT, InMemoryContainers
 from tests.integration.walking import NoDeadman, Walk, pipeline_on
@@ -140,7 +140,7 @@ async def test_a_worker_that_dies_leaves_an_incident_that_another_finishes(walk:
         found = await walk.docker.inspect("local", "web")
         assert found is not None
         where = evidence.Found(target=Target(host="local", name="web"), facts=found)
-        await walk.pipeline._judge(replace(held, incident=held.incident.found(where.target)), where)
+        await deciding.judge(walk.pipeline, replace(held, incident=held.incident.found(where.target)), where)
         assert (await walk.written(incident_id)).state is State.JUDGED
     else:
         left = await walk.dies_while(state, incident_id)

@@ -19,7 +19,7 @@ from bridge.model.alert import Alert, AlertStatus
 from bridge.model.incident import Incident, Intent, Repair, State
 from bridge.model.policy import Policy, TargetPolicy, VerifyPolicy
 from bridge.model.verdict import Action
-from bridge.pipeline import Pipeline
+from bridge.pipeline import Pipeline, deciding
 from bridge.roles import AlertView, Held
 from tests.in_memory_containers import BOOT, InMemoryContainers
 
@@ -216,7 +216,7 @@ class Walk:
 
     async def _judged(self, held: Held) -> Held:
         """Evidence, verdict, guards and the grant; then the worker dies."""
-        after = await self.pipeline.decide(held)
+        after = await deciding.decide(self.pipeline, held)
         assert after.incident.state is State.RESERVED, after.incident.reason
         return after
 
