@@ -11,7 +11,6 @@ from datetime import datetime
 
 from bridge import errors
 from bridge.actions import ACTIONS
-from bridge.judgement import until_text
 from bridge.model.evidence import ContainerFacts, Health
 from bridge.model.incident import Entry, Intent, Outcome, Repair
 from bridge.model.refusal import Reason, Refusal
@@ -23,7 +22,6 @@ from bridge.pipeline.desk import (
     entry_of,
     host_of,
     judged_container,
-    with_refusal,
 )
 from bridge.roles import Held
 
@@ -54,7 +52,7 @@ async def begin(desk: Desk, held: Held) -> Held:
     ):
         what = "was removed" if facts is None else "changed"
         refusal = Refusal(reason=Reason.TARGET_CHANGED, detail=f"the container {what} after it was judged")
-        return await desk.close(with_refusal(held, refusal), Outcome.REFUSED, refusal.detail)
+        return await desk.refuse(held, refusal)
     return await act(desk, held, facts, now)
 
 
@@ -79,9 +77,7 @@ async def act(desk: Desk, held: Held, facts: ContainerFacts, now: datetime) -> H
         refusal = await _begun(desk, held, entry_of("acting", action=action.value, container=facts.id[:12]))
         failure = None if refusal is not None else await _carry_out(desk, held, intent)
     if refusal is not None:
-        return await desk.close(
-            with_refusal(replace(held, incident=incident), refusal), Outcome.REFUSED, until_text(refusal)
-        )
+        return await desk.refuse(replace(held, incident=incident), refusal)
     if isinstance(failure, errors.EdgeRejected):
         desk.metrics.repairs.labels(action.value, "failed").inc()
         return await desk.close(held, Outcome.FAILED, f"{action.value} failed: {failure}")

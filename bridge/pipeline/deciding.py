@@ -11,13 +11,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bridge import approval, errors, evidence
-from bridge.judgement import ending, not_ours, until_text
+from bridge.judgement import ending, not_ours
 from bridge.model.evidence import ContainerFacts
 from bridge.model.incident import Answer, Decision, Outcome, Proposal, State
 from bridge.model.policy import TargetPolicy
 from bridge.model.refusal import Reason, Refusal
 from bridge.model.verdict import Action, VerdictKind
-from bridge.pipeline.desk import EDGE_AWAY_SECONDS, Desk, action_of, entry_of, with_refusal
+from bridge.pipeline.desk import EDGE_AWAY_SECONDS, Desk, action_of, entry_of
 from bridge.roles import Held
 
 log = logging.getLogger("hemostat.walk")
@@ -112,11 +112,10 @@ async def _reserve(desk: Desk, held: Held, found: evidence.Found, policy: Target
     if isinstance(answer, Refusal):
         if answer.reason is Reason.TARGET_BUSY:
             return await desk.undecided(held, answer.detail, BUSY_SECONDS)
-        decision = incident.decision
-        if decision is not None:
-            refused = replace(decision, refusals=(*decision.refusals, answer), would=action_of(incident))
-            held = replace(held, incident=replace(incident, decision=refused))
-        return await desk.close(held, Outcome.REFUSED, until_text(answer))
+        if (decision := incident.decision) is not None:
+            decision = replace(decision, would=action_of(incident))
+            held = replace(held, incident=replace(incident, decision=decision))
+        return await desk.refuse(held, answer)
     now = await desk.journal.now()
     log.info("reserved", extra={"token": answer.token, "target": incident.target and incident.target.key})
     return replace(held, incident=incident.reserved(answer.token, now=now))
@@ -137,8 +136,7 @@ async def _unapproved(desk: Desk, held: Held, proposal: Proposal, now: datetime)
     """It was asked, and nobody has approved it."""
     match proposal.answer:
         case Answer.REJECT:
-            refusal = approval.rejected(proposal)
-            return await desk.close(with_refusal(held, refusal), Outcome.REFUSED, until_text(refusal))
+            return await desk.refuse(held, approval.rejected(proposal))
         case Answer.SNOOZE:
             why = approval.put_off(proposal)
             later = held.incident.not_asking(why, now=now, seconds=approval.SNOOZE_SECONDS)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bridge import errors
-from bridge.judgement import Judge
+from bridge.judgement import Judge, until_text
 from bridge.metrics import Metrics
 from bridge.model.evidence import ContainerFacts
 from bridge.model.incident import Entry, Incident, Outcome, State
@@ -111,6 +111,14 @@ class Desk:
             log.info(entry.event, extra=dict(entry.fields))
         return held
 
+    async def refuse(self, held: Held, refusal: Refusal) -> Held:
+        """The end, for a reason that came after the guards."""
+        decision = held.incident.decision
+        if decision is not None:
+            decision = replace(decision, refusals=(*decision.refusals, refusal))
+            held = replace(held, incident=replace(held.incident, decision=decision))
+        return await self.close(held, Outcome.REFUSED, until_text(refusal))
+
     async def close(self, held: Held, outcome: Outcome, reason: str) -> Held:
         """The end. Where an alert joined meanwhile nothing ends: the same step comes again, with all alerts."""
         incident, now, policy = held.incident, await self.journal.now(), self.policy(held)
@@ -173,17 +181,6 @@ def _breaker_effect(closed: Incident) -> bool | None:
     if closed.intent is None or closed.outcome is None or closed.watch_until is not None:
         return None
     return {Outcome.HEALED: True, Outcome.NOT_HEALED: False, Outcome.FAILED: False}.get(closed.outcome)
-
-
-def with_refusal(held: Held, refusal: Refusal) -> Held:
-    """Its decision, with one refusal more."""
-    decision = held.incident.decision
-    if decision is None:
-        return held
-    return replace(
-        held,
-        incident=replace(held.incident, decision=replace(decision, refusals=(*decision.refusals, refusal))),
-    )
 
 
 def action_of(incident: Incident) -> Action:
