@@ -72,7 +72,7 @@ def ruleset_of(config: settings.Settings) -> Ruleset:
         host_disk_share=triage.host_disk_share,
         traffic_factor=triage.traffic_factor,
         sick_neighbours=triage.sick_neighbours,
-        sick_share=config.policy.limits.project_share,
+        project_share=config.policy.limits.project_share,
         flapping_fires=triage.flapping_fires,
         stateful_images=DEFAULTS.stateful_images
         if triage.stateful_images is None

@@ -20,7 +20,7 @@ from bridge.model.evidence import (
     Measured,
     TextLine,
 )
-from bridge.model.policy import TargetClass, TargetPolicy, image_spellings
+from bridge.model.policy import Limits, TargetClass, TargetPolicy, image_spellings
 from bridge.triage import phrases
 
 OUTSIDE_ALERTS = (
@@ -83,7 +83,8 @@ class Thresholds:
     ``load_share``: below this a figure is nothing to alert about. ``errors_share``: of failed requests.
     ``host_pressure`` and ``host_disk_share``: of the Docker host. ``traffic_factor``: so many times the usual
     requests are a surge, if they are ``traffic_least`` a second or more. ``sick_neighbours``: so many sick siblings
-    have one cause, or two that are with it ``sick_share`` of their project. ``flapping_fires``: an alert that began so often within an hour comes and goes.
+    have one cause, or two that are with it more than ``project_share`` (of ``limits``) of their project.
+    ``flapping_fires``: an alert that began so often within an hour comes and goes.
     ``helpless_cooldowns``: for so many cooldowns two repairs in a row that did not help count against a third.
     ``load_alerts``: patterns of the names of alerts that are about a figure of ours. ``outside_alerts``: of alerts
     that name a cause outside the container. ``stateful_images``: images that keep state.
@@ -122,7 +123,7 @@ class Thresholds:
     traffic_factor: float = 2.0
     traffic_least: float = 1.0
     sick_neighbours: int = 3
-    sick_share: float = 0.34
+    project_share: float = Limits().project_share
     flapping_fires: int = 4
     helpless_cooldowns: float = 6.0
     load_alerts: tuple[tuple[Measured, str], ...] = (

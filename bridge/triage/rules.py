@@ -253,8 +253,9 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         id="neighbours_sick",
-        when="a repair would follow, and 3 others of its Compose project are down or unhealthy, or 2 that are with it a third of "
-        "it; where that is more than limits.project_share of it, the guard project_share refuses the repair instead",
+        when="a repair would follow, and 3 others of its Compose project are down or unhealthy (triage.sick_neighbours), or 2 "
+        "that are with it more than limits.project_share of it; where incidents about so many are open, the guard "
+        "project_share refuses the repair instead",
         verdict="escalate",
         because="they have one cause, and it is none of them",
         ask=surroundings.neighbours_sick,

@@ -193,7 +193,7 @@ def neighbours_sick(case: Case) -> Verdict | None:
     sick = [one for one in known if one.sick]
     # Two others of three are one trouble; two others of ten are two unlucky ones.
     many = len(sick) >= case.thresholds.sick_neighbours
-    most = len(sick) >= 2 and len(sick) + 1 > case.thresholds.sick_share * (len(known) + 1)
+    most = len(sick) >= 2 and len(sick) + 1 > case.thresholds.project_share * (len(known) + 1)
     if not (many or most) or case.suspect or not calls_for_repair(case):
         return None
     reason = f"{sickness(case)} So are others of its project ({_listed(sick)}): they have one cause."

@@ -75,7 +75,7 @@ async def shop(desk: Desk, store: Store) -> AsyncIterator[Shop]:
     # Without the rule about sick neighbours, which would leave them to a person before a share is asked.
     ruleset = Ruleset(
         policy=Policy(root=TargetPolicy(verify=AT_ONCE), limits=limits),
-        thresholds=Thresholds(sick_neighbours=100, sick_share=1.0),
+        thresholds=Thresholds(sick_neighbours=100, project_share=1.0),
     )
     pipeline = pipeline_on(store, docker, ruleset=ruleset, journal=desk.journal)
     judge = pipeline.judge

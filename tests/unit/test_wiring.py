@@ -46,6 +46,11 @@ def test_every_number_of_triage_reaches_the_rules(
     assert getattr(ruleset_of(config).thresholds, field) == value
 
 
+def test_rule_and_guard_about_sick_neighbours_have_one_share(tmp_path: Path) -> None:
+    ruleset = ruleset_of(read(tmp_path, "policy: {limits: {project_share: 0.5}}\n"))
+    assert ruleset.thresholds.project_share == ruleset.policy.limits.project_share == 0.5
+
+
 def test_the_pressures_of_the_host_reach_the_rules(tmp_path: Path) -> None:
     config = read(tmp_path, "triage: {host_io_pressure: 0.7}\n")
     assert dict(ruleset_of(config).thresholds.host_pressure)[Measured.HOST_IO_PRESSURE] == 0.7

@@ -426,6 +426,8 @@ CASES += [
     case("unhealthy", REPAIR, unhealthy(), id="a sick sibling is no dependency", neighbours=(neighbour("api", DOWN, exit_code=1),)),
     case("neighbours_sick", ESCALATE, unhealthy(), id="three others", neighbours=(neighbour("a", DOWN, exit_code=1), neighbour("b", health=Health.UNHEALTHY), neighbour("c", health=Health.UNHEALTHY))),
     case("unhealthy", REPAIR, unhealthy(), id="two unlucky ones of eleven are two repairs", neighbours=(neighbour("a", DOWN, exit_code=1), neighbour("b", health=Health.UNHEALTHY), *(neighbour(f"well{n}") for n in range(8)))),
+    case("neighbours_sick", ESCALATE, unhealthy(), id="three of eight are more than 34 %", neighbours=(neighbour("a", DOWN, exit_code=1), neighbour("b", health=Health.UNHEALTHY), *(neighbour(f"well{n}") for n in range(5)))),
+    case("unhealthy", REPAIR, unhealthy(), id="three of nine are not", neighbours=(neighbour("a", DOWN, exit_code=1), neighbour("b", health=Health.UNHEALTHY), *(neighbour(f"well{n}") for n in range(6)))),
     case("neighbours_sick", ESCALATE, unhealthy(), id="two others of four", neighbours=(neighbour("a", DOWN, exit_code=1), neighbour("b", health=Health.UNHEALTHY), neighbour("well"))),
     case("unhealthy", REPAIR, unhealthy(), id="so many that a guard refuses", neighbours=(neighbour("a", DOWN, exit_code=1), neighbour("b", health=Health.UNHEALTHY), neighbour("c", health=Health.UNHEALTHY)), suspect=True),
     case("host_pressure", ESCALATE, unhealthy(), id="memory", measures=measured(host_memory_pressure=0.2)),
