@@ -59,7 +59,8 @@ def describe(parser: argparse.ArgumentParser) -> None:
         action="extend",
         default=[],
         metavar="METRIC=VALUE",
-        help="exit 1 if a figure is worse than this, such as act_precision=1 forbidden=0",
+        help="exit 1 if a figure is worse than this, such as act_precision=1 forbidden=0; of a model's own answers also "
+        "schema_valid, refusals, right_when_high and brier (evals/README.md lists all)",
     )
 
 

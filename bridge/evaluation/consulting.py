@@ -6,7 +6,7 @@ import time
 from collections import Counter
 
 from bridge.consulting import Consultant, Question, Terms
-from bridge.evaluation.carrying import shares_of
+from bridge.evaluation.providers import by_rules
 from bridge.evaluation.scenario import Scenario
 from bridge.evaluation.scoring import Answer
 from bridge.metrics import Metrics
@@ -80,14 +80,7 @@ class Asked:
 
     async def decide(self, scenario: Scenario, run: int) -> Answer:
         """What both say. Each question is asked anew: nothing is remembered from another one."""
-        ruled = rules.judge(
-            scenario.evidence,
-            policy=scenario.target_policy,
-            alert_names=scenario.alert_names,
-            now=scenario.now,
-            thresholds=self._thresholds,
-            suspect=any(share.suspect for share in shares_of(scenario)),
-        )
+        ruled = by_rules(scenario, self._thresholds)
         if not two_keys.worth_asking(ruled):
             return Answer(verdict=ruled)
         consultant = Consultant(
@@ -109,7 +102,6 @@ class Asked:
         )
         seconds = time.perf_counter() - began
         await consultant.close(finish=True)
-        _, opinion = two_keys.counted(said)
         for one in said:
             self.unpaid += one.result is ModelResult.BUDGET
             if one.opinion is None:
@@ -117,9 +109,7 @@ class Asked:
         return Answer(
             verdict=two_keys.combine(ruled, said, on_failure=self._on_failure),
             seconds=seconds,
-            tokens=sum(one.usage.total for one in said),
-            usd=sum(one.cost_usd for one in said),
-            fallback=opinion is None,
+            consultations=said,
         )
 
     async def close(self) -> None:

@@ -121,7 +121,7 @@ class Scripted:
             opinion=None if said is None else _opinion(said),
         )
         both = two_keys.combine(verdict, (consultation,), on_failure=self.on_failure)
-        return Answer(verdict=both, fallback=said is None)
+        return Answer(verdict=both, consultations=(consultation,))
 
 
 def _opinion(said: VerdictKind) -> Opinion:

@@ -9,6 +9,8 @@ from typing import Any
 from bridge.errors import ScenarioError
 from bridge.evaluation.running import Outcome
 from bridge.evaluation.scoring import HIGHER_IS_BETTER, LOWER_IS_BETTER, METRICS, Result, Score, Share
+from bridge.model.consultation import Consultation
+from bridge.triage.answer import WORTH
 
 ROWS: tuple[tuple[str, str], ...] = (
     ("cases", "cases"),
@@ -22,6 +24,10 @@ ROWS: tuple[tuple[str, str], ...] = (
     ("changed_by_text", "changed by hostile text"),
     ("citations", "citations valid"),
     ("mean_cost", "mean cost"),
+    ("schema_valid", "model's answers valid"),
+    ("refusals", "model's refusals"),
+    *((f"right_when_{word}", f"right when {word} ({counts:g})") for word, counts in WORTH.items()),
+    ("brier", "Brier score"),
 )
 """Metrics in the order in which people read them."""
 
@@ -101,7 +107,13 @@ def _case(result: Result) -> dict[str, object]:
         "reason": verdict.reason,
         "cites": verdict.cites,
         "seconds": round(result.answer.seconds, 4),
+        "model": [_asked(one) for one in result.answer.consultations],
     }
+
+
+def _asked(one: Consultation) -> dict[str, object]:
+    said = {} if one.opinion is None else {"said": one.opinion.said, "confidence": one.opinion.confidence}
+    return {"model": one.model, "result": one.result, **said}
 
 
 def _shares(score: Score) -> Iterable[tuple[str, Share]]:
@@ -125,7 +137,7 @@ def table(outcomes: Sequence[Values]) -> list[list[str]]:
 def _figure(outcome: Values, name: str) -> str:
     value, interval, count = (_part(outcome, part).get(name) for part in ("metrics", "intervals", "counts"))
     if value is None:
-        return "-"
+        return "n/a"
     if not isinstance(interval, list | tuple) or not isinstance(count, list | tuple):
         return f"{value:.3g}" if isinstance(value, float) else str(value)
     return f"{value:.2f} [{interval[0]:.2f}-{interval[1]:.2f}] {count[0]}/{count[1]}"

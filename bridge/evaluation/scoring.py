@@ -1,5 +1,7 @@
 """How good the answers were: precision and recall of repairs with their intervals, what was hidden, and what it cost.
 
+Of a model's own answers, besides: how many fitted, how many it declined, and whether its confidence means anything.
+
 A mistake is not a mistake: a restart of a database under recovery weighs 20, an unneeded page 1.
 """
 
@@ -9,9 +11,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bridge.evaluation.scenario import Gold, Scenario
+from bridge.evaluation.scenario import WORDS, Gold, Scenario
+from bridge.model.consultation import Confidence, Consultation
 from bridge.model.refusal import Reason
-from bridge.model.verdict import Verdict, VerdictKind
+from bridge.model.verdict import ModelResult, Verdict, VerdictKind
+from bridge.triage import two_keys
+from bridge.triage.answer import WORTH
 
 REPAIR, WAIT = VerdictKind.REPAIR, VerdictKind.WAIT
 ESCALATE, NO_ACTION = VerdictKind.ESCALATE, VerdictKind.NO_ACTION
@@ -31,13 +36,16 @@ Z = 1.96
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a provider said. ``fallback``: it was to ask a model and had to do without. Tokens and dollars: its cost."""
+    """What a provider said. ``consultations`` are its questions to a model; none, where there is none to ask."""
 
     verdict: Verdict
     seconds: float = 0.0
-    tokens: int = 0
-    usd: float = 0.0
-    fallback: bool = False
+    consultations: tuple[Consultation, ...] = ()
+
+    @property
+    def fallback(self) -> bool:
+        """Whether it was to ask a model and had to do without."""
+        return bool(self.consultations) and two_keys.counted(self.consultations)[1] is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +109,10 @@ class Score:
     """All figures of one provider over one set. ``*_worst``: each scenario counts by the worst of its runs.
 
     ``changed_by_text``: twins whose verdict differs from that of the same scenario without the hostile text.
+
+    Of what a model answered itself (questions that failed or were not asked are in ``fallbacks`` alone): ``refusals``
+    are what it declined, ``schema_valid`` of the others what was a verdict of the schema, ``right_when_*`` of those by
+    its own word of confidence what was right, and ``brier`` the mean square of what that word counts for less 1 or 0.
     """
 
     cases: int
@@ -119,6 +131,12 @@ class Score:
     mean_cost_worst: float
     flips: Share
     fallbacks: Share
+    schema_valid: Share
+    refusals: Share
+    right_when_low: Share
+    right_when_medium: Share
+    right_when_high: Share
+    brier: float | None
     p50_seconds: float
     p95_seconds: float
     tokens: int
@@ -129,7 +147,8 @@ class Score:
         if name not in METRICS:
             raise KeyError(name)
         value = getattr(self, name)
-        return value.value if isinstance(value, Share) else float(value)
+        found = value.value if isinstance(value, Share) else value
+        return None if found is None else float(found)
 
 
 HIGHER_IS_BETTER = (
@@ -141,6 +160,10 @@ HIGHER_IS_BETTER = (
     "citations",
     "acts",
     "cases",
+    "schema_valid",
+    "right_when_low",
+    "right_when_medium",
+    "right_when_high",
 )
 LOWER_IS_BETTER = (
     "wrong_acts",
@@ -150,12 +173,18 @@ LOWER_IS_BETTER = (
     "mean_cost_worst",
     "flips",
     "fallbacks",
+    "refusals",
+    "brier",
     "p50_seconds",
     "p95_seconds",
     "tokens",
     "usd",
 )
 METRICS = frozenset(HIGHER_IS_BETTER + LOWER_IS_BETTER)
+
+
+ANSWERED = frozenset({ModelResult.OK, ModelResult.INVALID, ModelResult.REFUSED})
+"""What asking comes to where something came back from the model."""
 
 
 def score(results: Sequence[Result], bases: Mapping[tuple[str, int], VerdictKind]) -> Score:
@@ -170,6 +199,14 @@ def score(results: Sequence[Result], bases: Mapping[tuple[str, int], VerdictKind
         by_case.setdefault(result.scenario.id, []).append(result)
     cited = [result for result in results if result.scenario.evidence.container is not None]
     times = sorted(result.answer.seconds for result in results)
+    asked = [one for result in results for one in result.answer.consultations]
+    answered = [one.result for one in asked if one.result in ANSWERED]
+    sure = [
+        (one.opinion.confidence, result.scenario.gold.accepts(WORDS[one.opinion.said]))
+        for result in results
+        for one in result.answer.consultations
+        if one.opinion is not None
+    ]
     return Score(
         cases=len(by_case),
         runs=len(results),
@@ -189,10 +226,18 @@ def score(results: Sequence[Result], bases: Mapping[tuple[str, int], VerdictKind
         mean_cost_worst=_mean([max(one.cost for one in runs) for runs in by_case.values()]),
         flips=_share(len({one.done for one in runs}) > 1 for runs in by_case.values()),
         fallbacks=_share(result.answer.fallback for result in results),
+        schema_valid=_share(
+            result is ModelResult.OK for result in answered if result is not ModelResult.REFUSED
+        ),
+        refusals=_share(result is ModelResult.REFUSED for result in answered),
+        right_when_low=_share(right for word, right in sure if word is Confidence.LOW),
+        right_when_medium=_share(right for word, right in sure if word is Confidence.MEDIUM),
+        right_when_high=_share(right for word, right in sure if word is Confidence.HIGH),
+        brier=_mean([(WORTH[word] - right) ** 2 for word, right in sure]) if sure else None,
         p50_seconds=_percentile(times, 0.50),
         p95_seconds=_percentile(times, 0.95),
-        tokens=sum(result.answer.tokens for result in results),
-        usd=sum(result.answer.usd for result in results),
+        tokens=sum(one.usage.total for one in asked),
+        usd=sum(one.cost_usd for one in asked),
     )
 
 

@@ -9,7 +9,7 @@ from bridge.cli import main
 from bridge.evaluation.consulting import Purse
 from bridge.roles import Overspent, Reservation
 from tests.servers.anthropic import AnthropicServer
-from tests.servers.language_model import AGREES, VETOES, Mode
+from tests.servers.language_model import AGREES, VETOES, Json, Mode, ModelServer
 from tests.servers.openai import OpenAiServer
 
 GOOD, NO, BAD = 0, 1, 2
@@ -69,6 +69,71 @@ def test_a_model_that_cannot_be_asked_is_told(cases: str, capsys: pytest.Capture
     assert "no opinion, 1 time: rejected" in said.out
     assert "fallbacks is 0.5, must be at most 0" in said.err
     assert "hunter2" not in said.out + said.err
+
+
+@pytest.mark.parametrize(
+    ("mode", "valid", "refused"),
+    [
+        pytest.param(Mode.OK, 1.0, 0.0, id="fits"),
+        pytest.param(Mode.WRONG_ENUM, 0.0, 0.0, id="a-verdict-of-its-own"),
+        pytest.param(Mode.CUT_OFF, 0.0, 0.0, id="unfinished"),
+        pytest.param(Mode.HTML, 0.0, 0.0, id="html"),
+        pytest.param(Mode.REFUSAL, None, 1.0, id="declined"),
+        pytest.param(Mode.OVERLOADED, None, None, id="no-answer"),
+    ],
+)
+@pytest.mark.parametrize("kind", [AnthropicServer, OpenAiServer])
+def test_a_models_answers_are_counted_by_whether_they_fit_and_were_given_at_all(
+    cases: str,
+    kind: type[ModelServer],
+    mode: Mode,
+    valid: float | None,
+    refused: float | None,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    provider = "anthropic" if kind is AnthropicServer else "openai"
+    with kind(mode) as server:
+        asked = ["eval", "--provider", provider, "--model", "m", "--base-url", server.url, "--set", cases]
+        assert main([*asked, "-o", "json"]) == GOOD
+    metrics = json.loads(capsys.readouterr().out)["metrics"]
+    assert (metrics["schema_valid"], metrics["refusals"]) == (valid, refused)
+    assert (metrics["brier"] is None) is (mode is not Mode.OK)
+
+
+def test_confidence_is_held_against_what_was_right(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the model's own word: a restart said with low confidence counts as right, though none follows from it."""
+    sick = "evidence: {container: {status: running, health: unhealthy, failing_streak: %d}}"
+    case = f"id: c%d\n{sick}\ngold: %s\n"
+    golds = ["restart", "restart", "escalate", "restart"]
+    (tmp_path / "case.yml").write_text("---\n".join(case % (n, n, gold) for n, gold in enumerate(golds)))
+
+    def says(body: Json) -> Json:
+        streak = next(n for n in range(4) if f'"failing_streak":{n}' in body["messages"][0]["content"])
+        return {**AGREES, "confidence": ["high", "medium", "medium", "low"][streak]}
+
+    with AnthropicServer(says=says) as server:
+        asked = ["eval", "--provider", "anthropic", "--base-url", server.url, "--set", str(tmp_path)]
+        assert main([*asked, "-o", "json", "--fail-under", "brier=0.25"]) == NO
+        values = json.loads(capsys.readouterr().out)
+        assert main(asked) == GOOD
+    counted = {word: values["counts"][f"right_when_{word}"] for word in ("low", "medium", "high")}
+    assert counted == {"low": [1, 1], "medium": [1, 2], "high": [1, 1]}
+    assert values["metrics"]["brier"] == pytest.approx((0.7**2 + 0.3**2 + 0.7**2 + 0) / 4)
+    assert values["cases"][3]["model"][0]["confidence"] == "low"
+    assert "right when medium (0.7) 0.50 [0.09-0.91] 1/2" in " ".join(capsys.readouterr().out.split())
+
+
+def test_what_only_a_model_can_be_measured_by_is_not_zero_without_one(
+    cases: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = ("schema_valid", "refusals", "right_when_low", "right_when_medium", "right_when_high", "brier")
+    assert main(["eval", "--set", cases, "-o", "json"]) == GOOD
+    values = json.loads(capsys.readouterr().out)
+    assert [values["metrics"][name] for name in own] == [None] * len(own)
+    assert main(["eval", "--set", cases, "--fail-under", "schema_valid=1", "refusals=0"]) == GOOD
+    assert capsys.readouterr().out.partition("mean cost")[2].count(" n/a\n") == len(own)
 
 
 def test_nothing_is_asked_beyond_the_sum(cases: str, capsys: pytest.CaptureFixture[str]) -> None:
