@@ -19,7 +19,8 @@ from typing import Any
 import bridge.verification
 from bridge import cli
 from bridge.edges.deadman import Deadman
-from bridge.edges.docker_engine import DockerEngine, _Engine
+from bridge.edges.docker_engine import DockerEngine
+from bridge.edges.docker_engine.engine import Engine
 from bridge.edges.store.acceptance import Acceptor
 from bridge.edges.store.budgets import StoredBudgets
 from bridge.edges.store.journal import StoredJournal
@@ -140,7 +141,7 @@ class _Doom:
         _after(StoredBudgets, "acquire", after_acquire)
         _after(DockerEngine, "inspect", after_inspect)
         _after(StoredBudgets, "begin", after_begin)
-        _before(_Engine, "act", while_posting)
+        _before(Engine, "act", while_posting)
         _after(DockerEngine, "restart", say("replied"))
         _after(DockerEngine, "start", say("replied"))
         _before(StoredJournal, "close", say("verified"))

@@ -15,8 +15,8 @@ from docker.models.containers import Container
 
 from bridge import errors
 from bridge.demo import parts
-from bridge.edges import docker_engine
 from bridge.edges.docker_engine import DockerEngine, DockerHost
+from bridge.edges.docker_engine import engine as one_engine
 from bridge.edges.store.connection import Store, key
 from bridge.edges.store.engine_events import MOST_EVENTS, StoredEngineEvents
 from bridge.event_watch import EventWatch
@@ -125,7 +125,7 @@ async def test_closing_ends_the_request_and_its_thread(
 async def test_a_quiet_stream_ends_and_is_no_failure(
     docker: DockerEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(docker_engine, "QUIET_SECONDS", 0.2)
+    monkeypatch.setattr(one_engine, "QUIET_SECONDS", 0.2)
     async with asyncio.timeout(10), contextlib.aclosing(docker.watch("here", since=None)) as stream:
         async for _ in stream:
             pass
