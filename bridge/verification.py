@@ -13,6 +13,7 @@ from enum import StrEnum
 from bridge.model.evidence import ContainerFacts, ContainerStatus, Health
 from bridge.model.incident import Finding, Intent, Outcome, Repair
 from bridge.model.policy import VerifyPolicy
+from bridge.roles import AlertView
 
 STOPPED_BY_SIGNAL = (130, 137, 143)
 """Exit codes of SIGINT, SIGKILL and SIGTERM: unless the kernel's OOM killer sent it, somebody stopped it."""
@@ -184,24 +185,20 @@ def settle(intent: Intent, facts: ContainerFacts | None, *, now: datetime) -> Se
 
 
 def alert_state(
-    *,
-    all_resolved: bool,
-    views: Sequence[tuple[bool, datetime | None]] | None,
-    unreachable: bool,
-    acted_at: datetime,
+    *, all_resolved: bool, watched: bool, views: Sequence[AlertView] | None, acted_at: datetime
 ) -> AlertState:
     """What is known of the alerts: the journal's resolved messages first, then Alertmanager's own view.
 
-    ``views``: per alert whether Alertmanager holds it active and when it last heard of it; ``None`` without a
-    configured Alertmanager. One that it last heard of before the action proves nothing yet.
+    ``watched``: an Alertmanager is configured; ``views``: its word on each alert, ``None`` where it does not answer.
+    An alert that it last heard of before the action proves nothing yet.
     """
     if all_resolved:
         return AlertState.ENDED
-    if unreachable:
-        return AlertState.UNKNOWN
-    if views is None:
+    if not watched:
         return AlertState.UNWATCHED
-    active = [updated for is_active, updated in views if is_active]
+    if views is None:
+        return AlertState.UNKNOWN
+    active = [view.updated_at for view in views if view.active]
     if not active:
         return AlertState.ENDED
-    return AlertState.FIRING if any(u is not None and u > acted_at for u in active) else AlertState.UNKNOWN
+    return AlertState.FIRING if any(at is not None and at > acted_at for at in active) else AlertState.UNKNOWN

@@ -156,9 +156,9 @@ async def _suspect(desk: Desk, held: Held, now: datetime) -> Held | None:
     """A firing that began before the last resolved ended: stale or true. ``None``: it is true, go on."""
     incident = held.incident
     hold = (incident.opened_at + timedelta(seconds=SUSPECT_HOLD_SECONDS) - now).total_seconds()
-    views, unreachable = await desk.views(held)
-    if views is not None and not unreachable:
-        if any(active for active, _ in views):
+    views = await desk.views(held)
+    if views is not None:
+        if any(view.active for view in views):
             return None
         return await desk.close(
             held, Outcome.RESOLVED, "a stale firing: Alertmanager says that the alert has ended"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -15,7 +16,7 @@ from bridge.model.policy import TargetPolicy, narrowed
 from bridge.model.refusal import Reason, Refusal, over_at
 from bridge.model.verdict import Action
 from bridge.redaction import clean
-from bridge.roles import ActiveAlerts, Budgets, Containers, Deadman, Held, Journal
+from bridge.roles import ActiveAlerts, AlertView, Budgets, Containers, Deadman, Held, Journal
 
 log = logging.getLogger("hemostat.walk")
 
@@ -71,16 +72,15 @@ class Desk:
         container = judged_container(held.incident)
         return narrowed(self.judge.ruleset.policy.for_alerts(alerts), container.labels if container else {})
 
-    async def views(self, held: Held) -> tuple[list[tuple[bool, datetime | None]] | None, bool]:
-        """Alertmanager's view of each alert that fires, and whether it could not be asked."""
+    async def views(self, held: Held) -> Sequence[AlertView] | None:
+        """Alertmanager's view of each alert that fires; ``None``: there is none, or it does not answer."""
         if self.alerts is None:
-            return None, False
+            return None
         try:
-            views = [await self.alerts.active(alert.fingerprint) for alert in held.firing]
+            return [await self.alerts.active(alert.fingerprint) for alert in held.firing]
         except errors.EdgeError as error:
             self.failed(error)
-            return None, True
-        return [(view.active, view.updated_at) for view in views], False
+            return None
 
     async def undecided(self, held: Held, reason: str, seconds: float) -> Held:
         """Look again later; after ``wait_for`` a human is told instead."""

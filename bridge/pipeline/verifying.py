@@ -40,9 +40,11 @@ async def verify(desk: Desk, held: Held) -> Held:
 
 
 async def _alert_state(desk: Desk, held: Held, repair: Repair) -> AlertState:
-    views, unreachable = (None, False) if held.resolved else await desk.views(held)
     return verification.alert_state(
-        all_resolved=held.resolved, views=views, unreachable=unreachable, acted_at=repair.at
+        all_resolved=held.resolved,
+        watched=desk.alerts is not None,
+        views=None if held.resolved else await desk.views(held),
+        acted_at=repair.at,
     )
 
 

@@ -10,6 +10,7 @@ from bridge.model.evidence import ContainerFacts, ContainerStatus, Health
 from bridge.model.incident import Finding, Intent, Outcome, Repair
 from bridge.model.policy import VerifyPolicy
 from bridge.model.verdict import Action
+from bridge.roles import AlertView
 from bridge.verification import (
     AlertState,
     LookAgain,
@@ -168,29 +169,25 @@ def test_an_action_in_doubt_is_settled_by_comparison(
     assert settle(wanted, facts, now=NOW) is settled
 
 
-HEARD_BEFORE, HEARD_AFTER = REPAIR.at - timedelta(seconds=1), REPAIR.at + timedelta(seconds=1)
+HEARD_BEFORE = AlertView(active=True, updated_at=REPAIR.at - timedelta(seconds=1))
+HEARD_AFTER = AlertView(active=True, updated_at=REPAIR.at + timedelta(seconds=1))
+ENDED = AlertView(active=False)
 
 
 @pytest.mark.parametrize(
-    ("resolved", "views", "unreachable", "state"),
+    ("resolved", "watched", "views", "state"),
     [
-        pytest.param(True, None, False, AlertState.ENDED, id="a resolved came"),
-        pytest.param(False, None, False, AlertState.UNWATCHED, id="no Alertmanager configured"),
-        pytest.param(False, None, True, AlertState.UNKNOWN, id="Alertmanager away"),
-        pytest.param(False, [(False, None)], False, AlertState.ENDED, id="not active any more"),
-        pytest.param(
-            False, [(True, HEARD_AFTER)], False, AlertState.FIRING, id="told again since the action"
-        ),
-        pytest.param(
-            False, [(True, HEARD_BEFORE)], False, AlertState.UNKNOWN, id="not heard of since the action"
-        ),
-        pytest.param(False, [(False, None), (True, HEARD_AFTER)], False, AlertState.FIRING, id="one of two"),
+        pytest.param(True, True, None, AlertState.ENDED, id="a resolved came"),
+        pytest.param(False, False, None, AlertState.UNWATCHED, id="no Alertmanager configured"),
+        pytest.param(False, True, None, AlertState.UNKNOWN, id="Alertmanager away"),
+        pytest.param(False, True, [ENDED], AlertState.ENDED, id="not active any more"),
+        pytest.param(False, True, [HEARD_AFTER], AlertState.FIRING, id="told again since the action"),
+        pytest.param(False, True, [HEARD_BEFORE], AlertState.UNKNOWN, id="not heard of since the action"),
+        pytest.param(False, True, [ENDED, HEARD_AFTER], AlertState.FIRING, id="one of two"),
     ],
 )
 def test_what_is_known_of_the_alert(
-    resolved: bool, views: list[tuple[bool, datetime | None]] | None, unreachable: bool, state: AlertState
+    resolved: bool, watched: bool, views: list[AlertView] | None, state: AlertState
 ) -> None:
     """Old news of an active alert proves nothing; silence of an Alertmanager is not an end."""
-    assert (
-        alert_state(all_resolved=resolved, views=views, unreachable=unreachable, acted_at=REPAIR.at) is state
-    )
+    assert alert_state(all_resolved=resolved, watched=watched, views=views, acted_at=REPAIR.at) is state
