@@ -150,9 +150,8 @@ class Inventory:
             if event.action == "die":
                 # Before the Engine is asked, which may take its time: an open file holds the network namespace.
                 self._end_run(event.container_id)
-        for event in last.values():
-            if event.action == "die":
-                self._ended(event)
+                if event is last[event.container_id]:
+                    self._ended(event)
         self._publish()
         # In order of arrival and each once: a burst of events about one container costs one inspect.
         touched = dict.fromkeys(event.container_id for event in events)
