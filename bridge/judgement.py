@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
 
 from bridge import evidence, guards
@@ -19,7 +20,7 @@ from bridge.model.consultation import Audit, Consultation, OnFailure
 from bridge.model.evidence import Evidence
 from bridge.model.incident import Decision, Outcome
 from bridge.model.policy import Policy, TargetPolicy, narrowed
-from bridge.model.refusal import Reason, Refusal
+from bridge.model.refusal import Reason, Refusal, over_at
 from bridge.model.verdict import Verdict, VerdictKind
 from bridge.redaction import Redactor
 from bridge.roles import ActiveAlerts, Budgets, Containers, EngineHistory, Figures, Journal, Record, Storms
@@ -315,6 +316,13 @@ def ending(decision: Decision) -> tuple[Outcome, str]:
     if all(refusal.reason is Reason.APPROVAL_REQUIRED for refusal in refusals):
         return Outcome.ESCALATED, f"{why}; proposed: {verdict.action}"
     return Outcome.REFUSED, f"{why}; would have done: {decision.would}" if decision.would else why
+
+
+def unpaused_from(refusals: Sequence[Refusal], *, now: datetime) -> datetime | None:
+    """From when on the end of the pause among them leaves nothing that refuses; ``None``: never by itself."""
+    others = [refusal for refusal in refusals if refusal.reason is not Reason.PAUSED]
+    lasting = any(refusal.until is None and refusal.reason not in STILL_OPEN for refusal in others)
+    return None if lasting or len(others) == len(refusals) else over_at(others, otherwise=now)
 
 
 def until_text(refusal: Refusal) -> str:

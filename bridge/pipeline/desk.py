@@ -8,12 +8,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bridge import errors
-from bridge.judgement import Judge, until_text
+from bridge.judgement import Judge, unpaused_from, until_text
 from bridge.metrics import Metrics
 from bridge.model.evidence import ContainerFacts
 from bridge.model.incident import Entry, Incident, Outcome, State
 from bridge.model.policy import TargetPolicy, narrowed
-from bridge.model.refusal import Reason, Refusal, over_at
+from bridge.model.refusal import Refusal, over_at
 from bridge.model.verdict import Action
 from bridge.redaction import clean
 from bridge.roles import ActiveAlerts, AlertView, Budgets, Containers, Deadman, Held, Journal
@@ -124,13 +124,12 @@ class Desk:
         incident, now, policy = held.incident, await self.journal.now(), self.policy(held)
         reason = self.plain(reason)
         refusals = incident.decision.refusals if incident.decision else ()
-        unpaused = [refusal for refusal in refusals if refusal.reason is not Reason.PAUSED]
         closed = incident.closing(
             outcome,
             reason,
             now=now,
             reconsider_at=over_at(refusals, otherwise=now + timedelta(seconds=policy.cooldown_seconds)),
-            reconsider_unpaused_at=over_at(unpaused, otherwise=now) if unpaused != [*refusals] else None,
+            reconsider_unpaused_at=unpaused_from(refusals, now=now),
         )
         if outcome is Outcome.HEALED and policy.verify.relapse_watch_seconds > 0:
             end = now + timedelta(seconds=policy.verify.relapse_watch_seconds)
