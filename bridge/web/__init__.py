@@ -71,7 +71,7 @@ def application(
     app.router.add_get("/api/v1/storm", show_storm)
     app.router.add_get("/api/v1/events", events.follow, allow_head=False)
     app.router.add_get("/api/openapi.json", description.show)
-    app[events.LISTENERS] = events.Listeners()
+    app[events.LISTENERS], app[events.PAGES] = events.Listeners(), events.Pages()
     app.on_shutdown.append(events.end)
     return app
 

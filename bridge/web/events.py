@@ -1,6 +1,7 @@
 """``GET /api/v1/events``: every transition as a server-sent event, from the store's own stream and in its order.
 
-Each listener asks the store for itself, so that one that is slow keeps nobody waiting and nothing in memory.
+Each listener asks for itself, so that one that is slow keeps nobody waiting and nothing in memory. What is found is
+written out once for all who stand at the same place.
 Source: the HTML standard, "Server-sent events".
 """
 
@@ -10,7 +11,9 @@ import asyncio
 import contextlib
 import logging
 import re
+from collections import OrderedDict
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import msgspec
 from aiohttp import web
@@ -19,11 +22,15 @@ from bridge import errors
 from bridge.model.incident import Transition
 from bridge.redaction import Redactor
 from bridge.web.answers import Refused
-from bridge.web.interface import BRIDGE, TOKEN, TOKENS
+from bridge.web.interface import BRIDGE, TOKEN, TOKENS, Bridge
 
 log = logging.getLogger("hemostat.web")
 
-MOST_LISTENERS = 16
+MOST_LISTENERS = 64
+KEPT_PAGES = 16
+KEPT_SECONDS = 2.0
+"""For so long a page serves those who come to the same place after the first: longer than a listener's turn takes."""
+
 PAGE = 100
 POLL_SECONDS = 0.5
 HEARTBEAT_SECONDS = 15.0
@@ -80,6 +87,41 @@ class Listeners:
                 transport.abort()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """What follows a place in the stream, as it is sent, and where it ends."""
+
+    text: str
+    end: str
+    redactor: Redactor
+    until: float
+
+
+class Pages:
+    """The pages that were read lately, by where they begin."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, Page] = OrderedDict()
+
+    async def after(self, place: str, bridge: Bridge) -> Page | None:
+        """The next page; ``None``: nothing has happened since. May raise EdgeUnavailable."""
+        now, kept = asyncio.get_running_loop().time(), self._kept.get(place)
+        if kept is not None and kept.until > now and kept.redactor is bridge.redactor:
+            return kept
+        found = await bridge.events_after(place, count=PAGE)
+        if not found:
+            return None
+        redactor = bridge.redactor
+        text = "".join(_message(transition, redactor) for transition in found)
+        page = Page(text=text, end=found[-1].id, redactor=redactor, until=now + KEPT_SECONDS)
+        self._kept[place] = page
+        self._kept.move_to_end(place)
+        if len(self._kept) > KEPT_PAGES:
+            self._kept.popitem(last=False)
+        return page
+
+
+PAGES: web.AppKey[Pages] = web.AppKey("pages", Pages)
 LISTENERS: web.AppKey[Listeners] = web.AppKey("listeners", Listeners)
 
 
@@ -109,7 +151,8 @@ async def follow(request: web.Request) -> web.StreamResponse:
 
 async def _tell(request: web.Request, response: web.StreamResponse, after: str) -> None:
     """Until the listener is gone or the process stops. Raises: TimeoutError: nothing was taken for SLOW_SECONDS."""
-    bridge, listeners, clock = request.app[BRIDGE], request.app[LISTENERS], asyncio.get_running_loop().time
+    bridge, listeners, pages = request.app[BRIDGE], request.app[LISTENERS], request.app[PAGES]
+    clock = asyncio.get_running_loop().time
     text, told_at, away = f"retry: {RETRY_MS}\n\n", clock(), False
     while True:
         if not text and clock() - told_at >= HEARTBEAT_SECONDS:
@@ -120,14 +163,13 @@ async def _tell(request: web.Request, response: web.StreamResponse, after: str) 
             text, told_at = "", clock()
         try:
             async with asyncio.timeout(STORE_SECONDS):
-                page = await bridge.events_after(after, count=PAGE)
+                page = await pages.after(after, bridge)
         except (TimeoutError, errors.EdgeError):
-            page, text, away = (), "" if away else AWAY, True
+            page, text, away = None, "" if away else AWAY, True
         else:
             away = False
-        if page:
-            text = "".join(_message(transition, bridge.redactor) for transition in page)
-            after = page[-1].id
+        if page is not None:
+            text, after = page.text, page.end
         wait = 0.0 if text else POLL_SECONDS
         if await listeners.ended(within=wait) or not _may_listen(request):
             return

@@ -14,7 +14,10 @@ from typing import Any
 import pytest
 from aiohttp import ClientResponse
 
+from bridge import settings
 from bridge.demo import parts
+from bridge.model.incident import Transition
+from bridge.redaction import Redactor
 from bridge.web import events
 from tests.integration.serving import FIRING, TOKENS, Running
 from tests.waiting import until
@@ -297,3 +300,51 @@ async def test_a_receiver_may_not_listen(start: Callable[..., Awaitable[Running]
     for headers, status in (({"Authorization": "Bearer receiver-0123456789abcdef"}, 403), ({}, 401)):
         async with running.client.get(PATH, headers=headers) as answer:
             assert answer.status == status
+
+
+async def test_what_many_listen_to_is_read_and_written_out_once(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twenty pages open elsewhere must not cost twenty times the redacting; each still gets everything, in order."""
+    written_out: list[str] = []
+    message = events._message
+
+    def counted(transition: Transition, redactor: Redactor) -> str:
+        written_out.append(transition.id)
+        return message(transition, redactor)
+
+    monkeypatch.setattr(events, "_message", counted)
+    monkeypatch.setattr(events, "KEPT_SECONDS", 60.0)
+    ids = [await happens(running, f"n{n}") for n in range(5)]
+    async with contextlib.AsyncExitStack() as stack:
+        streams = [
+            await stack.enter_async_context(listening(running, f"{PATH}?last_event_id=0")) for _ in range(20)
+        ]
+        for stream in streams:
+            assert [(await stream.event())[0] for _ in ids] == ids
+    assert len(written_out) < 20 * len(ids) / 2  # some come before the first has read
+
+
+async def test_a_kept_page_is_written_anew_when_the_rules_for_secrets_change(running: Running) -> None:
+    """Redacted by the rules of now, whoever read it before."""
+    pages = events.Pages()
+    await happens(running, "CUST-123456")
+    before = await pages.after("0-0", running.bridge)
+    assert before is not None
+    assert before is await pages.after("0-0", running.bridge)
+    own = settings.Redaction(patterns=(settings.SecretPattern(name="customer", pattern="CUST-[0-9]{6}"),))
+    running.bridge._load = lambda: replace(running.bridge._config, redaction=own)
+    assert not await running.bridge.reload()
+    after = await pages.after("0-0", running.bridge)
+    assert after is not None
+    assert ("CUST-123456" in before.text, "CUST-123456" in after.text) == (True, False)
+
+
+async def test_few_pages_are_kept(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However far behind listeners are, and however many places they stand at."""
+    monkeypatch.setattr(events, "PAGE", 1)
+    ids = ["0-0", *[await happens(running) for _ in range(2 * events.KEPT_PAGES)]]
+    pages = events.Pages()
+    for place in ids:
+        await pages.after(place, running.bridge)
+    assert len(pages._kept) == events.KEPT_PAGES
