@@ -22,6 +22,7 @@ demo: install ## the whole loop on this machine: a container falls sick and is h
 	@$(AS_ROOT) $(BIN)/hemostat demo
 
 test: lint ## everything CI runs: lint, types, architecture, tests
+	@PYTHON="$(PYTHON)" deploy/install-system-packages test
 	@$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 test-compose: install ## docker-compose.yml brought up, and a container healed by it: three minutes, as root

@@ -14,7 +14,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from typing import Any
 from aiohttp import web as http
 
 from bridge import delivery, errors, logs, settings, web
+from bridge.edges.alertmanager import AlertmanagerApi
 from bridge.edges.store.acceptance import Acceptor
 from bridge.edges.store.dump import last_success
 from bridge.edges.store.embedded import EmbeddedStore
@@ -107,6 +108,9 @@ class HemoStat:
         self.storm_watch = StormWatch(storms=parts.storms, judge=parts.judge)
         self._readiness: web.Readiness | None = None
         self._readiness_until = 0.0
+        self._alertmanager: str | None = "not asked yet"
+        self._alertmanager_until = 0.0
+        self._started_at = datetime.now(UTC)
         posts = any(sink.channel is Channel.ALERTMANAGER for sink in parts.sinks)
         self.metrics.posts_alerts.set(1 if posts else 0)
         self._loaded_well(True)
@@ -279,6 +283,28 @@ class HemoStat:
             # A "no" is looked at again soon: whoever waits for a start should not wait for a cache.
             self._readiness_until = time.monotonic() + (READINESS_SECONDS if self._readiness.ready else 0.25)
         return self._readiness
+
+    async def status(self) -> web.Status:
+        """How it stands, with Alertmanager, for which nothing waits."""
+        readiness, alertmanager = await asyncio.gather(self.readiness(), self._alertmanager_trouble())
+        policy = self._parts.judge.ruleset.policy
+        return web.Status(
+            started_at=self._started_at,
+            mode=policy.root.mode,
+            route_modes=tuple(mode for mode in policy.modes() if mode is not policy.root.mode),
+            ready=readiness.ready,
+            parts={**readiness.parts, **alertmanager},
+        )
+
+    async def _alertmanager_trouble(self) -> Mapping[str, str | None]:
+        """Empty where none is configured."""
+        api = self._parts.alertmanager
+        if api is None:
+            return {}
+        if time.monotonic() > self._alertmanager_until:
+            self._alertmanager_until = time.monotonic() + READINESS_SECONDS
+            self._alertmanager = await self._trouble(_said_ready(api))
+        return {"alertmanager": self._alertmanager}
 
     @staticmethod
     async def _trouble(asked: object) -> str | None:
@@ -475,6 +501,12 @@ async def _run(hemostat: HemoStat, server: EmbeddedStore | None, duties: frozens
                 group.create_task(hemostat.reconciler.run(), name="reconcile")
         # A task that has done its work must not end the process; one that fails does.
         await asyncio.Event().wait()
+
+
+async def _said_ready(api: AlertmanagerApi) -> None:
+    """Raises EdgeUnavailable: it is there and says that it is not."""
+    if not await api.ready():
+        raise errors.EdgeUnavailable("alertmanager", "answers that it is not ready")
 
 
 def _first(error: BaseException | None) -> BaseException | None:

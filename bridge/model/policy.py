@@ -7,7 +7,7 @@ only longer.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -221,6 +221,11 @@ class Policy:
         policies = [self.for_labels(alert.labels) for alert in sorted(alerts, key=lambda a: a.starts_at)]
         return next((policy for policy in policies if policy.actions), policies[0] if policies else self.root)
 
+    def modes(self) -> tuple[Mode, ...]:
+        """Every mode that some alert may meet, from least to most."""
+        found = {self.root.mode, *_modes(self.routes)}
+        return tuple(mode for mode in MODES_NARROW_FIRST if mode in found)
+
     def protects(self, name: str, image: str) -> str | None:
         """The pattern that protects this container, or ``None``. Case is ignored.
 
@@ -248,6 +253,12 @@ def image_spellings(image: str, *, tagged: bool = False) -> tuple[str, ...]:
         wholes += [without_digest, image]
     parts = [whole.split("/") for whole in wholes]
     return tuple(dict.fromkeys("/".join(one[start:]) for one in parts for start in range(len(one))))
+
+
+def _modes(routes: Sequence[Route]) -> Iterator[Mode]:
+    for route in routes:
+        yield route.policy.mode
+        yield from _modes(route.routes)
 
 
 def _walk(routes: Sequence[Route], labels: Mapping[str, str]) -> TargetPolicy | None:

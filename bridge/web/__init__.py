@@ -22,16 +22,38 @@ from aiohttp import web
 from bridge import errors
 from bridge.intake import read_webhook, redacted, subject_of, without_secrets
 from bridge.judgement import NothingToReplay
+from bridge.metrics import VERSION
 from bridge.model.channel import Channel
 from bridge.model.duration import parse_duration
 from bridge.model.incident import Incident, IncidentQuery, Outcome, State, Target
 from bridge.model.share import Share
 from bridge.roles import BudgetState, Pause
-from bridge.web import approvals, description, events
+from bridge.web import approvals, description, events, page
 from bridge.web.answers import JSON, Refused, as_json, error_answer, object_of
-from bridge.web.interface import ANYBODY, BRIDGE, CALLER, TOKEN, TOKENS, Access, Bridge, Readiness, Token
+from bridge.web.interface import (
+    ANYBODY,
+    BRIDGE,
+    CALLER,
+    TOKEN,
+    TOKENS,
+    Access,
+    Bridge,
+    Readiness,
+    Status,
+    Token,
+)
 
-__all__ = ["ANYBODY", "Access", "Bridge", "Readiness", "Token", "application", "is_loopback", "operations"]
+__all__ = [
+    "ANYBODY",
+    "Access",
+    "Bridge",
+    "Readiness",
+    "Status",
+    "Token",
+    "application",
+    "is_loopback",
+    "operations",
+]
 
 log = logging.getLogger("hemostat.web")
 
@@ -53,7 +75,9 @@ def application(
         app.router.add_post(path, receive)
         if not path.endswith("/"):
             app.router.add_post(f"{path}/", receive)
-    app.router.add_get("/", landing)
+    app.router.add_get("/", page.index)
+    app.router.add_get("/ui/{name}", page.part)
+    app.router.add_get("/api/v1/status", show_status)
     app.router.add_get("/api/v1/incidents", list_incidents)
     app.router.add_get("/api/v1/incidents/{id}", show_incident)
     app.router.add_get("/api/v1/incidents/{id}/replay", replay_incident)
@@ -198,6 +222,7 @@ def summary_of(incident: Incident) -> dict[str, object]:
         "action": decision.verdict.action if decision else None,
         "rule": decision.verdict.rule if decision else None,
         "refusals": decision.refusals if decision else (),
+        "alert_names": incident.audit.alert_names if incident.audit else (),
     }
 
 
@@ -308,6 +333,15 @@ def _suspect(share: Share) -> dict[str, object]:
     return {**named, "since": share.suspect_since, "sick": share.sick, "known": share.known}
 
 
+# ---- how it stands -----------------------------------------------------------------------------------------------
+
+
+async def show_status(request: web.Request) -> web.Response:
+    """``GET /api/v1/status``: what it may do, since when it runs, and how its neighbours are."""
+    status = await request.app[BRIDGE].status()
+    return as_json({**msgspec.to_builtins(status), "now": datetime.now(UTC), "version": VERSION})
+
+
 # ---- what machines ask -------------------------------------------------------------------------------------------
 
 
@@ -339,26 +373,8 @@ async def metrics(request: web.Request) -> web.Response:
     """``GET /metrics``."""
     bridge = request.app[BRIDGE]
     await bridge.gauges()
-    page = bridge.metrics.page()
-    return web.Response(body=page, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
-
-
-async def landing(_: web.Request) -> web.Response:
-    """``GET /``: where things are."""
-    links = (
-        "/api/v1/incidents",
-        "/api/v1/targets",
-        "/api/v1/deliveries",
-        "/api/v1/storm",
-        "/api/v1/pause",
-        "/api/v1/events",
-        "/api/openapi.json",
-        "/metrics",
-        "/-/ready",
-    )
-    items = "".join(f'<li><a href="{link}">{link}</a></li>' for link in links)
-    page = f"<!doctype html><title>HemoStat</title><h1>HemoStat</h1><ul>{items}</ul>"
-    return web.Response(text=page, content_type="text/html")
+    body = bridge.metrics.page()
+    return web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
 
 # ---- who may, and what goes wrong --------------------------------------------------------------------------------
@@ -373,6 +389,8 @@ def _needed(request: web.Request) -> Access:
         return Access.RECEIVER
     if request.match_info.handler is approvals.slack:
         return Access.OPEN  # Slack signs what it sends, and knows no token of ours
+    if request.match_info.handler in (page.index, page.part):
+        return Access.OPEN  # where somebody who has no token yet is asked for it
     return Access.VIEWER if request.method in ("GET", "HEAD") else Access.OPERATOR
 
 

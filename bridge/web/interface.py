@@ -17,6 +17,7 @@ from bridge.metrics import Metrics
 from bridge.model.alert import Alert, Subject
 from bridge.model.channel import Channel
 from bridge.model.incident import Answer, Incident, IncidentQuery, Target, Transition
+from bridge.model.policy import Mode
 from bridge.model.secret import Secret
 from bridge.model.share import Share
 from bridge.model.storm import Storm
@@ -56,6 +57,21 @@ class Readiness:
     def ready(self) -> bool:
         """Whether every part is well."""
         return all(trouble is None for trouble in self.parts.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """How a process stands, for a person. ``parts``: ``None`` if well, else what is wrong.
+
+    ``mode`` is the policy's, ``route_modes`` others that some of its routes have. Of the parts, only Alertmanager (where
+    one is configured) does not count for ``ready``.
+    """
+
+    started_at: datetime
+    mode: Mode
+    route_modes: Sequence[Mode]
+    ready: bool
+    parts: Mapping[str, str | None]
 
 
 class Bridge(Protocol):
@@ -150,6 +166,10 @@ class Bridge(Protocol):
 
     async def readiness(self) -> Readiness:
         """Whether work can be taken and done."""
+        ...
+
+    async def status(self) -> Status:
+        """How it stands; never fails."""
         ...
 
     async def gauges(self) -> None:

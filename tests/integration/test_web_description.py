@@ -80,12 +80,12 @@ async def test_it_is_served_with_the_version_that_runs(running: Running) -> None
     assert {**served, "info": {**served["info"], "version": ""}} == DESCRIPTION
 
 
-async def test_the_page_of_links_leads_to_it(running: Running) -> None:
+async def test_the_live_page_leads_to_it(running: Running) -> None:
     """It is where somebody who tries an API begins."""
     async with running.client.get("/") as answer:
         page = await answer.text()
-    assert '"/api/openapi.json"' in page
-    assert '"/api/v1/events"' in page
+    assert 'href="api/openapi.json"' in page
+    assert 'href="api/v1/events"' in page
 
 
 def test_every_reference_leads_somewhere_and_every_name_is_used_once() -> None:
@@ -142,7 +142,7 @@ async def test_answers_are_as_it_says(running: Running) -> None:
     await store.command("HSET", "{hemostat}:shares", "project/local/shop", "1000 0 2000 5 8")
     async with running.client.put("/api/v1/pause", json={"why": "deploy", "for": "2h"}) as answer:
         fits(await answer.json(), SCHEMAS["Pause"])
-    for path in ("incidents", "targets", "deliveries", "pause", "storm"):
+    for path in ("incidents", "targets", "deliveries", "pause", "storm", "status"):
         status, shown = await running.get(f"/api/v1/{path}")
         fits(shown, answer_of("get", f"/api/v1/{path}", status))
         assert status == 200
