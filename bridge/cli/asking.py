@@ -117,7 +117,7 @@ def _told(options: argparse.Namespace, answer: dict[str, Any]) -> int:
         printing.as_json(answer)
     elif answer["paused"]:
         until = f"until {answer['until']}" if answer["until"] else "until somebody resumes"
-        print(f"paused by {answer['by'] or 'somebody'} {until}: nothing is repaired")
+        print(f"paused by {answer['by'] or 'somebody'} {until}: no repair begins")
     else:
         print("not paused: repairs go on")
     return cli.GOOD

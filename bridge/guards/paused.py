@@ -1,4 +1,4 @@
-"""Is the kill switch pulled? Then nothing is repaired anywhere."""
+"""Is the kill switch pulled? Then no repair begins anywhere."""
 
 from __future__ import annotations
 
