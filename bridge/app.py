@@ -13,7 +13,7 @@ import signal
 import socket
 import ssl
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -25,24 +25,20 @@ from bridge import delivery, errors, logs, settings, web
 from bridge.edges.alertmanager import AlertmanagerApi
 from bridge.edges.store.acceptance import Acceptor
 from bridge.edges.store.dump import last_success
-from bridge.edges.store.embedded import EmbeddedStore
 from bridge.edges.store.episodes import StoredEpisodes
 from bridge.edges.store.queue import StoredQueue
 from bridge.edges.store.transitions import StoredTransitions
 from bridge.event_watch import EventWatch
-from bridge.intake import Webhook
 from bridge.judgement import Replayed, replay
-from bridge.model.alert import Alert, Subject
 from bridge.model.channel import Channel
-from bridge.model.incident import Answer, Incident, IncidentQuery, Target, Transition
+from bridge.model.incident import Answer, Target
 from bridge.model.policy import narrowed
 from bridge.model.share import Population, Share, ShareScope
 from bridge.model.storm import Storm
 from bridge.path_watch import PathWatch
 from bridge.reconciliation import Reconciler
 from bridge.redaction import Redactor
-from bridge.roles import Acceptance, Answered, AnswerResult, BudgetState, Pause, Record
-from bridge.sinks import BacklogState
+from bridge.roles import Answered, AnswerResult, BudgetState, Pause
 from bridge.storm_watch import StormWatch
 from bridge.web.server_log import server_log
 from bridge.wiring import Parts, consultant_of, model_of, parts_of, ruleset_of
@@ -77,7 +73,7 @@ class HemoStat:
     ) -> None:
         self.metrics = parts.metrics
         self._duties = duties
-        self._aside: set[asyncio.Task[None]] = set()
+        self._aside: set[asyncio.Task[object]] = set()
         self._parts = parts
         self._load = load
         self._config = parts.config
@@ -100,9 +96,22 @@ class HemoStat:
             lease_seconds=lease,
             crowded=lambda: self._acceptor.crowded,
         )
-        self._transitions = StoredTransitions(parts.store)
+        transitions = StoredTransitions(parts.store)
         episodes = StoredEpisodes(parts.store)
         self._path = PathWatch(episodes=episodes, metrics=self.metrics)
+
+        # What ``web.Bridge`` asks of one part alone, under the name that it has there.
+        self.hosts = parts.docker.hosts
+        self.accept = self._acceptor.accept
+        self.heard = self._path.heard
+        self.incidents = parts.journal.newest
+        self.incident = parts.journal.read
+        self.deliveries = parts.backlog.state
+        self.paused = parts.budgets.paused
+        self.now = parts.journal.now
+        self.newest_event = transitions.newest
+        self.events_after = transitions.after
+
         self.reconciler = self._reconciler_of(parts, episodes, consumer)
         self.event_watch = EventWatch(engines=parts.docker, history=parts.history, metrics=self.metrics)
         self.storm_watch = StormWatch(storms=parts.storms, judge=parts.judge)
@@ -135,10 +144,6 @@ class HemoStat:
 
     # ---- as web.Bridge -------------------------------------------------------------------------------------------
 
-    def hosts(self) -> Sequence[str]:
-        """Names of the configured Docker hosts."""
-        return self._parts.docker.hosts()
-
     @property
     def redactor(self) -> Redactor:
         """What takes secrets out of text, as configured now."""
@@ -151,28 +156,10 @@ class HemoStat:
             for token in self._config.web.tokens
         ]
 
-    async def accept(self, alerts: Sequence[tuple[Alert, Subject]]) -> Acceptance:
-        """Make a webhook's alerts durable."""
-        return await self._acceptor.accept(alerts)
-
-    async def heard(self, webhook: Webhook) -> None:
-        """Note what an accepted webhook shows of the way it came."""
-        await self._path.heard(webhook)
-
-    async def incidents(self, query: IncidentQuery) -> tuple[list[Incident], str | None]:
-        """A page of incidents, newest first."""
-        return await self._parts.journal.newest(query)
-
-    async def incident(self, incident_id: str) -> Record | None:
-        """One incident whole."""
-        return await self._parts.journal.read(incident_id)
-
     async def replay(self, incident_id: str) -> Replayed | None:
         """What the rules of today make of what was known then."""
-        record = await self._parts.journal.read(incident_id)
-        if record is None:
-            return None
-        return replay(record, self._parts.judge.ruleset)
+        record = await self.incident(incident_id)
+        return None if record is None else replay(record, self._parts.judge.ruleset)
 
     async def targets(self) -> Sequence[BudgetState]:
         """Every target that was ever looked at, with its budget."""
@@ -222,24 +209,12 @@ class HemoStat:
             return None
         return clicks.take_signed(body, headers, signatures)
 
-    async def deliveries(self) -> Sequence[BacklogState]:
-        """What each sink must still be told."""
-        return await self._parts.backlog.state()
-
     async def retry_deliveries(self, channel: Channel, *, by: str) -> int | None:
         """Try what a sink did not take again."""
         count = await self._parts.backlog.retry(channel)
         if count is not None:
             log.info("deliveries_retried", extra={"channel": channel.value, "by": by, "incidents": count})
         return count
-
-    async def paused(self) -> Pause | None:
-        """The kill switch."""
-        return await self._parts.budgets.paused()
-
-    async def now(self) -> datetime:
-        """The store's clock."""
-        return await self._parts.journal.now()
 
     async def pause(self, *, by: str, why: str, until: datetime | None) -> Pause:
         """Pull the kill switch."""
@@ -255,14 +230,6 @@ class HemoStat:
     async def storm(self) -> tuple[Storm | None, Sequence[Share]]:
         """The storm that is on, and the populations of which too many are sick."""
         return await self._parts.storms.now(), await self._parts.storms.suspects()
-
-    async def newest_event(self) -> str:
-        """The id of the last transition of any incident."""
-        return await self._transitions.newest()
-
-    async def events_after(self, event_id: str, *, count: int) -> Sequence[Transition]:
-        """The first transitions after this one."""
-        return await self._transitions.after(event_id, count=count)
 
     async def readiness(self) -> web.Readiness:
         """Store, and for a worker its loop and every Docker host, looked at no more often than each READINESS_SECONDS."""
@@ -307,10 +274,10 @@ class HemoStat:
         return {"alertmanager": self._alertmanager}
 
     @staticmethod
-    async def _trouble(asked: object) -> str | None:
+    async def _trouble(asked: Awaitable[object]) -> str | None:
         try:
             async with asyncio.timeout(READINESS_SECONDS):
-                await asked  # type: ignore[misc]  # either neighbour's awaitable; only its failure matters
+                await asked
         except TimeoutError:
             return f"no answer within {READINESS_SECONDS:g} s"
         except errors.EdgeError as error:
@@ -323,7 +290,7 @@ class HemoStat:
             async with asyncio.timeout(READINESS_SECONDS):
                 depth, untold = await self._queue.depth(), await self._parts.backlog.depth()
                 self.metrics.incidents_open.set(await self._parts.journal.open_count())
-                self.metrics.paused.set(0 if await self._parts.budgets.paused() is None else 1)
+                self.metrics.paused.set(0 if await self.paused() is None else 1)
                 await self._path.gauges()
                 limits = self._parts.judge.ruleset.policy.limits
                 self.metrics.fleet_actions.set(await self._parts.budgets.fleet_actions(limits))
@@ -366,7 +333,7 @@ class HemoStat:
         judge.ruleset = ruleset
         judge.consultant = consultant_of(config, model, store=self._parts.store, metrics=self.metrics)
         if before is not None:  # what it was asked before the reload it may still answer
-            self._beside(before.close(finish=True))
+            self.beside(before.close(finish=True), name="close-model")
         logs.redact_with(ruleset.redactor)
         self._acceptor.storm = config.policy.limits.storm
         logging.getLogger().setLevel(config.log.level.value.upper())
@@ -374,8 +341,9 @@ class HemoStat:
         log.info("reloaded")
         return []
 
-    def _beside(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work, name="close-model")
+    def beside(self, work: Coroutine[Any, Any, object], *, name: str) -> None:
+        """Do this beside everything else; nobody waits for it."""
+        task = asyncio.create_task(work, name=name)
         self._aside.add(task)
         task.add_done_callback(self._aside.discard)
 
@@ -385,10 +353,6 @@ class HemoStat:
             self.metrics.reload_timestamp.set_to_current_time()
 
     # ---- background ----------------------------------------------------------------------------------------------
-
-    async def follow_store(self) -> None:
-        """Move to another master of the store when one is believed in."""
-        await self._parts.store.follow()
 
     async def note_birth(self) -> None:
         """Tell the store when it began to count, as soon as it answers."""
@@ -450,14 +414,7 @@ async def serve(
         loop.add_signal_handler(number, stop.set)
     async with parts_of(config, with_model=Duty.WORKER in duties) as parts:
         hemostat = HemoStat(parts, load=load, duties=duties)
-        reloads: set[asyncio.Task[object]] = set()
-
-        def reload() -> None:
-            task: asyncio.Task[object] = asyncio.create_task(hemostat.reload(), name="reload")
-            reloads.add(task)
-            task.add_done_callback(reloads.discard)
-
-        loop.add_signal_handler(signal.SIGHUP, reload)
+        loop.add_signal_handler(signal.SIGHUP, lambda: hemostat.beside(hemostat.reload(), name="reload"))
         interface = web.application if Duty.WEB in duties else web.operations
         app = interface(hemostat, tokens=hemostat.tokens, max_body_bytes=config.web.max_body_bytes)
         runner = http.AppRunner(
@@ -466,7 +423,7 @@ async def serve(
         await runner.setup()
         host, port = config.web.address
         tls = tls_of(config.web.tls) if config.web.tls else None
-        root = asyncio.create_task(_run(hemostat, parts.server, duties), name="root")
+        root = asyncio.create_task(_run(hemostat, parts, duties), name="root")
         try:
             site = http.TCPSite(runner, host or None, port, ssl_context=tls, backlog=1024)
             await site.start()
@@ -484,11 +441,11 @@ async def serve(
             await asyncio.gather(root, return_exceptions=True)
 
 
-async def _run(hemostat: HemoStat, server: EmbeddedStore | None, duties: frozenset[Duty]) -> None:
+async def _run(hemostat: HemoStat, parts: Parts, duties: frozenset[Duty]) -> None:
     async with asyncio.TaskGroup() as group:
-        if server is not None:
-            group.create_task(server.until_exit(), name="embedded-store")
-        group.create_task(hemostat.follow_store(), name="store-follow")
+        if parts.server is not None:
+            group.create_task(parts.server.until_exit(), name="embedded-store")
+        group.create_task(parts.store.follow(), name="store-follow")
         group.create_task(hemostat.note_birth(), name="note-birth")
         if Duty.WORKER in duties:
             group.create_task(hemostat.worker.run(), name="worker")

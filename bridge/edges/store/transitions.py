@@ -25,9 +25,9 @@ class StoredTransitions:
         last = await self._store.command("XREVRANGE", key("events"), "+", "-", "COUNT", 1)
         return str(last[0][0]) if last else BEFORE_ALL
 
-    async def after(self, transition_id: str, *, count: int) -> Sequence[Transition]:
+    async def after(self, event_id: str, *, count: int) -> Sequence[Transition]:
         """The first ``count`` that came after this one, oldest first."""
-        found = await self._store.command("XRANGE", key("events"), f"({transition_id}", "+", "COUNT", count)
+        found = await self._store.command("XRANGE", key("events"), f"({event_id}", "+", "COUNT", count)
         return [_transition(str(stream_id), pairs(flat)) for stream_id, flat in found or ()]
 
 
