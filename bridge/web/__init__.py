@@ -29,7 +29,7 @@ from bridge.model.incident import Incident, IncidentQuery, Outcome, State, Targe
 from bridge.model.share import Share
 from bridge.roles import BudgetState, Pause
 from bridge.web import approvals, description, events, page
-from bridge.web.answers import JSON, Refused, as_json, error_answer, object_of
+from bridge.web.answers import JSON, Refused, as_json, body_of, error_answer, named, texts_of
 from bridge.web.interface import (
     ANYBODY,
     BRIDGE,
@@ -60,8 +60,6 @@ log = logging.getLogger("hemostat.web")
 WEBHOOK_PATHS = ("/api/v1/alerts", "/alerts", "/webhook", "/")
 STORE_DEADLINE_SECONDS = 4.0
 """Alertmanager's twin sends the same again after 15 s; an answer must come well before that."""
-
-BODY_DEADLINE_SECONDS = 30.0
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -125,13 +123,7 @@ async def receive(request: web.Request) -> web.Response:
         told = f"the content type must be {JSON}, not {request.content_type[:60]}"
         raise Refused(415, "unsupported_media_type", told)
     with bridge.metrics.stage_duration.labels("intake").time():
-        try:
-            body = await _whole(request)
-        except TimeoutError as error:
-            raise Refused(
-                408, "timeout", f"the body did not arrive within {BODY_DEADLINE_SECONDS:g} s"
-            ) from error
-        webhook = read_webhook(body)
+        webhook = read_webhook(await body_of(request))
         hosts = bridge.hosts()
         webhook = redacted(webhook, bridge.redactor)
         pairs = [(alert, subject_of(alert.labels, hosts=hosts)) for alert in webhook.alerts]
@@ -146,17 +138,6 @@ async def receive(request: web.Request) -> web.Response:
     if webhook.truncated:
         log.warning("truncated_webhook", extra={"left_out": webhook.truncated, "advice": "raise max_alerts"})
     return as_json(accepted, status=202)
-
-
-async def _whole(request: web.Request) -> bytes:
-    """The body. Raises: TimeoutError: it did not arrive in time."""
-    if (length := request.content_length or 0) > request.client_max_size:
-        raise web.HTTPRequestEntityTooLarge(request.client_max_size, length)  # nobody need wait for all of it
-    # A small one came with its head: a timer would cost as much as reading its JSON.
-    if request.content.is_eof():
-        return await request.read()
-    async with asyncio.timeout(BODY_DEADLINE_SECONDS):
-        return await request.read()
 
 
 # ---- what happened -----------------------------------------------------------------------------------------------
@@ -281,27 +262,19 @@ async def show_pause(request: web.Request) -> web.Response:
 
 async def pause(request: web.Request) -> web.Response:
     """``PUT /api/v1/pause`` with ``{"why": text, "for": duration | "until": time, "by": text}``, all optional."""
-    asked = await object_of(request)
-    unknown = sorted(set(asked) - {"why", "for", "until", "by"})
-    if unknown:
-        raise Refused(400, "bad_request", f"unknown keys: {', '.join(unknown)[:100]}")
-    texts = {name: asked.get(name) for name in ("why", "for", "until", "by")}
-    wrong = [name for name, value in texts.items() if value is not None and not isinstance(value, str)]
-    if wrong:
-        raise Refused(400, "bad_request", f"must be text: {', '.join(wrong)}")
-    if texts["for"] and texts["until"]:
+    asked = await texts_of(request, "why", "for", "until", "by")
+    if "for" in asked and "until" in asked:
         raise Refused(400, "bad_request", "give either for or until, not both")
     now = await request.app[BRIDGE].now()
     try:
-        until = _since(str(texts["until"])) if texts["until"] else None
-        if texts["for"]:
-            until = now + timedelta(seconds=parse_duration(str(texts["for"])))
+        until = _since(asked["until"]) if "until" in asked else None
+        if "for" in asked:
+            until = now + timedelta(seconds=parse_duration(asked["for"]))
     except (ValueError, OverflowError) as error:
         raise Refused(400, "bad_request", str(error)[:200]) from error
     if until is not None and until <= now:
         raise Refused(400, "bad_request", "the end of the pause has passed already")
-    by = request[CALLER] if request[CALLER] != ANYBODY else str(texts["by"] or ANYBODY)[:100]
-    why = str(texts["why"] or "")[:500]
+    by, why = named(request, asked), asked.get("why", "")[:500]
     return as_json(_paused(await request.app[BRIDGE].pause(by=by, why=why, until=until)))
 
 

@@ -9,8 +9,8 @@ from aiohttp import web
 from bridge import telling
 from bridge.model.incident import Answer
 from bridge.roles import AnswerResult
-from bridge.web.answers import Refused, as_json, object_of
-from bridge.web.interface import ANYBODY, BRIDGE, CALLER
+from bridge.web.answers import Refused, as_json, named, texts_of
+from bridge.web.interface import BRIDGE
 
 SLACK_PATH = "/slack/interactions"
 SLACK_BODY_BYTES = 256 * 1024
@@ -40,13 +40,7 @@ async def reject(request: web.Request) -> web.Response:
 
 
 async def _answered(request: web.Request, answer: Answer) -> web.Response:
-    asked = await object_of(request)
-    if unknown := sorted(set(asked) - {"by"}):
-        raise Refused(400, "bad_request", f"unknown keys: {', '.join(unknown)[:100]}")
-    given = asked.get("by")
-    if given is not None and not isinstance(given, str):
-        raise Refused(400, "bad_request", "by must be text")
-    by = request[CALLER] if request[CALLER] != ANYBODY else (given or ANYBODY)[:100]
+    by = named(request, await texts_of(request, "by"))
     answered = await request.app[BRIDGE].answer(request.match_info["id"], answer, by=by)
     said = telling.reply_to(answered)
     if answered.result is not AnswerResult.DONE:
