@@ -40,7 +40,7 @@ from bridge.reconciliation import Reconciler
 from bridge.redaction import Redactor
 from bridge.roles import Answered, AnswerResult, BudgetState, Pause
 from bridge.storm_watch import StormWatch
-from bridge.web.server_log import server_log
+from bridge.web.server import runner_of
 from bridge.wiring import Parts, consultant_of, model_of, parts_of, ruleset_of
 from bridge.worker import Worker
 
@@ -417,9 +417,7 @@ async def serve(
         loop.add_signal_handler(signal.SIGHUP, lambda: hemostat.beside(hemostat.reload(), name="reload"))
         interface = web.application if Duty.WEB in duties else web.operations
         app = interface(hemostat, tokens=hemostat.tokens, max_body_bytes=config.web.max_body_bytes)
-        runner = http.AppRunner(
-            app, access_log=None, logger=server_log(), shutdown_timeout=3.0, handler_cancellation=False
-        )
+        runner = runner_of(app)
         await runner.setup()
         host, port = config.web.address
         tls = tls_of(config.web.tls) if config.web.tls else None

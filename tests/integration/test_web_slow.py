@@ -3,11 +3,44 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+from aiohttp import web
 
-from bridge.web import answers
+from bridge.demo import parts
+from bridge.web import answers, server
 from tests.integration.serving import Running
+
+Serve = Callable[..., Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Serve]:
+    """A connection to a server as the bridge's; ``/slow`` takes a while."""
+
+    async def at_once(_: web.Request) -> web.Response:
+        return web.Response()
+
+    async def slow(_: web.Request) -> web.Response:
+        await asyncio.sleep(0.5)
+        return web.Response()
+
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def start(**options: float) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+            app = web.Application()
+            app.add_routes([web.get("/-/healthy", at_once), web.get("/slow", slow)])
+            runner = server.runner_of(app, **options)
+            await runner.setup()
+            stack.push_async_callback(runner.cleanup)
+            await web.TCPSite(runner, parts.LOOPBACK, 0).start()
+            reader, writer = await asyncio.open_connection(*runner.addresses[0])
+            stack.callback(writer.close)
+            return reader, writer
+
+        yield start
 
 
 @pytest.mark.parametrize("request_line", ["POST /api/v1/alerts", "PUT /api/v1/pause"])
@@ -24,3 +57,33 @@ async def test_a_body_that_does_not_arrive_is_answered_408(
         assert (await reader.readline()).startswith(b"HTTP/1.1 408 ")
     writer.close()
     assert await running.stored() == 0
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"POST /api/v1/alerts HTTP/1.1\r\n",
+        b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\nPOST / HTTP/1.1\r\n",
+    ],
+    ids=["nothing", "half a head", "half of a second head"],
+)
+async def test_a_connection_whose_head_does_not_end_is_closed_however_it_drips(
+    serve: Serve, sent: bytes
+) -> None:
+    reader, writer = await serve(idle_seconds=0.3)
+    writer.write(sent)
+    with contextlib.suppress(ConnectionError):
+        async with asyncio.timeout(10):
+            while not reader.at_eof():
+                if sent:
+                    writer.write(b"X-Slow: yes\r\n")
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(reader.read(1000), 0.02)
+
+
+async def test_a_connection_whose_request_is_being_answered_is_not_idle(serve: Serve) -> None:
+    reader, writer = await serve(idle_seconds=0.1)
+    writer.write(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+    async with asyncio.timeout(10):
+        assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"

@@ -1,4 +1,7 @@
-"""What the HTTP server itself logs: what a stranger sends is no error of ours, and gets one line without a traceback."""
+"""The HTTP server below the interface: how long it holds a connection, and what it logs.
+
+What a stranger sends is no error of ours, and gets one line without a traceback.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,11 @@ import logging
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
+
+IDLE_SECONDS = 75.0
+"""How long a connection may take to its first request, or from an answer to its next one. Bytes of a head that does
+not end prolong nothing, a request that is being answered is not idle. More than the 60 s for which nginx and others keep
+theirs to us: one that both ends gave up at once would be a request lost."""
 
 
 class _Strangers(logging.Filter):
@@ -25,9 +33,16 @@ class _Strangers(logging.Filter):
         return True
 
 
-def server_log() -> logging.Logger:
-    """The logger for ``web.AppRunner``."""
+def runner_of(app: web.Application, *, idle_seconds: float = IDLE_SECONDS) -> web.AppRunner:
+    """Serves an interface, once it is set up and has a site."""
     log = logging.getLogger("hemostat.http")
     if not log.filters:
         log.addFilter(_Strangers())
-    return log
+    return web.AppRunner(
+        app,
+        access_log=None,
+        logger=log,
+        keepalive_timeout=idle_seconds,
+        shutdown_timeout=3.0,
+        handler_cancellation=False,
+    )
