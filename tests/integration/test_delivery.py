@@ -134,7 +134,7 @@ async def test_every_line_of_a_story_is_told_once_and_in_order(office: Office) -
         for event in events:
             held = await office.moved(held, event)
         await until(lambda: sink.lines(held.incident.id) == ["opened", *events])
-    assert office.count(Channel.SLACK, "delivered") == len(sink.told)
+        await until(lambda: office.count(Channel.SLACK, "delivered") == len(sink.told))
 
 
 async def test_ten_moves_while_a_sink_is_away_become_one_delivery(office: Office) -> None:
