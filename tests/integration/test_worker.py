@@ -138,7 +138,7 @@ async def test_while_webhooks_queue_up_fewer_are_walked_and_none_is_forgotten(cr
 
     async def briefly(held: Held) -> None:
         await asyncio.sleep(0.01)
-        if len(crew.walked) == 10:
+        if crowd and len(crew.walked) >= 10:  # two may begin between two looks
             assert crew.most_at_once <= SLOTS_WHILE_CROWDED
             crowd.clear()
         if crew.at_once == 8:
