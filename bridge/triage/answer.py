@@ -6,6 +6,7 @@ What does not fit is no verdict at all; a repair that fits but is not well found
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -113,7 +114,7 @@ def read(answer: ModelAnswer, prompt: Prompt, *, canary: str, threshold: float, 
     if canary in answer.text:
         return Read(opinion=None, problems=(CANARY_SEEN,))
     try:
-        said = _decoder.decode(answer.text)
+        said = _decoded(answer.text)
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
         return Read(
             opinion=None, problems=(untrusted.prepared(f"not the answer asked for: {error}", redact),)
@@ -128,10 +129,23 @@ def read(answer: ModelAnswer, prompt: Prompt, *, canary: str, threshold: float, 
 def fits(text: str) -> bool:
     """Whether it has the shape that was asked for, whatever it says."""
     try:
-        _decoder.decode(text)
+        _decoded(text)
     except (msgspec.DecodeError, RecursionError, ValueError):
         return False
     return True
+
+
+def _decoded(text: str) -> _Answer:
+    """Raises: DecodeError, RecursionError, ValueError: it is not the one object asked for."""
+    json.loads(text, object_pairs_hook=_once_each)
+    return _decoder.decode(text)
+
+
+def _once_each(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    # Of a key that stands twice each reader takes another one: what people see on record must be what was decided by.
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("a key stands in it twice")
+    return dict(pairs)
 
 
 CANARY_SEEN = "it repeated the secret word of its instructions"
