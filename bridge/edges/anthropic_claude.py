@@ -12,7 +12,7 @@ from typing import Any, cast
 import anthropic
 from anthropic.types import Message
 
-from bridge.edges.model_sdk import CONNECT_SECONDS, TIMEOUT_SECONDS, keep_quiet, translated
+from bridge.edges.model_sdk import CONNECT_SECONDS, TIMEOUT_SECONDS, counted, keep_quiet, translated
 from bridge.model.consultation import ModelAnswer, ModelRequest, Stop, Usage
 from bridge.model.secret import Secret
 
@@ -82,10 +82,10 @@ def _answer(message: Message, latency_seconds: float) -> ModelAnswer:
         model=str(message.model),
         request_id=str(message._request_id or ""),
         usage=Usage(
-            input_tokens=int(usage.input_tokens),
-            output_tokens=int(usage.output_tokens),
-            cache_read_tokens=int(usage.cache_read_input_tokens or 0),
-            cache_write_tokens=int(usage.cache_creation_input_tokens or 0),
+            input_tokens=counted(usage.input_tokens),
+            output_tokens=counted(usage.output_tokens),
+            cache_read_tokens=counted(usage.cache_read_input_tokens),
+            cache_write_tokens=counted(usage.cache_creation_input_tokens),
         ),
         latency_seconds=latency_seconds,
     )

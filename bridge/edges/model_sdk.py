@@ -18,6 +18,15 @@ TIMEOUT_SECONDS = 60.0
 """Of each phase of a request, beyond every deadline that is asked for."""
 
 
+MOST_TOKENS = 10_000_000
+"""Of one request: no model reads or writes as much."""
+
+
+def counted(tokens: object) -> int:
+    """A number of tokens as a server states it; 0, "not counted", where it can be none: budgets are settled by it."""
+    return tokens if isinstance(tokens, int) and 0 <= tokens <= MOST_TOKENS else 0
+
+
 class Sdk(Protocol):
     """The errors that either module raises on purpose."""
 

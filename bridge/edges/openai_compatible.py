@@ -12,7 +12,7 @@ from typing import Any
 import openai
 from openai.types.chat import ChatCompletion
 
-from bridge.edges.model_sdk import CONNECT_SECONDS, TIMEOUT_SECONDS, keep_quiet, translated
+from bridge.edges.model_sdk import CONNECT_SECONDS, TIMEOUT_SECONDS, counted, keep_quiet, translated
 from bridge.model.consultation import ModelAnswer, ModelRequest, Stop, Usage
 from bridge.model.secret import Secret
 
@@ -79,15 +79,15 @@ def _answer(completion: ChatCompletion, latency_seconds: float) -> ModelAnswer:
     refused = bool(choice.message.refusal)
     usage = completion.usage
     details = usage.prompt_tokens_details if usage is not None else None
-    cached = int((details.cached_tokens if details is not None else 0) or 0)
+    cached = counted(details.cached_tokens) if details is not None else 0
     return ModelAnswer(
         text=str(choice.message.content or ""),
         stop=Stop.REFUSAL if refused else _STOPS.get(str(choice.finish_reason), Stop.OTHER),
         model=str(completion.model),
         request_id=str(completion._request_id or completion.id or ""),
         usage=Usage(
-            input_tokens=max(0, int(usage.prompt_tokens) - cached) if usage is not None else 0,
-            output_tokens=int(usage.completion_tokens) if usage is not None else 0,
+            input_tokens=max(0, counted(usage.prompt_tokens) - cached) if usage is not None else 0,
+            output_tokens=counted(usage.completion_tokens) if usage is not None else 0,
             cache_read_tokens=cached,
         ),
         latency_seconds=latency_seconds,

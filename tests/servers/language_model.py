@@ -90,6 +90,8 @@ class ModelServer(ThreadedServer):
     def __init__(self, mode: Mode = Mode.OK, *, says: Json | Callable[[Json], Json] = AGREES) -> None:
         self.mode, self.says = mode, says
         self.delay_seconds = 0.0
+        self.bill: Json = {}
+        """What the answer's ``usage`` says otherwise."""
         self.asked: list[Asked] = []
         self.most_at_once = 0
         self._now = 0
@@ -140,7 +142,9 @@ class ModelServer(ThreadedServer):
         said = self.says(body) if callable(self.says) else self.says
         if mode is Mode.SLOW_DRIP:
             return await self._drip(request, json.dumps(self.envelope(json.dumps(said), stop="end")))
-        return web.json_response(self._said(mode, said), headers={self.REQUEST_ID: "req_011"})
+        answer = self._said(mode, said)
+        answer["usage"].update(self.bill)
+        return web.json_response(answer, headers={self.REQUEST_ID: "req_011"})
 
     def _said(self, mode: Mode, said: Json) -> Json:
         text = json.dumps(said)

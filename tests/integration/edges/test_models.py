@@ -64,6 +64,16 @@ async def test_an_answer_comes_with_its_text_its_end_and_its_cost(server: ModelS
     assert answer.model.startswith(("claude-haiku-5-5", "gpt-6-luna"))
 
 
+@pytest.mark.parametrize("tokens", [-1_000_000, 10**30, float("nan"), None, []])
+async def test_a_number_of_tokens_that_can_be_none_is_not_counted(
+    server: ModelServer, model: Model, tokens: object
+) -> None:
+    """Less than nothing would make room in the budget, and more than all would end it."""
+    server.bill = dict.fromkeys(("output_tokens", "completion_tokens"), tokens)
+    usage = (await model.ask(REQUEST, deadline_seconds=5)).usage
+    assert (usage.input_tokens, usage.output_tokens) == (900, 0)
+
+
 @pytest.mark.parametrize(
     ("mode", "stop"),
     [(Mode.CUT_OFF, Stop.MAX_TOKENS), (Mode.REFUSAL, Stop.REFUSAL), (Mode.TRUNCATED, Stop.END)],
