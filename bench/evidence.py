@@ -130,7 +130,7 @@ async def _collected(sources: evidence.Sources, found: evidence.Found, alert: Al
         found,
         firing=[alert],
         redactor=Redactor(),
-        telling=phrases.says_something,
+        telling=partial(phrases.telling_part, limit=evidence.LINE_CHARACTERS),
         now=datetime.now(UTC),
     )
 

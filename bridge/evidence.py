@@ -49,6 +49,9 @@ RUNBOOK_LABEL = "hemostat.runbook"
 RUNBOOK_CHARACTERS = 600
 EVENTS_SECONDS = 1800.0
 
+Telling = Callable[[str], str | None]
+"""The part of a line, of at most LINE_CHARACTERS, that says something to the rules; ``None``: it says nothing."""
+
 T = TypeVar("T")
 
 
@@ -125,12 +128,12 @@ async def collect(
     *,
     firing: Sequence[Alert],
     redactor: Redactor,
-    telling: Callable[[TextLine], bool],
+    telling: Telling,
     now: datetime,
 ) -> Evidence:
     """Everything there is to know, from all sources at once, without a secret in any text.
 
-    ``firing``: the incident's alerts. ``telling``: whether a line of the log says something to the rules, so that it is shown before others.
+    ``firing``: the incident's alerts.
     """
     host, container = found.facts.host, found.facts
     containers, journal = sources.containers, sources.journal
@@ -152,11 +155,13 @@ async def collect(
         measures = ask("prometheus", _measures(sources, container), ())
         listed = ask("alertmanager", _listed(sources), ())
     plain = _Plain(redactor)
-    shown = excerpt(plain.lines(log_lines.result(), limit=LINE_CHARACTERS), telling=telling)
+    shown = excerpt(
+        plain.lines(log_lines.result(), telling), telling=lambda line: telling(line.text) is not None
+    )
     return Evidence(
         collected_at=now,
         container=plain.container(container),
-        health_log=plain.lines(health_log.result(), limit=LINE_CHARACTERS),
+        health_log=plain.lines(health_log.result(), telling),
         log_lines=shown.lines,
         log_dropped=shown.dropped,
         events=merged(events.result(), kept.result()),
@@ -249,12 +254,24 @@ class _Plain:
         self.counts.update(redacted.counts)
         return redacted.text
 
-    def lines(self, lines: Sequence[TextLine], *, limit: int) -> tuple[TextLine, ...]:
-        """Redacted together, since a private key has many lines; those of which nothing is left are gone."""
+    def lines(self, lines: Sequence[TextLine], telling: Telling) -> tuple[TextLine, ...]:
+        """Redacted together, since a private key has many lines; those of which nothing is left are gone.
+
+        Of a long one its beginning stays, unless another part of it tells something.
+        """
         redacted = self._redactor.text("\n".join(clean(line.text).replace("\n", " ") for line in lines))
         self.counts.update(redacted.counts)
         shown = zip(lines, redacted.text.split("\n"), strict=False)
-        return tuple(replace(line, text=shortened(text, limit)) for line, text in shown if text.strip())
+        return tuple(
+            replace(
+                line,
+                text=text
+                if len(text) <= LINE_CHARACTERS
+                else telling(text) or shortened(text, LINE_CHARACTERS),
+            )
+            for line, text in shown
+            if text.strip()
+        )
 
     def container(self, facts: ContainerFacts) -> ContainerFacts:
         """Its labels as far as they are kept, and the error Docker keeps."""

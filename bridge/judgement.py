@@ -116,7 +116,9 @@ class Judge:
                 found,
                 firing=firing,
                 redactor=ruleset.redactor,
-                telling=partial(phrases.says_something, classes=ruleset.thresholds.phrases),
+                telling=partial(
+                    phrases.telling_part, limit=evidence.LINE_CHARACTERS, classes=ruleset.thresholds.phrases
+                ),
                 now=now,
             )
             self._metrics.redacted(collected.redactions)

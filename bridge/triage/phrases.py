@@ -23,6 +23,7 @@ __all__ = [
     "readable",
     "says_something",
     "sightings",
+    "telling_part",
 ]
 
 LINE_LIMIT = 2000
@@ -39,8 +40,9 @@ class Sighting:
 
 
 _ANSI = re.compile(r"\x1b\[[0-9;]{0,16}[a-z]")
-_ACCESS_LOG = re.compile(r'http/[123](?:\.[01])?\\?" [1-5][0-9]{2}\b')
-"""A request line followed by its status: what a client sent, not what the program says about itself."""
+_ANSWERED = re.compile(r'http/[123](?:\.[01])?\\?" [1-5][0-9]{2}\b', re.IGNORECASE)
+_REQUEST = re.compile(r'"(?:get|head|post|put|delete|connect|options|trace|patch) ', re.IGNORECASE)
+"""A request line in quotes, followed by its status, makes a line one of an access log: from there on a client speaks."""
 
 _SELF = re.compile(
     r"\blocalhost\b|\b127(?:\.[0-9]{1,3}){3}\b|\b0\.0\.0\.0\b|(?<![0-9a-f:])::1(?![0-9a-f])"
@@ -96,6 +98,25 @@ def says_something(line: TextLine, *, classes: Sequence[PhraseClass] = CLASSES) 
     return any(_in_line(line, classes, frozenset(), of_health_check=False))
 
 
+def telling_part(text: str, *, limit: int, classes: Sequence[PhraseClass] = CLASSES) -> str | None:
+    """The first part of a line, of at most ``limit`` characters, in which a class is seen; ``None``: in none.
+
+    The cause is often the last word of a long line, and a stranger's words before it must not push it out of sight.
+    """
+
+    def says(part: str) -> bool:
+        return says_something(TextLine(id="", text=part), classes=classes)
+
+    if len(text) <= limit:
+        return text if says(text) else None
+    own, step = _own_words(text), limit // 2
+    for start in range(0, max(len(own) - step, 1), step):
+        part = own[start : start + limit - 2]
+        if says(part):
+            return f"{'…' if start else ''}{part}{'…' if start + limit - 2 < len(text) else ''}"
+    return None
+
+
 def hosts_named(text: str) -> frozenset[str]:
     """The hosts that a line names with a port or in a URL, in lower case; itself is not among them."""
     found = (next(filter(None, match.groups())) for match in _HOST_AND_PORT.finditer(readable(text)))
@@ -105,9 +126,7 @@ def hosts_named(text: str) -> frozenset[str]:
 def _in_line(
     line: TextLine, classes: Sequence[PhraseClass], own: frozenset[str], *, of_health_check: bool
 ) -> Iterable[Sighting]:
-    text = readable(line.text)
-    if _ACCESS_LOG.search(text):
-        return
+    text = _own_words(readable(line.text))
     seen: set[str] = set()
     for entry in classes:
         if entry.kind in seen or not _said(entry, text):
@@ -118,6 +137,16 @@ def _in_line(
             continue
         seen.add(entry.kind)
         yield Sighting(kind=entry.kind, meaning=entry.meaning, line_id=line.id)
+
+
+def _own_words(text: str) -> str:
+    """Without what a client sent: the program's own words stand before it, and a client must not take them back."""
+    answered = _ANSWERED.search(text)
+    if answered is None:
+        return text
+    request = _REQUEST.search(text, 0, answered.start())
+    begin = request.start() if request else text.rfind('"', 0, answered.start())
+    return text[:begin] if begin >= 0 else text[: answered.start()]
 
 
 def _said(entry: PhraseClass, text: str) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -85,7 +86,7 @@ async def collected(containers: Any, facts: ContainerFacts, **sources: Any) -> e
         evidence.Found(target=Target(host="local", name=facts.name), facts=facts),
         firing=[ALERT],
         redactor=Redactor(),
-        telling=phrases.says_something,
+        telling=partial(phrases.telling_part, limit=evidence.LINE_CHARACTERS),
         now=BOOT,
     )
 
@@ -194,6 +195,15 @@ async def test_a_private_key_over_many_lines_goes_whole() -> None:
     containers.said = ["loading", *key, "-----END PRIVATE KEY-----", "loaded"]
     found = await collected(containers, replace(containers.run(), error=""))
     assert [line.text for line in found.log_lines] == ["loading", "[REDACTED:private_key]", "loaded"]
+
+
+async def test_no_length_of_other_words_pushes_a_cause_out_of_sight() -> None:
+    containers = InMemoryContainers()
+    containers.said = [f"GET /{'x' * 5000} failed: no space left on device", "y" * 5000]
+    found = await collected(containers, containers.run())
+    assert found.log_lines[0].text.endswith("failed: no space left on device")
+    assert found.log_lines[1].text == "y" * 499 + "…"
+    assert len(found.log_lines[0].text) <= evidence.LINE_CHARACTERS
 
 
 async def test_what_a_container_says_that_never_opted_in_is_not_even_read() -> None:

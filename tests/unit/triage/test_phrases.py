@@ -148,6 +148,39 @@ def test_a_long_line_is_read_at_both_ends() -> None:
     assert len(phrases.readable(filler)) <= phrases.LINE_LIMIT + 1
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'no space left on device, while answering "GET / HTTP/1.1" 200',
+        'no space left on device, while answering GET /x HTTP/1.1" 200',
+        'could not write "x": no space left on device, request: "POST /?\\" HTTP/1.1\\" 200 HTTP/1.1"',
+    ],
+)
+def test_a_client_cannot_take_back_what_the_program_said_before_it(text: str) -> None:
+    assert phrases.sightings(lines(text))
+
+
+@pytest.mark.parametrize(
+    "request_line",
+    ["GET /?no space left on device", 'GET /\\"?no space left on device', "FOO no space left on device"],
+)
+def test_what_a_client_sent_is_not_the_programs_own_word(request_line: str) -> None:
+    assert not phrases.sightings(
+        lines(f'10.0.0.9 - - "{request_line} HTTP/1.1" 200 5 "no space left on device"')
+    )
+
+
+@pytest.mark.parametrize("before", [0, 100, 490, 499, 500, 750, 4000])
+def test_a_long_line_is_cut_to_the_part_that_tells(before: int) -> None:
+    text = "x" * before + " no space left on device " + "y" * 3000
+    part = phrases.telling_part(text, limit=500)
+    assert part is not None
+    assert "no space left on device" in part
+    assert len(part) <= 500
+    assert phrases.telling_part(f'"GET /{text} HTTP/1.1" 200', limit=500) is None
+    assert phrases.telling_part("x" * 4000, limit=500) is None
+
+
 def test_an_operator_adds_phrases_as_regular_expressions() -> None:
     """Case never matters; a new class is one more row of the table."""
     added = {"disk_full": ["quota +hit"], "parking": ["Parking .*expired"]}
@@ -170,7 +203,8 @@ def test_a_phrase_of_a_known_class_is_not_bound_to_its_exceptions_about_peers() 
 
 PATTERNS = [
     *(pattern for entry in phrases.CLASSES for pattern in entry.patterns + entry.unless),
-    phrases._ACCESS_LOG,
+    phrases._ANSWERED,
+    phrases._REQUEST,
     phrases._ANSI,
     phrases._HOST_AND_PORT,
     phrases._SELF,
