@@ -122,6 +122,11 @@ def _mixed(match: re.Match[str]) -> bool:
     return _with_digit(match) and secret != secret.lower() and secret != secret.upper()
 
 
+def _on_the_next_line(match: re.Match[str]) -> bool:
+    """A lone word there with a digit in it: what follows a prompt or a heading has none, or is a sentence."""
+    return _DIGIT.search(match["secret"]) is not None and _of_an_assignment(match)
+
+
 def _no_marker(match: re.Match[str]) -> bool:
     return MARKER.fullmatch(match["secret"]) is None
 
@@ -166,6 +171,10 @@ def _of_mail(match: re.Match[str]) -> bool:
     return not unit and local.lower() != "git"
 
 
+def _of_encoded_userinfo(match: re.Match[str]) -> bool:
+    return "%3a" in match["secret"].lower() or len(match["secret"]) >= 16
+
+
 _BRANDS = re.compile(
     r"4[0-9]{12}(?:[0-9]{3}){0,2}|(?:5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720)[0-9]*|3[47][0-9]{13}|3(?:0[0-5]|[68])[0-9]{12,13}"
     r"|6(?:011|5|4[4-9]|2)[0-9]*|35(?:2[89]|[3-8])[0-9]*"
@@ -195,7 +204,9 @@ _NAMES = (
     r"|(?<![a-z])(?:pass(?=\\{0,3}[\"']?[ \t]{0,3}=|[\"'])|pw|sid|session_?id|phpsessid|jsessionid|otp|cvv2?|cvc|ssn"
     r"|sig|signature|_auth)(?![a-z]))(?P<suffix>[\w.\-]{0,40})"
 )
-_IS = r"\\{0,3}[\"']?[ \t]{0,3}(?:=>|:=|==?|:)[ \t]{0,3}"
+_IS = r"\\{0,3}[\"']?(?:\]?[ \t]{0,3}=>|[ \t]{0,3}(?::=|==?|[:\uff1a\uff1d]|%(?:25){0,3}3[ad]))[ \t]{0,3}"
+"""Between a name and its value: also as PHP prints it (``[password] => x``), percent-encoded, and of full width."""
+
 _UNQUOTED = (
     r"(?:[^\s\"'`,;&|\\]|[,;&|](?!\s|$|[\\\"'`]|[\w.\-]{1,40}\\{0,3}[\"']?[=:])|\\(?![\"'nrt])){1,4096}"
 )
@@ -224,6 +235,14 @@ def names_a_secret(name: str, value: str) -> bool:
 
 
 BUILT_IN: tuple[Kind, ...] = (
+    _kind(  # each line of it behind a time or a name, as loggers write them
+        "private_key",
+        "private",
+        r"(?P<secret>-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----[ \t]{0,8}"
+        r"(?:\s[^\n]{0,120}?(?<![A-Za-z0-9+/=])[A-Za-z0-9+/=]{20,512}[ \t]{0,8}(?=\s|$)){1,200}"
+        r"(?:\s[^\n]{0,140}(?=\s[^\n]{0,120}-----END ))?"
+        r"(?:\s[^\n]{0,120}-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)?)",
+    ),
     _kind(
         "private_key",
         "private",
@@ -243,6 +262,12 @@ BUILT_IN: tuple[Kind, ...] = (
         "@",
         r"(?<=://)(?P<secret>[^\s/?#@:\"'<>\\]{0,128}:(?![0-9]{1,5}(?:[/?#]|$))[^\s@\"'<>\\]{1,256})@[\w.-]{1,253}(?=[:/?#\s\"',)]|$)",
         _of_userinfo,
+    ),
+    _kind(  # the same within another URL
+        "url_userinfo",
+        "%40",
+        r"%3a(?:%2f|/){2}(?P<secret>[^\s/?#&\"'<>]{1,256}?)%40",
+        _of_encoded_userinfo,
     ),
     _kind(
         "connection_string",
@@ -285,7 +310,7 @@ BUILT_IN: tuple[Kind, ...] = (
     _kind(
         "bearer",
         "bearer",
-        r"(?<![a-z])bearer[ \t]{1,3}(?P<secret>[A-Za-z0-9._~+/\-]{8,8192}={0,2})(?![\w=])",
+        r"(?<![a-z])bearer(?:[ \t]{1,3}|[ \t]{0,3}\n[ \t]{0,8})(?P<secret>[A-Za-z0-9._~+/\-]{8,8192}={0,2})(?![\w=])",
         _with_digit,
     ),
     _kind(
@@ -371,6 +396,37 @@ BUILT_IN: tuple[Kind, ...] = (
         rf"{_NAMES}{_IS}\\{{0,3}}[\"'`]?(?P<secret>{_UNQUOTED})",
         _of_an_assignment,
         closers=True,
+    ),
+    _kind(  # on the line below its name, as in YAML's blocks; " | " is a health check's line end
+        CREDENTIAL,
+        _NAME_HINTS,
+        rf"{_NAMES}{_IS}(?:[|>][+-]?[ \t]{{0,8}}\n?|\n)[ \t]{{0,40}}[\"']?"
+        r"(?P<secret>[^\s\"'\[]{6,512})[\"']?(?=[ \t]{0,8}(?:\n|$|[|;,]))",
+        _on_the_next_line,
+    ),
+    _kind(  # ?key=AbCd1234EfGh5678
+        CREDENTIAL,
+        "?key= &key= ?code= &code= ?auth= &auth=",
+        r"(?<=[?&])(?:key|code|auth)=(?P<secret>[^\s&#\"'<>]{16,1024})",
+        _mixed,
+    ),
+    _kind(
+        CREDENTIAL,
+        "$1$ $5$ $6$ $y$ $2a$ $2b$ $2y$ $apr1$ $argon2",
+        r"(?P<secret>\$(?:[156y]|2[aby]|apr1|argon2(?:id|i|d))\$[\w./$=,+\-]{20,512})",
+    ),
+    _kind(  # mysql -uroot -phunter2
+        CREDENTIAL,
+        "mysql mariadb",
+        r"(?:mysql|mariadb)[\w-]{0,16}[ \t](?:[^\n]{0,200}?[ \t])?-p[\"']?(?P<secret>[^\s\"']{4,256})",
+        _no_marker,
+        case=True,
+    ),
+    _kind(
+        CREDENTIAL,
+        "sshpass redis-cli",
+        r"(?:sshpass[ \t]{1,3}-p|redis-cli[ \t](?:[^\n]{0,200}?[ \t])?-a)[ \t]{0,3}[\"']?(?P<secret>[^\s\"']{4,256})",
+        _no_marker,
     ),
     _kind(  # --password hunter2
         CREDENTIAL,
