@@ -7,6 +7,7 @@ cannot take it for a sick container.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,6 +33,9 @@ SEVERITY = "warning"
 """Where the alerts behind it name none, or not the same."""
 
 TEXT_CHARACTERS = 1000
+
+_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+"""Source: Prometheus' data model, label names before UTF-8 was allowed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +73,10 @@ def of(incident: Incident, episodes: Sequence[EpisodeView], *, external_url: str
 
 
 def _routing_labels(alerts: Sequence[Alert]) -> dict[str, str]:
-    """What all the alerts behind it agree on, but for their name and the labels that name a target."""
+    """What all the alerts behind it agree on, but for their name and the labels that name a target.
+
+    Nor a label of a name that not every Alertmanager takes (Grafana sends such ones): for it the whole would be refused.
+    """
     foreign = [alert.labels for alert in alerts if not alert.own]
     if not foreign:
         return {}
@@ -78,6 +85,7 @@ def _routing_labels(alerts: Sequence[Alert]) -> dict[str, str]:
         label: value
         for label, value in first.items()
         if label not in TARGET_LABELS
+        and _NAME.fullmatch(label)
         and label != "alertname"
         and all(labels.get(label) == value for labels in others)
     }

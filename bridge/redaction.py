@@ -155,15 +155,17 @@ class Redactor:
         return Redacted(text=shortened(redacted.text, limit), counts=redacted.counts)
 
     def mapping(self, values: Mapping[str, str], *, limit: int) -> tuple[dict[str, str], Counter[str]]:
-        """Labels and the like, each value plain; a name may say that its value is a secret."""
+        """Labels and the like, names and values plain; a name may say that its value is a secret."""
         plain, counts = {}, Counter[str]()
         for name, value in values.items():
+            spelt = self.plain(name, limit=limit)
+            counts.update(spelt.counts)
             if names_a_secret(name, value):
-                plain[name] = marked(CREDENTIAL)
+                plain[spelt.text] = marked(CREDENTIAL)
                 counts[CREDENTIAL] += 1
                 continue
             redacted = self.plain(value, limit=limit)
-            plain[name] = redacted.text
+            plain[spelt.text] = redacted.text
             counts.update(redacted.counts)
         return plain, counts
 

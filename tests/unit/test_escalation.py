@@ -58,6 +58,13 @@ def test_it_keeps_what_all_alerts_behind_it_were_routed_by() -> None:
     }
 
 
+def test_a_label_that_alertmanager_may_not_take_costs_nobody_the_call() -> None:
+    odd = {"team": "shop", "service.name": "a", "on call": "b", "\x1b[31m\u202e": "c", "": "d"}
+    posted = escalation.of(closed(judged(), Outcome.ESCALATED), [labelled(**odd)])
+    assert posted is not None
+    assert {"team"} == odd.keys() & posted.labels.keys()
+
+
 def test_no_label_of_it_names_a_target() -> None:
     labels = dict.fromkeys(TARGET_LABELS, "web") | {"docker_host": "local", "service_name": "shop_web"}
     posted = escalation.of(closed(judged(), Outcome.ESCALATED), [labelled(**labels)])

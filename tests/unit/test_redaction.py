@@ -215,3 +215,10 @@ def test_a_pattern_that_could_search_for_ever_is_known_by_its_text(pattern: str,
 @given(st.text(alphabet="ab(|)[]{},*+?\\.^$:=!<>P#13-", max_size=14))
 def test_any_pattern_can_be_looked_at(pattern: str) -> None:
     assert ways(pattern) >= 1
+
+
+def test_a_label_is_plain_in_its_name_as_well() -> None:
+    labels = {"\x1b[31mteam\u202e": "shop", "https://ada:hunter2x@h/": "x", "team.name": "a"}
+    plain, counts = Redactor().mapping(labels, limit=100)
+    assert plain == {"team": "shop", "https://[REDACTED:url_userinfo]@h/": "x", "team.name": "a"}
+    assert counts == {"url_userinfo": 1}
