@@ -20,7 +20,9 @@ from bridge.model.verdict import Action, Verdict, VerdictKind
 from bridge.roles import Acceptance, Grant, Held
 from tests.unit.triage.builders import running
 
-LEASE_SECONDS = 1.0
+LEASE_SECONDS = 60.0
+"""Nobody here renews a claim: it must outlive a machine that is busy with something else."""
+
 START = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
 OPEN_LIMITS = Limits(fleet=Cap(max=1000, per_seconds=3600), host=Cap(max=1000, per_seconds=3600))
 FREE = TargetPolicy(cooldown_seconds=0.0, caps=())

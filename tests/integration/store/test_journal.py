@@ -17,7 +17,7 @@ from bridge.model.incident import Entry, IncidentQuery, Outcome, Repair, State, 
 from bridge.model.policy import BreakerPolicy
 from bridge.model.verdict import Action
 from bridge.roles import HeldElsewhere
-from tests.integration.desk import Desk, alert
+from tests.integration.desk import LEASE_SECONDS, Desk, alert
 from tests.unit.triage.builders import ID, running
 
 NOTE = Entry(event="noted", fields={"why": "a test"})
@@ -29,7 +29,7 @@ async def test_an_incident_has_one_holder(desk: Desk) -> None:
     await desk.claim(incident_id)
     answer = await desk.journal.claim(incident_id, "somebody else")
     assert isinstance(answer, HeldElsewhere)
-    assert 0 < answer.seconds <= 1.0
+    assert 0 < answer.seconds <= LEASE_SECONDS
 
 
 async def test_a_claim_whose_answer_was_lost_is_the_same_claim(desk: Desk) -> None:
