@@ -125,5 +125,5 @@ def _text(incident: Incident, begins: datetime, ends: datetime | None, external_
 def _link(incident_id: str, external_url: str) -> str:
     if not external_url:
         return f"hemostat explain {incident_id}"
-    url = f"{external_url.rstrip('/')}/api/v1/incidents/{incident_id}"
+    url = f"{external_url.rstrip('/')}/#/incident/{incident_id}"
     return f'<a href="{html.escape(url)}">incident {incident_id}</a>'

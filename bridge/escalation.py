@@ -63,7 +63,7 @@ def of(incident: Incident, episodes: Sequence[EpisodeView], *, external_url: str
         "outcome": incident.outcome.value,
         "incident": incident.id,
     }
-    link = f"{external_url.rstrip('/')}/api/v1/incidents/{incident.id}" if external_url else ""
+    link = f"{external_url.rstrip('/')}/#/incident/{incident.id}" if external_url else ""
     return Escalation(
         labels={label: value for label, value in labels.items() if value},
         annotations=_annotations(incident, target, episodes),

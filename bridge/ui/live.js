@@ -19,7 +19,6 @@ const view = by("view");
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
 const stream = { open: false, cutAt: 0, why: "", heard: 0, ending: null };
-const looked = { at: 0, failedWhy: "", took: 0, busy: false, again: false, timer: 0 };
 let limit = PAGE;
 let locked = false;
 
@@ -83,41 +82,58 @@ function refusedOnly(error) {
 
 // ---- looking ----
 
-function soon(ms = 0) {
-  // Never more than a fifth of the time is spent asking, however much happens and however slow the answers are.
-  const wait = Math.max(ms, looked.at + Math.max(1000, 4 * looked.took) - Date.now(), 0);
-  clearTimeout(looked.timer);
-  looked.timer = setTimeout(look, wait);
+// One thing that is looked at again and again: at least each `gap()` milliseconds, and soon after whatever happens.
+function looker(take, gap) {
+  const me = { at: 0, failed: "", took: 0, busy: false, again: "", timer: 0, due: Infinity };
+  me.soon = (ms = 0) => {
+    // Never more than a fifth of the time is spent asking, however much happens and however slow the answers are.
+    const due = Math.max(Date.now() + ms, me.at + Math.max(1000, 4 * me.took));
+    if (me.due <= due) return;
+    clearTimeout(me.timer);
+    me.due = due;
+    me.timer = setTimeout(() => me.look("soon"), due - Date.now());
+  };
+  me.look = async (again = "now") => {
+    clearTimeout(me.timer);
+    me.due = Infinity;
+    if (me.busy) me.again = me.again === "now" ? "now" : again;
+    if (me.busy || locked || document.hidden) return;
+    me.busy = true;
+    me.again = "";
+    const begun = Date.now();
+    try {
+      await take();
+      me.failed = "";
+      me.at = Date.now();
+      me.took = me.at - begun;
+    } catch (error) {
+      if (error instanceof Locked) lock(error.message);
+      else me.failed = inWords(error);
+    }
+    me.busy = false;
+    tell();
+    if (me.again === "now") me.look();
+    else me.soon(me.failed ? AGAIN_MS : me.again ? 0 : gap());
+  };
+  return me;
 }
 
-async function look() {
-  if (looked.busy) {
-    looked.again = true;
-    return;
-  }
-  if (locked || document.hidden) return;
-  looked.busy = true;
-  looked.again = false;
-  const begun = Date.now();
+// Apart from each other: a Docker that hangs makes the state slow to come, and no incident.
+const state = looker(async () => {
+  const [status, pause, storm, deliveries] = await Promise.all(["status", "pause", "storm", "deliveries"].map((name) => ask(`api/v1/${name}`)));
+  show.setClock(status.now);
+  show.place(by("state"), show.stateItems({ status, pause, storm, deliveries }));
+}, () => LOOK_MS);
+
+const main = looker(async () => {
   const where = place();
-  try {
-    const [status, pause, storm, deliveries, found] = await Promise.all([
-      ask("api/v1/status"), ask("api/v1/pause"), ask("api/v1/storm"), ask("api/v1/deliveries"), snapshot(where).catch(refusedOnly),
-    ]);
-    looked.failedWhy = "";
-    looked.took = Date.now() - begun;
-    looked.at = Date.now();
-    show.setClock(status.now);
-    show.place(by("state"), show.stateItems({ status, pause, storm, deliveries }));
-    if (JSON.stringify(where) === JSON.stringify(place())) draw(where, found);
-  } catch (error) {
-    if (error instanceof Locked) lock(error.message);
-    else looked.failedWhy = inWords(error);
-  } finally {
-    looked.busy = false;
-  }
-  tell();
-  if (!locked) soon(looked.again ? 0 : looked.failedWhy ? AGAIN_MS : where.name === "targets" ? TARGETS_MS : LOOK_MS);
+  const found = await snapshot(where).catch(refusedOnly);
+  if (JSON.stringify(where) === JSON.stringify(place())) draw(where, found);
+}, () => (place().name === "targets" ? TARGETS_MS : LOOK_MS));
+
+function look() {
+  state.look();
+  main.look();
 }
 
 // ---- drawing ----
@@ -167,7 +183,7 @@ function incidentsFrame() {
   const older = show.el("button", { id: "older", class: "more", type: "button", hidden: "" }, "Show older ones");
   older.addEventListener("click", () => {
     limit = Math.min(1000, limit + PAGE);
-    look();
+    main.look();
   });
   return [filters, show.incidentsTable(), show.el("p", { id: "none", class: "aside", hidden: "" }, "No incident is on record here."), older];
 }
@@ -197,15 +213,17 @@ function incidentFrame() {
 function tell() {
   if (locked) return;
   const now = Date.now();
-  const old = looked.failedWhy || Math.abs(now - looked.at) > OLD_MS; // also after the reader's machine slept
-  document.body.classList.toggle("stale", Boolean(looked.at && old));
-  const why = stream.why || looked.failedWhy || (old && looked.at ? "no answer came" : "");
+  const at = Math.min(state.at, main.at);
+  const failed = state.failed || main.failed;
+  const old = failed || Math.abs(now - at) > OLD_MS; // also after the reader's machine slept
+  document.body.classList.toggle("stale", Boolean(at && old));
+  const why = stream.why || failed || (old && at ? "no answer came" : "");
   const live = stream.open && !old;
   by("cut").hidden = live || !why;
   document.title = live ? "HemoStat" : "not live · HemoStat";
   if (live || !why) return say(by("live"), live ? "live" : "connecting…", live ? "on" : "");
-  const since = Math.min(stream.open ? now : stream.cutAt, old && looked.at ? looked.at : now);
-  const shown = looked.at ? `What is shown is as of ${show.clock(looked.at)}.` : "Nothing could be shown yet.";
+  const since = Math.min(stream.open ? now : stream.cutAt, old && at ? at : now);
+  const shown = at ? `What is shown is as of ${show.clock(at)}.` : "Nothing could be shown yet.";
   say(by("cut-why"), `Not live since ${show.clock(since)}: ${why}. ${shown} Trying again by itself.`);
   say(by("cut-for"), `(${show.span(now - since)})`);
   say(by("live"), "not live", "off");
@@ -269,7 +287,7 @@ function heard(block) {
   const where = place();
   const { incident } = JSON.parse(data.slice(6));
   if (where.name === "incident" && incident !== where.id) return;
-  if (where.name !== "targets") soon();
+  if (where.name !== "targets") main.soon();
 }
 
 // ---- the token ----
@@ -294,7 +312,6 @@ by("door").addEventListener("submit", (event) => {
   locked = false;
   by("door").hidden = true;
   view.hidden = by("state").hidden = false;
-  looked.at = 0;
   look();
 });
 
@@ -307,8 +324,7 @@ function arrived() {
     else by(id).removeAttribute("aria-current");
   }
   limit = PAGE;
-  looked.again = true;
-  look();
+  main.look();
 }
 
 window.addEventListener("hashchange", () => {
@@ -327,5 +343,6 @@ setInterval(() => {
 
 by("zone").textContent = `Times are ${Intl.DateTimeFormat().resolvedOptions().timeZone}; point at one for UTC.`;
 view.replaceChildren();
+state.look();
 arrived();
 follow();

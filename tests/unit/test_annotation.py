@@ -112,7 +112,7 @@ def test_text_of_the_outside_is_only_text() -> None:
     assert drawn is not None
     lines = drawn.text.splitlines()
     assert lines[1] == '&lt;script&gt;alert(1)&lt;/script&gt; &amp; &lt;a href="x"&gt;'
-    assert lines[-1] == ('<a href="https://hemostat.example/api/v1/incidents/a1b2c3">incident a1b2c3</a>')
+    assert lines[-1] == ('<a href="https://hemostat.example/#/incident/a1b2c3">incident a1b2c3</a>')
 
 
 @given(name=st.text(max_size=400))

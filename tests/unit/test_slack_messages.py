@@ -111,4 +111,4 @@ def test_a_proposal_has_buttons_bound_to_it_and_only_where_a_click_is_of_use() -
 
 def test_a_message_links_to_its_incident_where_people_reach_the_bridge() -> None:
     linked = Scribe(external_url="https://hemostat.example").parent(telling.poster(record(judged())), "i-1")
-    assert "<https://hemostat.example/api/v1/incidents/i-1|i-1>" in json.dumps(linked.blocks)
+    assert "<https://hemostat.example/#/incident/i-1|i-1>" in json.dumps(linked.blocks)

@@ -175,7 +175,7 @@ class Scribe:
 
     def _where(self, incident_id: str) -> str:
         if self.external_url:
-            return f"<{self.external_url}/api/v1/incidents/{incident_id}|{incident_id}> · `hemostat explain {incident_id}`"
+            return f"<{self.external_url}/#/incident/{incident_id}|{incident_id}> · `hemostat explain {incident_id}`"
         return f"`hemostat explain {incident_id}`"
 
 

@@ -75,7 +75,7 @@ async def test_a_failed_repair_fires_with_its_story(
     posted = await fires(alertmanager, firing=True)
     assert posted["labels"]["hemostat_target"] == "web"
     assert posted["annotations"]["description"].startswith("After a restart: it stays unhealthy")
-    assert posted["generatorURL"] == "https://hemostat.example/api/v1/incidents/a1b2c3"
+    assert posted["generatorURL"] == "https://hemostat.example/#/incident/a1b2c3"
 
 
 async def test_posted_again_it_is_one_alert_and_ends_later(
