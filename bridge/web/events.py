@@ -89,10 +89,11 @@ class Listeners:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """What follows a place in the stream, as it is sent, and where it ends."""
+    """What follows a place in the stream, as it is sent, and where it ends. ``full``: there may be more right away."""
 
     text: str
     end: str
+    full: bool
     redactor: Redactor
     until: float
 
@@ -113,7 +114,8 @@ class Pages:
             return None
         redactor = bridge.redactor
         text = "".join(_message(transition, redactor) for transition in found)
-        page = Page(text=text, end=found[-1].id, redactor=redactor, until=now + KEPT_SECONDS)
+        full = len(found) == PAGE
+        page = Page(text=text, end=found[-1].id, full=full, redactor=redactor, until=now + KEPT_SECONDS)
         self._kept[place] = page
         self._kept.move_to_end(place)
         if len(self._kept) > KEPT_PAGES:
@@ -153,7 +155,7 @@ async def _tell(request: web.Request, response: web.StreamResponse, after: str) 
     """Until the listener is gone or the process stops. Raises: TimeoutError: nothing was taken for SLOW_SECONDS."""
     bridge, listeners, pages = request.app[BRIDGE], request.app[LISTENERS], request.app[PAGES]
     clock = asyncio.get_running_loop().time
-    text, told_at, away = f"retry: {RETRY_MS}\n\n", clock(), False
+    text, told_at, away, more = f"retry: {RETRY_MS}\n\n", clock(), False, True
     while True:
         if not text and clock() - told_at >= HEARTBEAT_SECONDS:
             text = HEARTBEAT
@@ -161,6 +163,8 @@ async def _tell(request: web.Request, response: web.StreamResponse, after: str) 
             async with asyncio.timeout(SLOW_SECONDS):
                 await response.write(text.encode())
             text, told_at = "", clock()
+        if await listeners.ended(within=0.0 if more else POLL_SECONDS) or not _may_listen(request):
+            return
         try:
             async with asyncio.timeout(STORE_SECONDS):
                 page = await pages.after(after, bridge)
@@ -168,11 +172,9 @@ async def _tell(request: web.Request, response: web.StreamResponse, after: str) 
             page, text, away = None, "" if away else AWAY, True
         else:
             away = False
+        more = page is not None and page.full
         if page is not None:
             text, after = page.text, page.end
-        wait = 0.0 if text else POLL_SECONDS
-        if await listeners.ended(within=wait) or not _may_listen(request):
-            return
 
 
 def _message(transition: Transition, redactor: Redactor) -> str:
