@@ -17,12 +17,14 @@ from docker.models.containers import Container
 from hypothesis import settings
 
 from bridge.demo import parts
+from tests.servers.grafana import Grafana
 
 # How long one example takes says more about the machine than about the code.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 Part = TypeVar("Part", bound=parts.Process | parts.DockerEngine)
+StartRedis = Callable[..., parts.RedisServer]
 
 
 def pytest_configure() -> None:
@@ -102,7 +104,7 @@ def redis_url(redis_server: parts.RedisServer) -> str:
 
 
 @pytest.fixture
-def start_redis() -> Iterator[Callable[..., parts.RedisServer]]:
+def start_redis() -> Iterator[StartRedis]:
     """Servers for one test, free to be killed or paused; takes the arguments of `parts.RedisServer`."""
     yield from factory(parts.RedisServer)
 
@@ -117,6 +119,14 @@ def start_prometheus() -> Iterator[Callable[..., parts.Prometheus]]:
 def start_alertmanager() -> Iterator[Callable[..., parts.Alertmanager]]:
     """Takes the arguments of `parts.Alertmanager`."""
     yield from factory(parts.Alertmanager)
+
+
+@pytest.fixture
+def grafana() -> Iterator[Grafana]:
+    """Its annotation API; whatever was asked of it must have been as Grafana describes it."""
+    with Grafana(parts.free_port()) as server:
+        yield server
+    assert server.violations == []
 
 
 @pytest.fixture

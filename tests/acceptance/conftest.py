@@ -8,18 +8,19 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from docker.errors import NotFound
 
 from bridge.demo import parts
 from tests.acceptance.containers import Service
-from tests.acceptance.stack import HOST, ROOT, STEADY, TOKENS, Bridge
+from tests.acceptance.stack import HOST, ROOT, STEADY, TOKENS, Bridge, firing
 from tests.conftest import started
-from tests.servers.docker_engine import DockerEngineProxy
+from tests.servers.docker_engine import DockerEngineProxy, Held, Predicate, is_restart
 
 TIMEOUT_SECONDS = 60
+WITHIN = 20.0
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -90,6 +91,36 @@ def docker_proxy(engine: parts.DockerEngine) -> Iterator[DockerEngineProxy]:
     """The shared Engine behind a proxy that can hold a request."""
     with DockerEngineProxy(engine.url) as proxy:
         yield proxy
+
+
+class MidAction(NamedTuple):
+    """A container that fell sick, the bridge that is about to restart it, the request that is held, the incident."""
+
+    shop: Service
+    bridge: Bridge
+    held: Held
+    incident_id: str
+
+
+BeginRestart = Callable[..., MidAction]
+
+
+@pytest.fixture
+def begin_restart(
+    start_bridge: StartBridge, start_service: StartService, docker_proxy: DockerEngineProxy
+) -> BeginRestart:
+    """`begin_restart(hold, ...)`: `docker_proxy.hold_before`, and Docker has not heard of it; `docker_proxy.hold_reply`,
+    and Docker has done it. The rest are arguments of `Bridge`."""
+
+    def begin(hold: Callable[[Predicate], Held], **options: Any) -> MidAction:
+        shop = start_service().fall_sick()
+        bridge = start_bridge(docker=docker_proxy.url, **options)
+        held = hold(is_restart)
+        [incident_id] = bridge.accept(firing(shop.name))
+        held.wait_until_reached(seconds=WITHIN)
+        return MidAction(shop, bridge, held, incident_id)
+
+    return begin
 
 
 @dataclass(frozen=True)

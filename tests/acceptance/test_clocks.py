@@ -8,15 +8,11 @@ import time
 
 from tests.acceptance.conftest import StartBridge, StartService
 from tests.acceptance.stack import LEASE, ROOT, at, events, firing, refusals
-from tests.servers.docker_engine import DockerEngineProxy, Request
+from tests.servers.docker_engine import DockerEngineProxy, is_inspect
 
 HOUR = 3600.0
 OFF = {"5 hours ahead": 5 * HOUR, "5 hours behind": -5 * HOUR, "40 days ahead": 40 * 24 * HOUR}
 WITHIN = 20.0
-
-
-def is_inspect(request: Request) -> bool:
-    return request.method == "GET" and request.path.endswith("/json")
 
 
 def believed_time(off: float) -> float:

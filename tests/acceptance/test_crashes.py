@@ -9,27 +9,17 @@ import signal
 import time
 
 from bridge.demo import parts
-from tests.acceptance.conftest import StartBridge, StartService
+from tests.acceptance.conftest import WITHIN, BeginRestart, StartBridge, StartService
 from tests.acceptance.containers import INCURABLE, STOP_SECONDS
 from tests.acceptance.stack import at, closed, events, firing, in_state
-from tests.servers.docker_engine import DockerEngineProxy, Request
-
-WITHIN = 20.0
-
-
-def is_restart(request: Request) -> bool:
-    return request.is_action("restart")
+from tests.servers.docker_engine import DockerEngineProxy, is_restart
 
 
 def test_killed_between_intent_and_docker_call_it_is_done_exactly_once(
-    start_bridge: StartBridge, start_service: StartService, docker_proxy: DockerEngineProxy
+    start_bridge: StartBridge, begin_restart: BeginRestart, docker_proxy: DockerEngineProxy
 ) -> None:
     """kill -9 before Docker heard of the restart: the next bridge sees that it did not happen, and does it once."""
-    shop = start_service().fall_sick()
-    doomed = start_bridge(docker=docker_proxy.url)
-    held = docker_proxy.hold_before(is_restart)
-    [incident_id] = doomed.accept(firing(shop.name))
-    held.wait_until_reached(seconds=WITHIN)
+    shop, doomed, held, incident_id = begin_restart(docker_proxy.hold_before)
     assert doomed.incident(incident_id)["intent"]["action"] == "restart"  # written before the call
     doomed.kill()
     held.drop()
@@ -42,14 +32,10 @@ def test_killed_between_intent_and_docker_call_it_is_done_exactly_once(
 
 
 def test_killed_after_the_docker_call_it_is_not_done_again(
-    start_bridge: StartBridge, start_service: StartService, docker_proxy: DockerEngineProxy
+    start_bridge: StartBridge, begin_restart: BeginRestart, docker_proxy: DockerEngineProxy
 ) -> None:
     """kill -9 before the bridge heard that the restart was done: the next one settles it by comparison."""
-    shop = start_service().fall_sick()
-    doomed = start_bridge(docker=docker_proxy.url)
-    held = docker_proxy.hold_reply(is_restart)
-    [incident_id] = doomed.accept(firing(shop.name))
-    held.wait_until_reached(seconds=WITHIN)
+    shop, doomed, held, incident_id = begin_restart(docker_proxy.hold_reply)
     doomed.kill()
     held.drop()
     incident = start_bridge(docker=docker_proxy.url).await_incident(incident_id)
@@ -76,14 +62,10 @@ def test_killed_right_after_accepting_the_alert_is_not_lost(
 
 
 def test_a_paused_process_dies_before_it_could_act_on_a_lost_lease(
-    start_bridge: StartBridge, start_service: StartService, docker_proxy: DockerEngineProxy
+    start_bridge: StartBridge, begin_restart: BeginRestart, docker_proxy: DockerEngineProxy
 ) -> None:
     """Stopped by SIGSTOP beyond its lease while acting, it ends at once when it wakes; its successor restarts once."""
-    shop = start_service().fall_sick()
-    paused = start_bridge(docker=docker_proxy.url)
-    held = docker_proxy.hold_before(is_restart)
-    [incident_id] = paused.accept(firing(shop.name))
-    held.wait_until_reached(seconds=WITHIN)
+    shop, paused, held, incident_id = begin_restart(docker_proxy.hold_before)
     paused.pause()
     held.drop()
     incident = start_bridge(docker=docker_proxy.url).await_incident(incident_id)
@@ -94,14 +76,10 @@ def test_a_paused_process_dies_before_it_could_act_on_a_lost_lease(
 
 
 def test_a_restart_left_half_done_gets_its_missing_start(
-    start_bridge: StartBridge, start_service: StartService, docker_proxy: DockerEngineProxy
+    start_bridge: StartBridge, begin_restart: BeginRestart, docker_proxy: DockerEngineProxy
 ) -> None:
     """Docker 23 stops a container whose client dies and never starts it (moby #44365): the next bridge starts it."""
-    shop = start_service().fall_sick()
-    doomed = start_bridge(docker=docker_proxy.url)
-    held = docker_proxy.hold_before(is_restart)
-    [incident_id] = doomed.accept(firing(shop.name))
-    held.wait_until_reached(seconds=WITHIN)
+    shop, doomed, held, incident_id = begin_restart(docker_proxy.hold_before)
     doomed.kill()
     held.drop()
     shop.stop()
@@ -116,14 +94,13 @@ def test_a_restart_left_half_done_gets_its_missing_start(
 
 
 def test_a_container_recreated_during_the_action_is_left_alone(
-    start_bridge: StartBridge, start_service: StartService, docker_proxy: DockerEngineProxy
+    start_bridge: StartBridge,
+    start_service: StartService,
+    begin_restart: BeginRestart,
+    docker_proxy: DockerEngineProxy,
 ) -> None:
     """The intent was about another one; the new one is the deploy's business, however sick."""
-    shop = start_service().fall_sick()
-    doomed = start_bridge(docker=docker_proxy.url)
-    held = docker_proxy.hold_before(is_restart)
-    [incident_id] = doomed.accept(firing(shop.name))
-    held.wait_until_reached(seconds=WITHIN)
+    shop, doomed, held, incident_id = begin_restart(docker_proxy.hold_before)
     doomed.kill()
     held.drop()
     shop.remove()
@@ -193,14 +170,10 @@ def test_sigterm_hands_an_incident_over_in_mid_verification(
 
 
 def test_sigterm_in_mid_action_leaves_it_to_another(
-    start_bridge: StartBridge, start_service: StartService, docker_proxy: DockerEngineProxy
+    start_bridge: StartBridge, begin_restart: BeginRestart, docker_proxy: DockerEngineProxy
 ) -> None:
     """Docker has done it and not said so: the ending bridge does not wait for that, and the next does not repeat it."""
-    shop = start_service().fall_sick()
-    ending = start_bridge(docker=docker_proxy.url)
-    held = docker_proxy.hold_reply(is_restart)
-    [incident_id] = ending.accept(firing(shop.name))
-    held.wait_until_reached(seconds=WITHIN)
+    shop, ending, held, incident_id = begin_restart(docker_proxy.hold_reply)
     assert ending.terminate() == 0
     held.drop()
     incident = start_bridge(docker=docker_proxy.url).await_incident(incident_id)

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from bridge.demo import parts
 from tests.acceptance.conftest import StartBridge, StartService
@@ -30,13 +27,6 @@ def queries(file: Path) -> dict[str, str]:
                 asked = asked.replace(variable, value)
             found[f"{file.stem}: {panel['title']}, {target['refId']}"] = asked
     return found
-
-
-@pytest.fixture
-def grafana() -> Iterator[Grafana]:
-    server = Grafana(parts.free_port()).start()
-    yield server
-    server.stop()
 
 
 def answered(prometheus: parts.Prometheus, query: str) -> bool:

@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-
 from bridge.demo import parts
 from tests.acceptance.conftest import StartBridge, StartService
 from tests.acceptance.stack import firing
 from tests.servers.grafana import TOKEN, Grafana
 
 WITHIN = 20.0
-
-
-@pytest.fixture
-def grafana() -> Iterator[Grafana]:
-    server = Grafana(parts.free_port()).start()
-    yield server
-    server.stop()
-    assert server.violations == []
 
 
 def settings(grafana: Grafana) -> dict[str, str]:

@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from bridge.demo import parts
-from tests.acceptance.conftest import StartBridge, StartService
+from tests.acceptance.conftest import WITHIN, BeginRestart, StartBridge, StartService
 from tests.acceptance.stack import events, firing, in_state, resolved
-from tests.servers.docker_engine import DockerEngineProxy, Request
-
-WITHIN = 20.0
-StartRedis = Callable[..., parts.RedisServer]
-
-
-def is_restart(request: Request) -> bool:
-    return request.is_action("restart")
-
-
-def is_inspect(request: Request) -> bool:
-    return request.method == "GET" and request.path.endswith("/json")
+from tests.conftest import StartRedis
+from tests.servers.docker_engine import DockerEngineProxy, is_inspect, is_restart
 
 
 def test_docker_away_and_back(
@@ -84,18 +72,13 @@ def test_redis_away_while_a_repair_is_verified(
 
 
 def test_redis_away_while_docker_restarts(
-    start_bridge: StartBridge,
-    start_service: StartService,
-    start_redis: StartRedis,
-    docker_proxy: DockerEngineProxy,
+    start_redis: StartRedis, begin_restart: BeginRestart, docker_proxy: DockerEngineProxy
 ) -> None:
     """The result of an action that could not be written down is found out by comparison, not by acting again."""
     redis = start_redis()
-    shop = start_service().fall_sick()
-    bridge = start_bridge(docker=docker_proxy.url, redis=redis.url.removesuffix("/0"))
-    held = docker_proxy.hold_reply(is_restart)
-    [incident_id] = bridge.accept(firing(shop.name))
-    held.wait_until_reached(seconds=WITHIN)
+    shop, bridge, held, incident_id = begin_restart(
+        docker_proxy.hold_reply, redis=redis.url.removesuffix("/0")
+    )
     redis.kill()
     held.release()
     redis.start()
@@ -117,14 +100,10 @@ def test_a_container_removed_before_it_was_looked_at(
 
 
 def test_a_container_removed_in_mid_action(
-    start_bridge: StartBridge, start_service: StartService, docker_proxy: DockerEngineProxy
+    begin_restart: BeginRestart, docker_proxy: DockerEngineProxy
 ) -> None:
     """Gone between the intent and Docker's answer: the action failed, nothing else is touched, a human is told."""
-    shop = start_service().fall_sick()
-    bridge = start_bridge(docker=docker_proxy.url)
-    held = docker_proxy.hold_before(is_restart)
-    [incident_id] = bridge.accept(firing(shop.name))
-    held.wait_until_reached(seconds=WITHIN)
+    shop, bridge, held, incident_id = begin_restart(docker_proxy.hold_before)
     shop.remove()
     held.release()
     incident = bridge.await_incident(incident_id)
@@ -133,14 +112,10 @@ def test_a_container_removed_in_mid_action(
 
 
 def test_a_container_replaced_under_its_name_in_mid_action_is_not_touched(
-    start_bridge: StartBridge, start_service: StartService, docker_proxy: DockerEngineProxy
+    start_service: StartService, begin_restart: BeginRestart, docker_proxy: DockerEngineProxy
 ) -> None:
     """A deploy that wins the race keeps its new container: the restart was meant for the old one's id."""
-    shop = start_service().fall_sick()
-    bridge = start_bridge(docker=docker_proxy.url)
-    held = docker_proxy.hold_before(is_restart)
-    [incident_id] = bridge.accept(firing(shop.name))
-    held.wait_until_reached(seconds=WITHIN)
+    shop, bridge, held, incident_id = begin_restart(docker_proxy.hold_before)
     shop.remove()
     deployed = start_service(named=shop.name)
     deployed.await_boots(1)

@@ -16,7 +16,8 @@ from bridge.demo import parts
 from tests.acceptance.conftest import StartBridge, StartService
 from tests.acceptance.load import SENDERS, Load
 from tests.acceptance.stack import events, firing
-from tests.servers.docker_engine import DockerEngineProxy, Request
+from tests.conftest import StartRedis
+from tests.servers.docker_engine import DockerEngineProxy, is_inspect, is_restart
 from tests.servers.slow_proxy import SlowProxy
 from tests.servers.small_disk import small_disk
 
@@ -27,16 +28,7 @@ OUTAGE_SECONDS = float(os.environ.get("HEMOSTAT_OUTAGE_SECONDS", "0"))
 
 DISK_BYTES = 8 * 1024 * 1024
 
-StartRedis = Callable[..., parts.RedisServer]
 Fault = Callable[[parts.RedisServer], contextlib.AbstractContextManager[None]]
-
-
-def is_inspect(request: Request) -> bool:
-    return request.method == "GET" and request.path.endswith("/json")
-
-
-def is_restart(request: Request) -> bool:
-    return request.is_action("restart")
 
 
 @contextlib.contextmanager

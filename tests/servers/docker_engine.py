@@ -37,6 +37,16 @@ class Request:
         return self.method == "POST" and self.path.endswith(f"/{verb}")
 
 
+def is_restart(request: Request) -> bool:
+    """Whether it asks for the restart of a container."""
+    return request.is_action("restart")
+
+
+def is_inspect(request: Request) -> bool:
+    """Whether it looks at a container, or lists them."""
+    return request.method == "GET" and request.path.endswith("/json")
+
+
 Predicate = Callable[[Request], bool]
 Behaviour = Callable[["Held", web.Request], Awaitable[web.StreamResponse]]
 

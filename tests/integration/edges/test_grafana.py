@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
@@ -27,14 +27,6 @@ def ms(seconds: float) -> int:
 
 
 MakeSink = Callable[..., GrafanaAnnotations]
-
-
-@pytest.fixture
-def grafana() -> Iterator[Grafana]:
-    server = Grafana(parts.free_port()).start()
-    yield server
-    server.stop()
-    assert server.violations == []
 
 
 @pytest.fixture

@@ -13,10 +13,9 @@ from bridge.edges.store.acceptance import Acceptor
 from bridge.edges.store.connection import Store
 from bridge.edges.store.embedded import candidates, checked
 from bridge.edges.store.journal import StoredJournal
-from tests.conftest import started
+from tests.conftest import StartRedis, started
 from tests.integration.desk import Desk
 
-StartRedis = Callable[..., parts.RedisServer]
 StartDesk = Callable[[str], Desk]
 
 

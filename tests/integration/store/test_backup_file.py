@@ -18,7 +18,8 @@ from bridge import errors, recovery
 from bridge.edges.store.backup_file import BackupWriter
 from bridge.edges.store.connection import Store
 from bridge.edges.store.dump import Dump
-from tests.integration.store.conftest import StartDesk, StartRedis
+from tests.conftest import StartRedis
+from tests.integration.store.conftest import StartDesk
 from tests.integration.store.content import content, live
 
 

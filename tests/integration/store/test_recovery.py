@@ -22,8 +22,9 @@ from bridge.model.incident import State
 from bridge.model.policy import Cap, Limits
 from bridge.model.refusal import Reason, Refusal
 from bridge.roles import Grant
+from tests.conftest import StartRedis
 from tests.integration.desk import FREE, alert, as_judged
-from tests.integration.store.conftest import StartDesk, StartRedis
+from tests.integration.store.conftest import StartDesk
 from tests.integration.store.content import END, PREFIX, compared, content, finish, live
 
 ENDLESS = Limits(fleet=Cap(max=1000, per_seconds=0.01), host=Cap(max=1000, per_seconds=0.01))
