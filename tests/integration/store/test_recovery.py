@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from bridge.model.policy import Cap, Limits
 from bridge.model.refusal import Reason, Refusal
 from bridge.roles import Grant
 from tests.conftest import StartRedis
-from tests.integration.desk import FREE, alert, as_judged
+from tests.integration.desk import FREE, Desk, alert, as_judged
 from tests.integration.store.conftest import StartDesk
 from tests.integration.store.content import END, PREFIX, compared, content, finish, live
 
@@ -40,23 +40,45 @@ def servers() -> dict[str, Server]:
     return found
 
 
+@dataclass(frozen=True)
+class Past:
+    """A store that was worked on, `ids` by what became of each incident, and a backup of it."""
+
+    desk: Desk
+    ids: dict[str, str]
+    file: Path
+    backup: recovery.BackedUp
+
+
+@pytest.fixture
+async def past(desk_at: StartDesk, redis_url: str, tmp_path: Path) -> Past:
+    """On the shared server."""
+    desk, file = desk_at(redis_url), tmp_path / "backup"
+    ids = await live(desk)
+    return Past(desk, ids, file, await recovery.back_up(desk.store, file, version="1"))
+
+
+@pytest.fixture
+async def restored(past: Past, desk_at: StartDesk, other: str) -> Desk:
+    """Another store, which holds what that backup held."""
+    desk = desk_at(other)
+    await recovery.restore(desk.store, past.file)
+    return desk
+
+
 async def test_everything_comes_back_on_another_server(
-    desk_at: StartDesk, redis_url: str, other: str, tmp_path: Path
+    past: Past, desk_at: StartDesk, redis_url: str, other: str
 ) -> None:
     """Key by key, as a client that shares no code with the backup reads them; and the digest says the same."""
-    desk = desk_at(redis_url)
-    await live(desk)
-    file = tmp_path / "backup"
-    taken = await recovery.back_up(desk.store, file, version="1")
-    before, clock = await content(redis_url), int(await desk.store.command("GET", f"{PREFIX}clock"))
-    restored = await recovery.restore(desk_at(other).store, file)
+    before, clock = await content(redis_url), int(await past.desk.store.command("GET", f"{PREFIX}clock"))
+    restored = await recovery.restore(desk_at(other).store, past.file)
     after = await content(other)
     assert compared(after) == compared(before)
     assert len(compared(before)) > 30
-    assert restored.digest == taken.digest
-    assert (taken.incidents, taken.open) == (restored.incidents, restored.open) == (6, 4)
+    assert restored.digest == past.backup.digest
+    assert (past.backup.incidents, past.backup.open) == (restored.incidents, restored.open) == (6, 4)
     assert int(str(after["clock"])) >= clock
-    print(f"{len(before)} keys out and in again, digest {taken.digest[:16]}")
+    print(f"{len(before)} keys out and in again, digest {restored.digest[:16]}")
 
 
 async def test_from_redis_to_valkey_and_back(
@@ -83,15 +105,8 @@ async def test_from_redis_to_valkey_and_back(
     assert compared(await content(other)) == compared(await content(redis_url))
 
 
-async def test_a_restored_store_lets_nobody_act(
-    desk_at: StartDesk, redis_url: str, other: str, tmp_path: Path
-) -> None:
+async def test_a_restored_store_lets_nobody_act(restored: Desk) -> None:
     """Paused first; once resumed, a container younger than its cooldown may be a restart that the backup has not seen."""
-    desk = desk_at(redis_url)
-    await live(desk)
-    await recovery.back_up(desk.store, tmp_path / "backup", version="1")
-    restored = desk_at(other)
-    await recovery.restore(restored.store, tmp_path / "backup")
     paused = await restored.budgets.paused()
     assert paused is not None
     assert paused.by == "restore"
@@ -108,15 +123,8 @@ async def test_a_restored_store_lets_nobody_act(
     assert isinstance(await restored.acquire(held, policy=hour, up=7200.0), Grant)
 
 
-async def test_cooldowns_breakers_and_locks_hold_after_a_restore(
-    desk_at: StartDesk, redis_url: str, other: str, tmp_path: Path
-) -> None:
+async def test_cooldowns_breakers_and_locks_hold_after_a_restore(past: Past, restored: Desk) -> None:
     """What was refused before is refused after, for the same reason and until the same time."""
-    desk = desk_at(redis_url)
-    await live(desk)
-    await recovery.back_up(desk.store, tmp_path / "backup", version="1")
-    restored = desk_at(other)
-    await recovery.restore(restored.store, tmp_path / "backup")
     await restored.budgets.resume()
     hour = replace(FREE, cooldown_seconds=3600)
     asked = (
@@ -126,7 +134,7 @@ async def test_cooldowns_breakers_and_locks_hold_after_a_restore(
     )
     for name, policy, reason in asked:
         answers = []
-        for there in (desk, restored):
+        for there in (past.desk, restored):
             elsewhere = await there.judged(f"next to {name}")
             answers.append(await there.acquire(as_judged(elsewhere, name), policy=policy))
         assert isinstance(answers[0], Refusal)
@@ -134,15 +142,9 @@ async def test_cooldowns_breakers_and_locks_hold_after_a_restore(
         assert answers[0] == answers[1]
 
 
-async def test_all_open_work_is_delivered_again(
-    desk_at: StartDesk, redis_url: str, other: str, tmp_path: Path
-) -> None:
+async def test_all_open_work_is_delivered_again(past: Past, restored: Desk) -> None:
     """What a worker held, what waited, and what is due later: each open incident is worked on, none is forgotten."""
-    desk = desk_at(redis_url)
-    ids = await live(desk)
-    await recovery.back_up(desk.store, tmp_path / "backup", version="1")
-    restored = desk_at(other)
-    await recovery.restore(restored.store, tmp_path / "backup")
+    ids = past.ids
     queue = StoredQueue(restored.store, consumer="new", lease_seconds=60)
     await queue.open()
     turns = {turn.incident_id for turn in await queue.read(100)}
@@ -151,17 +153,12 @@ async def test_all_open_work_is_delivered_again(
     assert await restored.store.command("XLEN", f"{PREFIX}work") == 3
 
 
-async def test_no_token_is_given_twice(
-    desk_at: StartDesk, redis_url: str, other: str, tmp_path: Path
-) -> None:
+async def test_no_token_is_given_twice(past: Past, desk_at: StartDesk, other: str) -> None:
     """Whatever was granted between the backup and the loss, later tokens are higher; a second restore raises them again."""
-    desk = desk_at(redis_url)
-    await live(desk)
-    await recovery.back_up(desk.store, tmp_path / "backup", version="1")
-    last = int(await desk.store.command("GET", f"{PREFIX}fence"))
+    last = int(await past.desk.store.command("GET", f"{PREFIX}fence"))
     restored = desk_at(other)
-    first = await recovery.restore(restored.store, tmp_path / "backup")
-    second = await recovery.restore(restored.store, tmp_path / "backup", force=True)
+    first = await recovery.restore(restored.store, past.file)
+    second = await recovery.restore(restored.store, past.file, force=True)
     assert first.fence == last + SKIPPED_TOKENS
     assert second.fence == last + 2 * SKIPPED_TOKENS
     held = await restored.judged("later")
@@ -170,29 +167,23 @@ async def test_no_token_is_given_twice(
 
 
 async def test_a_store_in_use_is_not_overwritten(
-    desk_at: StartDesk, redis_url: str, other: str, tmp_path: Path
+    past: Past, desk_at: StartDesk, redis_url: str, other: str
 ) -> None:
     """Without --force a store that holds anything stays as it is; with it, it holds the backup and nothing else."""
-    desk = desk_at(redis_url)
-    await live(desk)
-    await recovery.back_up(desk.store, tmp_path / "backup", version="1")
     used = desk_at(other)
     await used.incident_for(alert("precious", fingerprint="precious"))
     before = await content(other)
     with pytest.raises(errors.RestoreFailed, match="not empty: --force"):
-        await recovery.restore(used.store, tmp_path / "backup")
+        await recovery.restore(used.store, past.file)
     assert await content(other) == before
-    await recovery.restore(used.store, tmp_path / "backup", force=True)
+    await recovery.restore(used.store, past.file, force=True)
     assert compared(await content(other)) == compared(await content(redis_url))
 
 
 async def test_a_store_that_a_bridge_works_on_is_not_restored_into(
-    desk_at: StartDesk, redis_url: str, other: str, tmp_path: Path
+    past: Past, desk_at: StartDesk, other: str
 ) -> None:
     """Not even with --force: it would work on what is half there. One that has only just been started is empty."""
-    desk = desk_at(redis_url)
-    await live(desk)
-    await recovery.back_up(desk.store, tmp_path / "backup", version="1")
     used = desk_at(other)
     queue = StoredQueue(used.store, consumer="alive", lease_seconds=60)
     await queue.open()
@@ -208,11 +199,11 @@ async def test_a_store_that_a_bridge_works_on_is_not_restored_into(
     while not seen[-1] and len(seen) < 1000:
         seen.append(await Dump(operator).worked_on())
     with pytest.raises(errors.RestoreFailed, match="a bridge is at work"):
-        await recovery.restore(operator, tmp_path / "backup", force=True)
+        await recovery.restore(operator, past.file, force=True)
     working.cancel()
     await asyncio.gather(working, return_exceptions=True)
     await used.store.close()
-    await recovery.restore(operator, tmp_path / "backup")
+    await recovery.restore(operator, past.file)
 
 
 async def test_a_backup_taken_under_load_is_whole(
@@ -277,22 +268,17 @@ def torn(found: dict[str, Any], granted: list[str]) -> int:
     return len(opened ^ still_open) + len(locks - still_open) + len(alone) + len(free)
 
 
-async def test_a_drill_restores_and_leaves_nothing_behind(
-    desk_at: StartDesk, redis_url: str, tmp_path: Path
-) -> None:
+async def test_a_drill_restores_and_leaves_nothing_behind(past: Past, redis_url: str) -> None:
     """The store it was taken from is not touched but for the note of when it worked."""
-    desk = desk_at(redis_url)
-    await live(desk)
-    taken = await recovery.back_up(desk.store, tmp_path / "backup", version="1")
-    before = await content(redis_url)
-    assert await recovery.newest(desk.store) == tmp_path / "backup"
-    drilled = await recovery.drill(tmp_path / "backup", now=datetime.now(UTC))
-    assert (drilled.digest, drilled.incidents, drilled.open) == (taken.digest, 6, 4)
+    store, before = past.desk.store, await content(redis_url)
+    assert await recovery.newest(store) == past.file
+    drilled = await recovery.drill(past.file, now=datetime.now(UTC))
+    assert (drilled.digest, drilled.incidents, drilled.open) == (past.backup.digest, 6, 4)
     assert drilled.age_seconds < 60
     assert await content(redis_url) == before
-    assert (await last_success(desk.store))[1] == 0
-    assert await recovery.note_drill(desk.store, tmp_path / "backup") == ""
-    backup_at, drill_at = await last_success(desk.store)
+    assert (await last_success(store))[1] == 0
+    assert await recovery.note_drill(store, past.file) == ""
+    backup_at, drill_at = await last_success(store)
     assert 0 < backup_at <= drill_at
 
 
