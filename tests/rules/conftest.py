@@ -15,13 +15,9 @@ import yaml
 
 from bridge.demo import parts
 from bridge.metrics import Metrics
-from exporters.docker.container import Container
-from exporters.docker.families import Labelling
-from exporters.docker.figures import FIGURES
-from exporters.docker.page import Page
-from exporters.docker.snapshot import Snapshot
 from tests.conftest import started
 from tests.integration.exporters.conftest import Exporter, until
+from tests.unit.exporters.exported import exported
 
 ROOT = Path(__file__).parents[2]
 RULE_FILES = sorted((ROOT / "alert-rules").rglob("*.yml"))
@@ -74,23 +70,10 @@ def our_metrics(expression: str) -> set[str]:
 
 
 def exported_metrics() -> set[str]:
-    """All series of the exporter's page, with one container that has been through everything, and of the bridge's."""
-    container = Container(
-        id="a" * 64,
-        name="web",
-        image="i",
-        image_id="sha256:0",
-        state="running",
-        created_at=1.0,
-        started_at=2.0,
-        finished_at=1.5,
-        cpu_quota=1,
-    )
-    page = Page(labelling=Labelling(host_name="h"), version="0", started_at=0.0)
-    snapshot = Snapshot(containers=(container,), confirmed_at=0.0)
-    text = b"".join(page.chunks(snapshot, now=3.0, inventory_age=0.0)) + Metrics().with_process().page()
-    series = {re.split(r"[{ ]", line)[0] for line in text.decode().splitlines() if not line.startswith("#")}
-    return series | {figure.name for figure in FIGURES}
+    """Every family of the exporter, which has gauges and counters only, and every series of the bridge."""
+    page = Metrics().with_process().page().decode()
+    series = {re.split(r"[{ ]", line)[0] for line in page.splitlines() if not line.startswith("#")}
+    return series | set(exported())
 
 
 @dataclass(frozen=True)
