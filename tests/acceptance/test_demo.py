@@ -99,18 +99,37 @@ class Demo:
         shutil.rmtree(self.place, ignore_errors=True)
 
 
-@pytest.fixture
-def start_demo() -> Iterator[Callable[..., Demo]]:
-    """`Demo(...)`, ended when the test ends."""
+StartDemo = Callable[..., Demo]
+
+
+@contextlib.contextmanager
+def demos() -> Iterator[StartDemo]:
+    """`Demo(...)`, each ended in the end."""
     running: list[Demo] = []
 
     def start(*flags: str, **options: Any) -> Demo:
         running.append(Demo(*flags, **options))
         return running[-1]
 
-    yield start
-    for demo in running:
-        demo.close()
+    try:
+        yield start
+    finally:
+        for demo in running:
+            demo.close()
+
+
+@pytest.fixture
+def start_demo() -> Iterator[StartDemo]:
+    """`Demo(...)`, ended when the test ends."""
+    with demos() as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def whole_and_kept() -> Iterator[tuple[Demo, Demo]]:
+    """Two that go on to their end, one of them with `--keep`, begun at once: either mostly watches, for half a minute."""
+    with demos() as start:
+        yield start(), start("--keep")
 
 
 def row(table: str, heading: str) -> list[str]:
@@ -132,8 +151,10 @@ def assert_shown(output: str) -> None:
 
 
 @pytest.mark.timeout(120)
-def test_the_demo_heals_two_leaves_the_loop_to_a_human_and_cleans_up(start_demo: Callable[..., Demo]) -> None:
-    demo = start_demo()
+def test_the_demo_heals_two_leaves_the_loop_to_a_human_and_cleans_up(
+    whole_and_kept: tuple[Demo, Demo],
+) -> None:
+    demo, _ = whole_and_kept
 
     assert demo.ends(within=110) == 0, demo.output
 
@@ -143,8 +164,24 @@ def test_the_demo_heals_two_leaves_the_loop_to_a_human_and_cleans_up(start_demo:
 
 
 @pytest.mark.timeout(120)
+def test_keep_leaves_everything_up_and_says_where_until_ctrl_c(whole_and_kept: tuple[Demo, Demo]) -> None:
+    _, demo = whole_and_kept
+    demo.says("docker ps -a")
+    addresses = dict(
+        re.findall(r"^  (bridge|prometheus|alertmanager|exporter) +(http://\S+)$", demo.output, re.M)
+    )
+
+    assert len(addresses) == 4
+    assert all(parts.answers_200(f"{url}/-/ready") for url in addresses.values())
+    demo.process.send_signal(signal.SIGINT)
+    assert demo.ends(within=20) == 0, demo.output
+    assert not any(parts.answers_200(f"{url}/-/ready") for url in addresses.values())
+    assert demo.leftovers() == []
+
+
+@pytest.mark.timeout(120)
 def test_on_an_engine_that_is_there_it_touches_only_its_own(
-    engine: parts.DockerEngine, run_container: Callable[..., Container], start_demo: Callable[..., Demo]
+    engine: parts.DockerEngine, run_container: Callable[..., Container], start_demo: StartDemo
 ) -> None:
     """A bystander that is just as sick, and has even opted in, is none of the demo's business."""
     sick = parts.Healthcheck(command="false", interval_seconds=0.5)
@@ -172,9 +209,7 @@ def test_on_an_engine_that_is_there_it_touches_only_its_own(
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("impatient", [False, True], ids=["once", "again and again"])
 @pytest.mark.parametrize("moment", ["HemoStat demo", "Docker Engine", "HemoStat, with", "fault", "action"])
-def test_ctrl_c_at_any_moment_leaves_nothing(
-    start_demo: Callable[..., Demo], moment: str, impatient: bool
-) -> None:
+def test_ctrl_c_at_any_moment_leaves_nothing(start_demo: StartDemo, moment: str, impatient: bool) -> None:
     demo = start_demo()
     demo.says(moment)
 
@@ -191,7 +226,7 @@ def test_ctrl_c_at_any_moment_leaves_nothing(
 
 @pytest.mark.timeout(120)
 def test_on_a_foreign_engine_sigterm_removes_containers_and_image(
-    engine: parts.DockerEngine, start_demo: Callable[..., Demo]
+    engine: parts.DockerEngine, start_demo: StartDemo
 ) -> None:
     images = {image.id for image in engine.client.images.list()}
     demo = start_demo(docker_host=engine.url)
@@ -207,7 +242,7 @@ def test_on_a_foreign_engine_sigterm_removes_containers_and_image(
 
 
 @pytest.mark.timeout(60)
-def test_a_closed_terminal_leaves_nothing(start_demo: Callable[..., Demo]) -> None:
+def test_a_closed_terminal_leaves_nothing(start_demo: StartDemo) -> None:
     """It hangs up, and whatever is written to it from then on fails."""
     ours, its = pty.openpty()
     demo = start_demo(terminal=its)
@@ -237,25 +272,9 @@ def test_a_reader_who_has_seen_enough_ends_it() -> None:
     assert ended.stderr == ""
 
 
-@pytest.mark.timeout(120)
-def test_keep_leaves_everything_up_and_says_where_until_ctrl_c(start_demo: Callable[..., Demo]) -> None:
-    demo = start_demo("--keep")
-    demo.says("docker ps -a")
-    addresses = dict(
-        re.findall(r"^  (bridge|prometheus|alertmanager|exporter) +(http://\S+)$", demo.output, re.M)
-    )
-
-    assert len(addresses) == 4
-    assert all(parts.answers_200(f"{url}/-/ready") for url in addresses.values())
-    demo.process.send_signal(signal.SIGINT)
-    assert demo.ends(within=20) == 0, demo.output
-    assert not any(parts.answers_200(f"{url}/-/ready") for url in addresses.values())
-    assert demo.leftovers() == []
-
-
 @pytest.mark.timeout(60)
 def test_what_is_missing_is_said_before_anything_starts(
-    start_demo: Callable[..., Demo], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    start_demo: StartDemo, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("CI", "true")  # nothing is skipped here: a part *is* missing
@@ -267,7 +286,7 @@ def test_what_is_missing_is_said_before_anything_starts(
 
 
 @pytest.mark.timeout(60)
-def test_a_part_that_fails_is_named_with_the_end_of_its_log(start_demo: Callable[..., Demo]) -> None:
+def test_a_part_that_fails_is_named_with_the_end_of_its_log(start_demo: StartDemo) -> None:
     demo = start_demo()
     demo.says("fault")
     [exporter] = [
