@@ -16,6 +16,7 @@ from bridge.model.policy import Cap, Mode, Policy
 from bridge.model.refusal import Reason
 from bridge.roles import AnswerResult, Turn
 from tests.integration.walking import Walk
+from tests.waiting import until
 
 KEY = "{hemostat}:incident:"
 
@@ -105,7 +106,9 @@ async def test_an_answer_after_its_time_is_too_late_though_nobody_has_looked_yet
     """By Redis' clock, not by when a worker comes round."""
     walk.policy(approval_ttl_seconds=0.05)
     incident_id = await asked(walk)
-    await asyncio.sleep(0.06)
+    proposal = (await walk.written(incident_id)).proposal
+    assert proposal is not None
+    await until(walk.journal.now, lambda now: now > proposal.until)
     assert (await approvals.answer(incident_id, Answer.APPROVE, by="ada")).result is AnswerResult.EXPIRED
     assert (await walk.until_closed(incident_id)).outcome is Outcome.ESCALATED
 

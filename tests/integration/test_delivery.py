@@ -332,7 +332,6 @@ async def test_the_pace_of_a_sink_holds_over_all_processes(office: Office) -> No
     await office.backlog.register([sink], retire=False)
     for n in range(6):
         await office.desk.incident_for(alert(f"web{n}", fingerprint=f"{n}"))
-    await asyncio.sleep(0.002)
     taken = await office.backlog.claim(sink, at_most=10)
     assert len(taken.due) == 3
     again = await StoredBacklog(office.store, office.desk.journal).claim(sink, at_most=10)

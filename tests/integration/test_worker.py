@@ -124,8 +124,13 @@ async def test_no_more_are_walked_at_once_than_there_are_slots(crew: Crew, desk:
     """A storm waits in the stream, not in memory."""
     await desk.take(*(alert(f"c{n}", fingerprint=f"w{n}") for n in range(12)))
 
+    full = asyncio.Event()
+
     async def slowly(_: Held) -> None:
-        await asyncio.sleep(0.02)
+        if crew.at_once == 3:
+            full.set()
+        await full.wait()
+        await asyncio.sleep(0.02)  # for a fourth to come, if any could
 
     crew.hire(slowly, concurrency=3)
     await crew.idle()

@@ -466,7 +466,7 @@ async def test_one_that_says_nothing_is_given_up(
         [ "$1" = --version ] && { echo 'Redis server v=7.0.1 sha=0'; exit; }
         echo thinking; exec sleep 60
     """
-    monkeypatch.setattr(embedded, "START_SECONDS", 0.3)
+    monkeypatch.setattr(embedded, "START_SECONDS", 1.0)
     with pytest.raises(errors.EdgeUnavailable, match=r"does not answer after .*thinking"):
         await EmbeddedStore(state, program=program(tmp_path / "redis-server", script)).start()
     assert not parts.process_state(server_pid(state))

@@ -19,6 +19,7 @@ from bridge.model.verdict import Action
 from bridge.roles import HeldElsewhere
 from tests.integration.desk import LEASE_SECONDS, Desk, alert
 from tests.unit.triage.builders import ID, running
+from tests.waiting import until
 
 NOTE = Entry(event="noted", fields={"why": "a test"})
 
@@ -151,8 +152,7 @@ async def test_old_closed_incidents_are_forgotten_and_open_ones_never(desk: Desk
     """Retention counts from the end."""
     old = await closed(desk, "old")
     kept = await desk.incident_for(alert("kept", fingerprint="k"))
-    await asyncio.sleep(0.01)
-    assert await desk.journal.prune(older_than=timedelta(0)) == 1
+    assert await until(lambda: desk.journal.prune(older_than=timedelta(0))) == 1
     assert await desk.journal.read(old) is None
     assert await desk.journal.read(kept) is not None
 
