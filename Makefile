@@ -23,7 +23,7 @@ demo: install ## the whole loop on this machine: a container falls sick and is h
 
 test: lint ## everything CI runs: lint, types, architecture, tests
 	@PYTHON="$(PYTHON)" deploy/install-system-packages test
-	@$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
+	@$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 test-compose: install ## docker-compose.yml brought up, and a container healed by it: three minutes, as root
 	@PYTHON="$(PYTHON)" deploy/install-system-packages compose

@@ -8,6 +8,7 @@ import contextlib
 import inspect
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -26,11 +27,26 @@ settings.load_profile("untimed")
 Part = TypeVar("Part", bound=parts.Process | parts.DockerEngine)
 StartRedis = Callable[..., parts.RedisServer]
 
+ROOT = Path(__file__).parent
+
 
 def pytest_configure() -> None:
     """No event loop before a test makes one: looptime 0.9 asks for it even in a sync test, and Python 3.11 would
     then make one that nobody closes, which is a warning, which is an error."""
     asyncio.set_event_loop(None)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where workers share the files, the folders with the longest come first and that with the shortest last: a long
+    file that is begun last keeps one worker busy when the others have nothing left. xdist would begin with the files
+    of most tests, which `--no-loadscope-reorder` forbids it."""
+
+    def place(item: pytest.Item) -> tuple[bool, bool]:
+        folder = item.path.relative_to(ROOT).parts[0]
+        return folder not in ("acceptance", "torture"), folder == "unit"
+
+    if hasattr(config, "workerinput"):
+        items.sort(key=place)
 
 
 def started(build: Callable[[], Part]) -> Part:
