@@ -171,7 +171,7 @@ class Judge:
             decided_at=now,
             evidence_hash=fingerprint.evidence_hash(collected),
             rules=ruled,
-            asked=asked_until(ruled),
+            asked=rules.asked_until(ruled),
             alert_names=tuple(ruleset.redactor.plain(name, limit=NAME_CHARACTERS).text for name in names),
             consultations=consultations,
         )
@@ -278,7 +278,7 @@ def replay(record: Record, ruleset: Ruleset) -> Replayed:
     verdict = two_keys.combine(ruled, audit.consultations, on_failure=ruleset.on_failure)
     if decision.verdict.action is not None:  # approved by a person, if it was no repair before
         verdict = verdict.as_repair
-    return Replayed(recorded=decision.verdict, verdict=verdict, rules=ruled, asked=asked_until(ruled))
+    return Replayed(recorded=decision.verdict, verdict=verdict, rules=ruled, asked=rules.asked_until(ruled))
 
 
 SHARES = frozenset({Reason.PROJECT_SHARE, Reason.FLEET_SHARE})
@@ -294,12 +294,6 @@ def _guarded(situation: guards.Situation) -> Decision:
     # Of an escalation that proposes a repair the guards are asked about that.
     answers = guards.ask_all(replace(situation, verdict=situation.verdict.as_repair))
     return guards.decide(situation.verdict, answers)
-
-
-def asked_until(ruled: Verdict) -> tuple[str, ...]:
-    """The ids of the rules that were asked until the one that matched, in order."""
-    ids = [rule.id for rule in rules.RULES]
-    return tuple(ids[: ids.index(ruled.rule) + 1])
 
 
 def not_ours(decision: Decision) -> bool:

@@ -7,7 +7,7 @@ No I/O and no clock here: ``now`` is an argument, a container's age is told by i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -17,12 +17,12 @@ from bridge.model.verdict import Verdict
 from bridge.triage import lifecycle, load, surroundings
 from bridge.triage.case import DEFAULTS, Case, Thresholds
 
-__all__ = ["DEFAULTS", "RULES", "STRONG", "Rule", "RuleAnswer", "Thresholds", "judge", "trace"]
+__all__ = ["DEFAULTS", "RULES", "STRONG", "Rule", "Thresholds", "asked_until", "judge"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One rule. ``when``, ``verdict`` and ``because`` are its line in ``docs/triage.md`` and in ``hemostat explain``.
+    """One rule. ``when``, ``verdict`` and ``because`` are its line in ``docs/triage.md``.
 
     ``strong``: a repair of this rule rests on a plain fact (it crashed, its health check fails), so that it may be
     carried out although no second opinion could be had.
@@ -34,15 +34,6 @@ class Rule:
     because: str
     ask: Callable[[Case], Verdict | None]
     strong: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleAnswer:
-    """What one rule said. ``why`` is the verdict's reason where it matched, else what it would have needed."""
-
-    rule: str
-    matched: bool
-    why: str
 
 
 def judge(
@@ -59,36 +50,7 @@ def judge(
     ``policy`` is the target's, narrowed by its own labels. ``suspect``: so many are sick at once that a guard will
     refuse every repair.
     """
-    case = _case(evidence, policy, alert_names, thresholds, now, suspect)
-    return next(verdict for _, verdict in _walk(case) if verdict is not None)
-
-
-def trace(
-    evidence: Evidence,
-    *,
-    policy: TargetPolicy,
-    alert_names: Sequence[str],
-    now: datetime,
-    thresholds: Thresholds = DEFAULTS,
-    suspect: bool = False,
-) -> tuple[RuleAnswer, ...]:
-    """Every rule that was asked, in order; the last one is the one that decided."""
-    case = _case(evidence, policy, alert_names, thresholds, now, suspect)
-    return tuple(
-        RuleAnswer(rule=rule.id, matched=verdict is not None, why=verdict.reason if verdict else rule.when)
-        for rule, verdict in _walk(case)
-    )
-
-
-def _case(
-    evidence: Evidence,
-    policy: TargetPolicy,
-    alert_names: Sequence[str],
-    thresholds: Thresholds,
-    now: datetime,
-    suspect: bool,
-) -> Case:
-    return Case(
+    case = Case(
         evidence=evidence,
         policy=policy,
         alert_names=tuple(alert_names),
@@ -96,14 +58,14 @@ def _case(
         now=now,
         suspect=suspect,
     )
+    said = ((rule, rule.ask(case)) for rule in RULES)
+    return next(replace(verdict, rule=rule.id) for rule, verdict in said if verdict is not None)
 
 
-def _walk(case: Case) -> Iterator[tuple[Rule, Verdict | None]]:
-    for rule in RULES:
-        verdict = rule.ask(case)
-        yield rule, verdict and replace(verdict, rule=rule.id)
-        if verdict is not None:
-            return
+def asked_until(verdict: Verdict) -> tuple[str, ...]:
+    """The ids of the rules that were asked until the one that gave this verdict, in order."""
+    ids = [rule.id for rule in RULES]
+    return tuple(ids[: ids.index(verdict.rule) + 1])
 
 
 RULES: tuple[Rule, ...] = (
