@@ -10,9 +10,8 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from bridge import errors
 from bridge.consulting.breaker import LONGEST_SECONDS, OPEN_SECONDS, ProviderBreaker
@@ -190,16 +189,15 @@ class Consultant:
             send_logs=self.terms.send_logs,
             bytes_per_token=self._bytes_per_token,
         )
-        reserved = await self._reserve(asked, traits)
-        if isinstance(reserved, _NotReserved):
-            return self._unasked(model, reserved.result, reserved.why)
+        reserved = await self._reserve(model, asked, traits)
+        if isinstance(reserved, Consultation):
+            return reserved
+        asking = _Asking(model=model, traits=traits, prompt=asked, canary=canary, reserved=reserved)
         left = until - self._clock()
         if left < LEAST_SECONDS:
-            self._later(self._settle(reserved, Usage(), traits))
-            return self._unasked(model, ModelResult.TIMEOUT, "no time was left to ask it")
+            return self._given_up(asking, ModelResult.TIMEOUT, "no time was left to ask it")
         if not self._breakers[model].admit(self._clock()):
-            self._later(self._settle(reserved, Usage(), traits))
-            return self._unasked(model, ModelResult.BREAKER_OPEN, LEFT_ALONE)
+            return self._given_up(asking, ModelResult.BREAKER_OPEN, LEFT_ALONE)
         request = ModelRequest(
             model=model,
             system=asked.system,
@@ -214,25 +212,21 @@ class Consultant:
             async with asyncio.timeout(left + GRACE_SECONDS):
                 said = await self.model.ask(request, deadline_seconds=left)
         except (errors.EdgeError, TimeoutError) as error:
-            return self._failed(error, model, asked, reserved, traits)
+            return self._failed(error, asking)
         except Exception:
             log.exception("model_edge_crashed")
-            return self._failed(errors.UnfitAnswer(self.provider, OWN_ERROR), model, asked, reserved, traits)
-        return self._heard(said, model, asked, canary, reserved, traits)
+            return self._failed(errors.UnfitAnswer(self.provider, OWN_ERROR), asking)
+        return self._heard(said, asking)
 
     # ---- what came of it -------------------------------------------------------------------------------------------
 
-    def _heard(
-        self,
-        said: ModelAnswer,
-        model: str,
-        asked: Prompt,
-        canary: str,
-        reserved: Reservation,
-        traits: Traits,
-    ) -> Consultation:
+    def _heard(self, said: ModelAnswer, asking: _Asking) -> Consultation:
         found = answer.read(
-            said, asked, canary=canary, threshold=self.terms.confidence_threshold, redact=self._redact
+            said,
+            asking.prompt,
+            canary=asking.canary,
+            threshold=self.terms.confidence_threshold,
+            redact=self._redact,
         )
         if found.opinion is not None:
             result = ModelResult.OK
@@ -242,17 +236,16 @@ class Consultant:
             log.error("model_repeated_its_secret", extra={"model": said.model, "request_id": said.request_id})
         # It answered. That it refused, or answered nonsense, may be the doing of whoever wrote the text, who must not
         # be able to have the model ignored for everybody else.
-        self._breakers[model].succeeded()
-        cost = traits.cost_usd(said.usage)
-        self._learn(said.usage, asked)
+        self._breakers[asking.model].succeeded()
+        cost = asking.traits.cost_usd(said.usage)
+        self._learn(said.usage, asking.prompt)
         self._metrics.model_spent(said.usage, cost)
         self._metrics.model_duration.labels(self.provider).observe(said.latency_seconds)
         if said.usage.total:  # a server that does not count keeps what was set aside
-            self._later(self._settle(reserved, said.usage, traits))
+            self._settle(asking, said.usage)
         self._count(result)
-        consultation = self._consultation(said.model, result, asked)
         return replace(
-            consultation,
+            self._consultation(said.model, result, asking.prompt),
             opinion=found.opinion,
             problems=found.problems,
             raw=untrusted.prepared(said.text, self._redact, limit=RAW_CHARACTERS),
@@ -262,14 +255,7 @@ class Consultant:
             latency_seconds=round(said.latency_seconds, 3),
         )
 
-    def _failed(
-        self,
-        error: errors.EdgeError | TimeoutError,
-        model: str,
-        asked: Prompt,
-        reserved: Reservation,
-        traits: Traits,
-    ) -> Consultation:
+    def _failed(self, error: errors.EdgeError | TimeoutError, asking: _Asking) -> Consultation:
         result = _result_of(error)
         stay_away = None
         if isinstance(error, errors.RateLimited):
@@ -279,13 +265,17 @@ class Consultant:
             log.error(
                 "model_refuses_us", extra={"error": str(error), "advice": "check llm.api_key and llm.model"}
             )
-        self._breakers[model].failed(self._clock(), stay_away_seconds=stay_away)
+        self._breakers[asking.model].failed(self._clock(), stay_away_seconds=stay_away)
         if result in (ModelResult.RATE_LIMITED, ModelResult.REJECTED):
-            self._later(self._settle(reserved, Usage(), traits))  # a refusal is not billed; all else may be
+            self._settle(asking, Usage())  # a refusal is not billed; all else may be
         self._count(result)
         problem = str(error) or f"{self.provider}: no answer in time"
         log.warning("model_failed", extra={"result": result.value, "error": problem})
-        return replace(self._consultation(model, result, asked), problems=(problem,))
+        return replace(self._consultation(asking.model, result, asking.prompt), problems=(problem,))
+
+    def _given_up(self, asking: _Asking, result: ModelResult, why: str) -> Consultation:
+        self._settle(asking, Usage())
+        return self._unasked(asking.model, result, why)
 
     def _unasked(self, model: str, result: ModelResult, why: str) -> Consultation:
         self._count(result)
@@ -322,39 +312,45 @@ class Consultant:
 
     # ---- money -----------------------------------------------------------------------------------------------------
 
-    async def _reserve(self, asked: Prompt, traits: Traits) -> Reservation | _NotReserved:
+    async def _reserve(self, model: str, asked: Prompt, traits: Traits) -> Reservation | Consultation:
+        """Money set aside, or the consultation that did not take place for want of it."""
         tokens = asked.estimated_tokens + traits.max_output_tokens
         usd = traits.highest_cost_usd(asked.estimated_tokens)
         try:
             async with asyncio.timeout(RESERVE_SECONDS):
                 granted = await self._spending.reserve(tokens=tokens, usd=usd)
         except (TimeoutError, errors.EdgeError):
-            return _NotReserved(
-                ModelResult.STORE_AWAY, "the store did not answer, so nothing could be set aside"
-            )
+            why = "the store did not answer, so nothing could be set aside"
+            return self._unasked(model, ModelResult.STORE_AWAY, why)
         if isinstance(granted, Overspent):
-            return _NotReserved(
-                ModelResult.BUDGET, f"llm.budget.{granted.limit} does not hold another question"
-            )
+            why = f"llm.budget.{granted.limit} does not hold another question"
+            return self._unasked(model, ModelResult.BUDGET, why)
         return granted
 
-    async def _settle(self, reserved: Reservation, usage: Usage, traits: Traits) -> None:
-        try:
-            await self._spending.settle(reserved, tokens=usage.total, usd=traits.cost_usd(usage))
-        except errors.EdgeError as error:  # then it stays spent, which only makes the budget tighter
-            log.warning("spending_not_settled", extra={"error": str(error)})
-
-    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+    def _settle(self, asking: _Asking, usage: Usage) -> None:
         """Beside the decision, which need not wait for it."""
-        task = asyncio.create_task(work, name="settle-spending")
+        task = asyncio.create_task(self._settled(asking, usage), name="settle-spending")
         self._aside.add(task)
         task.add_done_callback(self._aside.discard)
 
+    async def _settled(self, asking: _Asking, usage: Usage) -> None:
+        try:
+            await self._spending.settle(
+                asking.reserved, tokens=usage.total, usd=asking.traits.cost_usd(usage)
+            )
+        except errors.EdgeError as error:  # then it stays spent, which only makes the budget tighter
+            log.warning("spending_not_settled", extra={"error": str(error)})
 
-@dataclass(frozen=True, slots=True)
-class _NotReserved:
-    result: ModelResult
-    why: str
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asking:
+    """One question to one model, paid for and not yet answered."""
+
+    model: str
+    traits: Traits
+    prompt: Prompt
+    canary: str
+    reserved: Reservation
 
 
 def _being_cancelled() -> bool:
