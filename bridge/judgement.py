@@ -111,17 +111,7 @@ class Judge:
         ruleset, now = self.ruleset, await self._journal.now()
         policy = narrowed(ruleset.policy.for_alerts(firing), found.facts.labels)
         with self._metrics.stage_duration.labels("evidence").time():
-            collected = await evidence.collect(
-                self._sources,
-                found,
-                firing=firing,
-                redactor=ruleset.redactor,
-                telling=partial(
-                    phrases.telling_part, limit=evidence.LINE_CHARACTERS, classes=ruleset.thresholds.phrases
-                ),
-                now=now,
-            )
-            self._metrics.redacted(collected.redactions)
+            collected = await self._collected(found, firing, ruleset, now)
             pause = await self._budgets.paused()
             shares = await self._storms.shares(found.populations, limits=ruleset.policy.limits)
         with self._metrics.stage_duration.labels("triage").time():
@@ -157,16 +147,7 @@ class Judge:
             if consultations:
                 verdict = two_keys.combine(ruled, consultations, on_failure=ruleset.on_failure)
                 decision = _guarded(replace(situation, verdict=verdict))
-        if not_ours(decision):
-            # The container never agreed to HemoStat at all: then its troubles are not ours to tell either.
-            refusals = tuple(answer.refusal for answer in decision.guards if answer.refusal is not None)
-            decision = replace(decision, refusals=refusals)
-        elif decision.would is not None or decision.asks is not None:
-            # Nobody is told of, or asked for, what the budget would refuse anyway.
-            refusal = await self._would_grant(found, policy, ruleset)
-            if refusal is not None:
-                refusals = (*decision.refusals, refusal)
-                decision = replace(decision, refusals=refusals, would=None, asks=None)
+        decision = await self._worth_telling(decision, found, policy, ruleset)
         audit = Audit(
             decided_at=now,
             evidence_hash=fingerprint.evidence_hash(collected),
@@ -176,6 +157,37 @@ class Judge:
             consultations=consultations,
         )
         return Considered(evidence=collected, decision=decision, policy=policy, audit=audit)
+
+    async def _collected(
+        self, found: evidence.Found, firing: Sequence[Alert], ruleset: Ruleset, now: datetime
+    ) -> Evidence:
+        collected = await evidence.collect(
+            self._sources,
+            found,
+            firing=firing,
+            redactor=ruleset.redactor,
+            telling=partial(
+                phrases.telling_part, limit=evidence.LINE_CHARACTERS, classes=ruleset.thresholds.phrases
+            ),
+            now=now,
+        )
+        self._metrics.redacted(collected.redactions)
+        return collected
+
+    async def _worth_telling(
+        self, decision: Decision, found: evidence.Found, policy: TargetPolicy, ruleset: Ruleset
+    ) -> Decision:
+        """Nobody is told of, or asked for, what would not be done anyway."""
+        if not_ours(decision):
+            # The container never agreed to HemoStat at all: then its troubles are not ours to tell either.
+            refusals = tuple(answer.refusal for answer in decision.guards if answer.refusal is not None)
+            return replace(decision, refusals=refusals)
+        if decision.would is None and decision.asks is None:
+            return decision
+        refusal = await self._would_grant(found, policy, ruleset)
+        if refusal is None:
+            return decision
+        return replace(decision, refusals=(*decision.refusals, refusal), would=None, asks=None)
 
     async def _consult(
         self,
