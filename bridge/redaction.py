@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from bridge.secret_kinds import BUILT_IN, CREDENTIAL, MARKER, Kind, marked, names_a_secret
+from bridge.secret_checks import MARKER
+from bridge.secret_kinds import BUILT_IN, CREDENTIAL, Kind, marked, names_a_secret
 
 CUSTOM = "custom"
 """The metric's kind for everything an operator's own patterns find; the text names the pattern."""

@@ -1,4 +1,4 @@
-"""What secrets look like: a table of kinds, each with the words without which it cannot be there. Pure data and checks.
+"""What secrets look like: a table of kinds, each with the words without which it cannot be there. Pure data.
 
 Every pattern takes time that grows with the length of the text and no faster: a repeat begins where nothing of its own
 class stands before it, is bounded, or is followed by what it cannot contain itself. The group ``secret`` is what goes.
@@ -6,16 +6,24 @@ class stands before it, is bounded, or is followed by what it cannot contain its
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-MARKER = re.compile(r"\[REDACTED:[a-z0-9_]{1,40}\]")
-"""What stands where a secret was."""
-
-_CLOSED_MARKER = re.compile(r"\[REDACTED:[a-z0-9_]{1,40}\][\])}>]*")
+from bridge.secret_checks import (
+    mixed,
+    no_marker,
+    of_an_assignment,
+    of_bare_header,
+    of_basic,
+    of_card,
+    of_encoded_userinfo,
+    of_header,
+    of_mail,
+    of_userinfo,
+    on_the_next_line,
+    with_digit,
+)
 
 
 def marked(kind: str) -> str:
@@ -58,142 +66,6 @@ def _kind(
     )
 
 
-# ---- checks ----------------------------------------------------------------------------------------------------------
-
-_DIGIT = re.compile(r"[0-9]")
-
-_WORDS = frozenset(
-    "a an and are as at authentication authorization bad been blank but by can cannot changed contains could denied "
-    "disabled does doesn't empty enabled enter error expected expires expired failed failure field file for found from "
-    "given has have header hidden in incorrect invalid is issued it length malformed masked may mismatch missing must "
-    "new nil no none not null of off ok old on only or optional policy please provided read redacted refresh refreshed "
-    "rejected removed required reset revoked rotated set should success the this to too true false undefined unknown "
-    "unset update updated use used using valid value verification verified was were will with wrong yes you your".split()
-)
-"""What stands after "password:" in a sentence about a password. Whoever uses one of these as a password shows it."""
-
-_REFERENCE = re.compile(
-    r"\$\{.*|\$[A-Z_][A-Z0-9_]*|\{\{.*|%\(?\w+\)?s?|<[^<>]*>|\{\w*\}|\(\w*\)|(?:vault|env|file|secretref):.*"
-)
-_PATH = re.compile(r"\.{0,2}/[\w./@-]*")
-_NO_WORD = re.compile(r"[\W_]*|[xX]+")
-
-_ABOUT = re.compile(
-    r"[_.\-]?(?:s?[_.\-]?(?:per|count|limit|type|file|path|name|ref|keyref|arn|url|uri|ttl|age|length|len|size|expir|"
-    r"expiry|issue|valid|version|policy|required|manager|store|rotation|reset|changed|updated|field|header|endpoint|"
-    r"bucket|budget|usage|used|prompt|input|output|total|less|based|algorithm|alg|scope|status|enabled|source|provider|"
-    r"format|encoder|hint|strength)|id$)",
-    re.IGNORECASE,
-)
-"""A name that goes on like this is about a secret, not one: ``token_type``, ``password_file``, ``access_key_id``."""
-
-
-def _of_an_assignment(match: re.Match[str]) -> bool:
-    name, suffix = match["name"].lower(), match["suffix"]
-    value = match["secret"].strip()
-    counted = name.startswith("token") and suffix.lower() in {"s", "ized", "izer", "ize"}
-    if (_ABOUT.match(suffix) and not (name == "secret" and suffix.lower() in {"_id", "id"})) or counted:
-        return False
-    return _is_value(name, value)
-
-
-def _is_value(name: str, value: str) -> bool:
-    if _CLOSED_MARKER.fullmatch(value) or _NO_WORD.fullmatch(value) or _REFERENCE.fullmatch(value):
-        return False
-    if value.lower().rstrip(".,:;!?)") in _WORDS:
-        return False
-    if name in {"sid", "sessionid", "session_id", "phpsessid", "jsessionid", "sig", "signature"}:
-        return len(value) >= 16
-    if name == "pwd" or name.endswith("key"):
-        return _PATH.fullmatch(value) is None and (name == "pwd" or len(value) >= 6)
-    if name.startswith(("token", "secret", "credential")):
-        return len(value) >= 4 and not value.replace(".", "").isdigit() and _PATH.fullmatch(value) is None
-    return not (value.isdigit() and len(value) < 4) or name in {"cvv", "cvv2", "cvc"}
-
-
-def _with_digit(match: re.Match[str]) -> bool:
-    """Words have none; a random token has, or is long."""
-    return _DIGIT.search(match["secret"]) is not None or len(match["secret"]) >= 40
-
-
-def _mixed(match: re.Match[str]) -> bool:
-    """A hash has no capital letters, a word no digits."""
-    secret = match["secret"]
-    return _with_digit(match) and secret != secret.lower() and secret != secret.upper()
-
-
-def _on_the_next_line(match: re.Match[str]) -> bool:
-    """A lone word there with a digit in it: what follows a prompt or a heading has none, or is a sentence."""
-    return _DIGIT.search(match["secret"]) is not None and _of_an_assignment(match)
-
-
-def _no_marker(match: re.Match[str]) -> bool:
-    return MARKER.fullmatch(match["secret"]) is None
-
-
-def _of_header(match: re.Match[str]) -> bool:
-    return _no_marker(match) and match["secret"].lower() not in _WORDS
-
-
-def _of_bare_header(match: re.Match[str]) -> bool:
-    return _of_header(match) and _with_digit(match)
-
-
-def _of_basic(match: re.Match[str]) -> bool:
-    """``Basic`` is followed by base64 of ``user:password``, not by "authentication"."""
-    try:
-        decoded = base64.b64decode(match["secret"], validate=True)
-    except binascii.Error:
-        return False
-    return b":" in decoded and decoded.isascii()
-
-
-def _of_userinfo(match: re.Match[str]) -> bool:
-    """``user:password``, or a token in the place of the user; ``git@`` is none."""
-    user, colon, password = match["secret"].partition(":")
-    if MARKER.fullmatch(match["secret"]):
-        return False
-    return bool(password) if colon else len(user) >= 16
-
-
-def _of_mail(match: re.Match[str]) -> bool:
-    """``getty@tty1.service`` and ``git@github.com`` reach nobody."""
-    local, _, domain = match["secret"].rpartition("@")
-    unit = domain.rpartition(".")[2].lower() in {
-        "service",
-        "socket",
-        "timer",
-        "mount",
-        "target",
-        "slice",
-        "scope",
-    }
-    return not unit and local.lower() != "git"
-
-
-def _of_encoded_userinfo(match: re.Match[str]) -> bool:
-    return "%3a" in match["secret"].lower() or len(match["secret"]) >= 16
-
-
-_BRANDS = re.compile(
-    r"4[0-9]{12}(?:[0-9]{3}){0,2}|(?:5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720)[0-9]*|3[47][0-9]{13}|3(?:0[0-5]|[68])[0-9]{12,13}"
-    r"|6(?:011|5|4[4-9]|2)[0-9]*|35(?:2[89]|[3-8])[0-9]*"
-)
-
-
-def _of_card(match: re.Match[str]) -> bool:
-    """A brand's prefix and length, and Luhn's check sum (ISO/IEC 7812-1)."""
-    digits = re.sub(r"[ -]", "", match["secret"])
-    if not 13 <= len(digits) <= 19 or not _BRANDS.fullmatch(digits) or len(set(digits)) < 2:
-        return False
-    if digits[0] in "2356" and digits[:2] not in {"34", "37", "30", "36", "38", "62"} and len(digits) != 16:
-        return False
-    total = sum(int(d) for d in digits[-1::-2]) + sum(sum(divmod(2 * int(d), 10)) for d in digits[-2::-2])
-    return total % 10 == 0
-
-
-# ---- the table -------------------------------------------------------------------------------------------------------
-
 CREDENTIAL = "credential"
 """The kind of a value that is secret by the name it stands under."""
 
@@ -220,7 +92,7 @@ _UNDER_A_NAME = _kind(
     CREDENTIAL,
     _NAME_HINTS,
     rf"{_NAMES}{_IS}(?P<quote>[\"'`])(?P<secret>(?:\\.|(?!(?P=quote))[^\\\n]){{1,4096}})(?P=quote)",
-    _of_an_assignment,
+    of_an_assignment,
 )
 
 
@@ -231,7 +103,7 @@ def names_a_secret(name: str, value: str) -> bool:
         return False
     spelled = "".join(char for char in value[:1000] if char not in '"\\\n') or "-"
     found = _UNDER_A_NAME.pattern.search(f'{name}="{spelled}"')
-    return found is not None and _of_an_assignment(found)
+    return found is not None and of_an_assignment(found)
 
 
 BUILT_IN: tuple[Kind, ...] = (
@@ -256,26 +128,26 @@ BUILT_IN: tuple[Kind, ...] = (
         "-----end",
         r"(?<![A-Za-z0-9+/=])(?P<secret>(?:[A-Za-z0-9+/=]{16,512}(?:\s|\\+[nr])+){1,64}-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)",
     ),
-    _kind("url_userinfo", "@", r"(?<=://)(?P<secret>[^\s/?#\"'<>`\\]{1,4096})@", _of_userinfo),
+    _kind("url_userinfo", "@", r"(?<=://)(?P<secret>[^\s/?#\"'<>`\\]{1,4096})@", of_userinfo),
     _kind(  # a password with a slash in it, which belongs encoded and often is not
         "url_userinfo",
         "@",
         r"(?<=://)(?P<secret>[^\s/?#@:\"'<>\\]{0,128}:(?![0-9]{1,5}(?:[/?#]|$))[^\s@\"'<>\\]{1,256})@[\w.-]{1,253}(?=[:/?#\s\"',)]|$)",
-        _of_userinfo,
+        of_userinfo,
     ),
     _kind(  # the same within another URL
         "url_userinfo",
         "%40",
         r"%3a(?:%2f|/){2}(?P<secret>[^\s/?#&\"'<>]{1,256}?)%40",
-        _of_encoded_userinfo,
+        of_encoded_userinfo,
     ),
     _kind(
         "connection_string",
         "@tcp( @unix(",
         r"(?<![\w.\-])[\w.\-]{1,64}:(?P<secret>[^\s@]{1,128})@(?:tcp|unix)\(",
-        _no_marker,
+        no_marker,
     ),
-    _kind("connection_string", ":thin:", r"(?<=:thin:)(?P<secret>[^\s/:@]{1,64}/[^\s@]{1,128})@", _no_marker),
+    _kind("connection_string", ":thin:", r"(?<=:thin:)(?P<secret>[^\s/:@]{1,64}/[^\s@]{1,128})@", no_marker),
     _kind(
         "webhook_url",
         "/services/ /workflows/ /triggers/ /api/webhooks/ webhook",
@@ -286,7 +158,7 @@ BUILT_IN: tuple[Kind, ...] = (
         "authorization",
         "authorization",
         rf"authorization{_IS}\\{{0,3}}[\"']?{_SCHEMES}[ \t]{{1,3}}(?P<secret>[^\s\"',;\\]{{4,8192}})",
-        _of_header,
+        of_header,
     ),
     _kind(
         "authorization",
@@ -299,7 +171,7 @@ BUILT_IN: tuple[Kind, ...] = (
         "authorization",
         rf"authorization{_IS}\\{{0,3}}[\"']?(?!(?:aws4-hmac|digest|oauth|signature|hawk))"
         r"(?P<secret>[^\s\"',;\\]{8,8192})",
-        _of_bare_header,
+        of_bare_header,
     ),
     _kind(
         "cookie",
@@ -311,16 +183,16 @@ BUILT_IN: tuple[Kind, ...] = (
         "bearer",
         "bearer",
         r"(?<![a-z])bearer(?:[ \t]{1,3}|[ \t]{0,3}\n[ \t]{0,8})(?P<secret>[A-Za-z0-9._~+/\-]{8,8192}={0,2})(?![\w=])",
-        _with_digit,
+        with_digit,
     ),
     _kind(
-        "basic_auth", "basic", r"(?<![a-z])basic[ \t]{1,3}(?P<secret>[A-Za-z0-9+/]{4,1024}={0,2})", _of_basic
+        "basic_auth", "basic", r"(?<![a-z])basic[ \t]{1,3}(?P<secret>[A-Za-z0-9+/]{4,1024}={0,2})", of_basic
     ),
     _kind(
         "basic_auth",
         "curl",
         r"curl[ \t][^\n]{0,200}?(?:-u|--user)[ \t=]{1,3}[\"']?(?P<secret>[^\s:\"']{1,64}:[^\s\"']{1,256})",
-        _no_marker,
+        no_marker,
     ),
     _kind(
         "jwt",
@@ -329,7 +201,7 @@ BUILT_IN: tuple[Kind, ...] = (
         case=True,
     ),
     _kind("anthropic_key", "sk-ant-", r"(?P<secret>sk-ant-[\w-]{8,512})"),
-    _kind("openai_key", "sk-", r"(?<![a-z0-9])(?P<secret>sk-[\w-]{16,512})", _with_digit),
+    _kind("openai_key", "sk-", r"(?<![a-z0-9])(?P<secret>sk-[\w-]{16,512})", with_digit),
     _kind(
         "aws_access_key_id",
         "akia asia abia acca agpa aida aipa anpa anva aroa",
@@ -340,13 +212,13 @@ BUILT_IN: tuple[Kind, ...] = (
         "aws_secret_key",
         "aws",
         r"aws[^\n]{0,40}?[\"'=: ](?P<secret>[A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])",
-        _mixed,
+        mixed,
     ),
     _kind(
         "github_token",
         "ghp_ gho_ ghu_ ghs_ ghr_ github_pat_",
         r"(?P<secret>(?:gh[pousr]|github_pat)_\w{16,255})",
-        _with_digit,
+        with_digit,
     ),
     _kind(
         "gitlab_token",
@@ -368,7 +240,7 @@ BUILT_IN: tuple[Kind, ...] = (
         "stripe_key",
         "_live_ _test_ whsec_",
         r"(?<![a-z0-9])(?P<secret>(?:[srp]k_(?:live|test)_|whsec_)[A-Za-z0-9]{10,255})",
-        _with_digit,
+        with_digit,
     ),
     _kind("npm_token", "npm_", r"(?<![a-z0-9])(?P<secret>npm_[A-Za-z0-9]{30,64})"),
     _kind("pypi_token", "pypi-", r"(?<![a-z0-9])(?P<secret>pypi-AgE[\w-]{16,512})"),
@@ -388,13 +260,13 @@ BUILT_IN: tuple[Kind, ...] = (
         CREDENTIAL,
         _NAME_HINTS,
         rf"{_NAMES}{_IS}\\{{1,3}}[\"'](?P<secret>[^\"'\\\n]{{1,4096}})\\{{1,3}}[\"']",
-        _of_an_assignment,
+        of_an_assignment,
     ),
     _kind(
         CREDENTIAL,
         _NAME_HINTS,
         rf"{_NAMES}{_IS}\\{{0,3}}[\"'`]?(?P<secret>{_UNQUOTED})",
-        _of_an_assignment,
+        of_an_assignment,
         closers=True,
     ),
     _kind(  # on the line below its name, as in YAML's blocks; " | " is a health check's line end
@@ -402,13 +274,13 @@ BUILT_IN: tuple[Kind, ...] = (
         _NAME_HINTS,
         rf"{_NAMES}{_IS}(?:[|>][+-]?[ \t]{{0,8}}\n?|\n)[ \t]{{0,40}}[\"']?"
         r"(?P<secret>[^\s\"'\[]{6,512})[\"']?(?=[ \t]{0,8}(?:\n|$|[|;,]))",
-        _on_the_next_line,
+        on_the_next_line,
     ),
     _kind(  # ?key=AbCd1234EfGh5678
         CREDENTIAL,
         "?key= &key= ?code= &code= ?auth= &auth=",
         r"(?<=[?&])(?:key|code|auth)=(?P<secret>[^\s&#\"'<>]{16,1024})",
-        _mixed,
+        mixed,
     ),
     _kind(
         CREDENTIAL,
@@ -419,52 +291,52 @@ BUILT_IN: tuple[Kind, ...] = (
         CREDENTIAL,
         "mysql mariadb",
         r"(?:mysql|mariadb)[\w-]{0,16}[ \t](?:[^\n]{0,200}?[ \t])?-p[\"']?(?P<secret>[^\s\"']{4,256})",
-        _no_marker,
+        no_marker,
         case=True,
     ),
     _kind(
         CREDENTIAL,
         "sshpass redis-cli",
         r"(?:sshpass[ \t]{1,3}-p|redis-cli[ \t](?:[^\n]{0,200}?[ \t])?-a)[ \t]{0,3}[\"']?(?P<secret>[^\s\"']{4,256})",
-        _no_marker,
+        no_marker,
     ),
     _kind(  # --password hunter2
         CREDENTIAL,
         "--",
         rf"(?<![\w-])--(?!-)[a-z\-]{{0,24}}?(?P<name>pass(?:word|wd|phrase)|secret|token|(?:api|access|secret|private|auth)-?key)"
         rf"(?P<suffix>[a-z\-]{{0,24}})[ \t]{{1,3}}(?!-)[\"']?(?P<secret>{_UNQUOTED})",
-        _of_an_assignment,
+        of_an_assignment,
         closers=True,
     ),
     _kind(  # the password is hunter2
         CREDENTIAL,
         "pass",
         r"pass(?:word|wd|phrase|code)[ \t]{1,3}(?:is|was)[ \t]?:?[ \t]{0,3}[\"'`]?(?P<secret>[^\s\"'`]{4,256})",
-        _with_digit,
+        with_digit,
     ),
     _kind(  # IDENTIFIED BY 'hunter2'
         CREDENTIAL,
         "identified pass",
         r"(?:identified[ \t](?:with[ \t]\w{1,40}[ \t])?by|password)[ \t]{1,3}'(?P<secret>[^'\n]{1,256})'",
-        _no_marker,
+        no_marker,
     ),
     _kind(
         CREDENTIAL,
         "requirepass masterauth",
         r"(?:requirepass|masterauth)[ \t]{1,3}[\"']?(?P<secret>[^\s\"']{1,256})",
-        _no_marker,
+        no_marker,
     ),
     _kind(  # <password>hunter2</password>
         CREDENTIAL,
         "</",
         r"<[\w:.\-]{0,40}?(?:password|passwd|secret|token|api[_-]?key)[\w.\-]{0,20}(?:\s[^<>\n]{0,200})?>(?P<secret>[^<\n]{1,2000})</",
-        _no_marker,
+        no_marker,
     ),
     _kind(
         "email",
         "@",
         r"(?<![\w.%+\-])(?P<secret>[\w.%+\-]{1,64}@(?:[A-Za-z0-9\-]{1,63}\.){1,8}[A-Za-z]{2,24})(?![A-Za-z0-9\-])",
-        _of_mail,
+        of_mail,
     ),
     Kind(
         name="card",
@@ -472,7 +344,7 @@ BUILT_IN: tuple[Kind, ...] = (
         pattern=re.compile(
             r"(?P<secret>[2-6](?<![\w.\-+][2-6])[0-9]{3}(?:[0-9]{9,15}|(?:[ -][0-9]{4}){3}|[ -][0-9]{6}[ -][0-9]{4,5}))(?![\w\-]|\.[0-9])"
         ),
-        certain=_of_card,
+        certain=of_card,
     ),
 )
 """All built-in kinds, in the order in which they are looked for: the surer before the wider."""

@@ -119,8 +119,11 @@ def telling_part(text: str, *, limit: int, classes: Sequence[PhraseClass] = CLAS
 
 def hosts_named(text: str) -> frozenset[str]:
     """The hosts that a line names with a port or in a URL, in lower case; itself is not among them."""
-    found = (next(filter(None, match.groups())) for match in _HOST_AND_PORT.finditer(readable(text)))
-    return frozenset(host for host in found if not _SELF.fullmatch(host))
+    return frozenset(host for host in _hosts(readable(text)) if not _SELF.fullmatch(host))
+
+
+def _hosts(text: str) -> set[str]:
+    return {next(filter(None, match.groups())) for match in _HOST_AND_PORT.finditer(text)}
 
 
 def _in_line(
@@ -165,7 +168,7 @@ def readable(text: str) -> str:
 
 
 def _about_peers(text: str, own: frozenset[str], *, of_health_check: bool) -> bool:
-    hosts = {next(filter(None, match.groups())) for match in _HOST_AND_PORT.finditer(text)}
+    hosts = _hosts(text)
     if any(host not in own and not _SELF.fullmatch(host) for host in hosts):
         return True
     return not of_health_check and not hosts and not _SELF.search(text)

@@ -1,0 +1,151 @@
+"""Whether what looks like a secret is one: asked about each match of ``bridge.secret_kinds``. Pure.
+
+A word, a placeholder, a path or a number stays; what is left out here is shown.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+
+MARKER = re.compile(r"\[REDACTED:[a-z0-9_]{1,40}\]")
+"""What stands where a secret was."""
+
+_CLOSED_MARKER = re.compile(r"\[REDACTED:[a-z0-9_]{1,40}\][\])}>]*")
+
+_DIGIT = re.compile(r"[0-9]")
+
+_WORDS = frozenset(
+    "a an and are as at authentication authorization bad been blank but by can cannot changed contains could denied "
+    "disabled does doesn't empty enabled enter error expected expires expired failed failure field file for found from "
+    "given has have header hidden in incorrect invalid is issued it length malformed masked may mismatch missing must "
+    "new nil no none not null of off ok old on only or optional policy please provided read redacted refresh refreshed "
+    "rejected removed required reset revoked rotated set should success the this to too true false undefined unknown "
+    "unset update updated use used using valid value verification verified was were will with wrong yes you your".split()
+)
+"""What stands after "password:" in a sentence about a password. Whoever uses one of these as a password shows it."""
+
+_REFERENCE = re.compile(
+    r"\$\{.*|\$[A-Z_][A-Z0-9_]*|\{\{.*|%\(?\w+\)?s?|<[^<>]*>|\{\w*\}|\(\w*\)|(?:vault|env|file|secretref):.*"
+)
+_PATH = re.compile(r"\.{0,2}/[\w./@-]*")
+_NO_WORD = re.compile(r"[\W_]*|[xX]+")
+
+_ABOUT = re.compile(
+    r"[_.\-]?(?:s?[_.\-]?(?:per|count|limit|type|file|path|name|ref|keyref|arn|url|uri|ttl|age|length|len|size|expir|"
+    r"expiry|issue|valid|version|policy|required|manager|store|rotation|reset|changed|updated|field|header|endpoint|"
+    r"bucket|budget|usage|used|prompt|input|output|total|less|based|algorithm|alg|scope|status|enabled|source|provider|"
+    r"format|encoder|hint|strength)|id$)",
+    re.IGNORECASE,
+)
+"""A name that goes on like this is about a secret, not one: ``token_type``, ``password_file``, ``access_key_id``."""
+
+
+def of_an_assignment(match: re.Match[str]) -> bool:
+    """What stands under a name of secrets: a value, and the name not one about a secret."""
+    name, suffix = match["name"].lower(), match["suffix"]
+    value = match["secret"].strip()
+    counted = name.startswith("token") and suffix.lower() in {"s", "ized", "izer", "ize"}
+    if (_ABOUT.match(suffix) and not (name == "secret" and suffix.lower() in {"_id", "id"})) or counted:
+        return False
+    return _is_value(name, value)
+
+
+def _is_value(name: str, value: str) -> bool:
+    if _CLOSED_MARKER.fullmatch(value) or _NO_WORD.fullmatch(value) or _REFERENCE.fullmatch(value):
+        return False
+    if value.lower().rstrip(".,:;!?)") in _WORDS:
+        return False
+    if name in {"sid", "sessionid", "session_id", "phpsessid", "jsessionid", "sig", "signature"}:
+        return len(value) >= 16
+    if name == "pwd" or name.endswith("key"):
+        return _PATH.fullmatch(value) is None and (name == "pwd" or len(value) >= 6)
+    if name.startswith(("token", "secret", "credential")):
+        return len(value) >= 4 and not value.replace(".", "").isdigit() and _PATH.fullmatch(value) is None
+    return not (value.isdigit() and len(value) < 4) or name in {"cvv", "cvv2", "cvc"}
+
+
+def with_digit(match: re.Match[str]) -> bool:
+    """Words have none; a random token has, or is long."""
+    return _DIGIT.search(match["secret"]) is not None or len(match["secret"]) >= 40
+
+
+def mixed(match: re.Match[str]) -> bool:
+    """A hash has no capital letters, a word no digits."""
+    secret = match["secret"]
+    return with_digit(match) and secret != secret.lower() and secret != secret.upper()
+
+
+def on_the_next_line(match: re.Match[str]) -> bool:
+    """A lone word there with a digit in it: what follows a prompt or a heading has none, or is a sentence."""
+    return _DIGIT.search(match["secret"]) is not None and of_an_assignment(match)
+
+
+def no_marker(match: re.Match[str]) -> bool:
+    """Whatever is not gone already."""
+    return MARKER.fullmatch(match["secret"]) is None
+
+
+def of_header(match: re.Match[str]) -> bool:
+    """A header's value, not a sentence about it."""
+    return no_marker(match) and match["secret"].lower() not in _WORDS
+
+
+def of_bare_header(match: re.Match[str]) -> bool:
+    """The same without a scheme before it."""
+    return of_header(match) and with_digit(match)
+
+
+def of_basic(match: re.Match[str]) -> bool:
+    """``Basic`` is followed by base64 of ``user:password``, not by "authentication"."""
+    try:
+        decoded = base64.b64decode(match["secret"], validate=True)
+    except binascii.Error:
+        return False
+    return b":" in decoded and decoded.isascii()
+
+
+def of_userinfo(match: re.Match[str]) -> bool:
+    """``user:password``, or a token in the place of the user; ``git@`` is none."""
+    user, colon, password = match["secret"].partition(":")
+    if MARKER.fullmatch(match["secret"]):
+        return False
+    return bool(password) if colon else len(user) >= 16
+
+
+def of_mail(match: re.Match[str]) -> bool:
+    """``getty@tty1.service`` and ``git@github.com`` reach nobody."""
+    local, _, domain = match["secret"].rpartition("@")
+    unit = domain.rpartition(".")[2].lower() in {
+        "service",
+        "socket",
+        "timer",
+        "mount",
+        "target",
+        "slice",
+        "scope",
+    }
+    return not unit and local.lower() != "git"
+
+
+def of_encoded_userinfo(match: re.Match[str]) -> bool:
+    """The same, percent-encoded."""
+    return "%3a" in match["secret"].lower() or len(match["secret"]) >= 16
+
+
+_BRANDS = re.compile(
+    r"4[0-9]{12}(?:[0-9]{3}){0,2}|(?:5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720)[0-9]*|3[47][0-9]{13}|3(?:0[0-5]|[68])[0-9]{12,13}"
+    r"|6(?:011|5|4[4-9]|2)[0-9]*|35(?:2[89]|[3-8])[0-9]*"
+)
+
+
+def of_card(match: re.Match[str]) -> bool:
+    """A brand's prefix and length, and Luhn's check sum (ISO/IEC 7812-1)."""
+    digits = re.sub(r"[ -]", "", match["secret"])
+    if not 13 <= len(digits) <= 19 or not _BRANDS.fullmatch(digits) or len(set(digits)) < 2:
+        return False
+    if digits[0] in "2356" and digits[:2] not in {"34", "37", "30", "36", "38", "62"} and len(digits) != 16:
+        return False
+    total = sum(int(d) for d in digits[-1::-2]) + sum(sum(divmod(2 * int(d), 10)) for d in digits[-2::-2])
+    return total % 10 == 0
