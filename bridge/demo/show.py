@@ -299,6 +299,7 @@ def _kept(
     screen.head("Everything stays up until Ctrl-C, which stops and removes all of it")
     for name in ("bridge", "prometheus", "alertmanager", "exporter"):
         screen.say(f"  {name:<14}{addresses[name]}")
+    screen.say(f"  {'live page':<14}{addresses['bridge']}/ in a browser")
     screen.say(f"  {'DOCKER_HOST':<14}{there.url}", "")
     incident = next((course.incident.id for course in courses if course.incident), "ID")
     for line in (

@@ -126,9 +126,18 @@ const state = looker(async () => {
 }, () => LOOK_MS);
 
 const main = looker(async () => {
+  const hash = location.hash;
   const where = place();
-  const found = await snapshot(where).catch(refusedOnly);
-  if (JSON.stringify(where) === JSON.stringify(place())) draw(where, found);
+  const found = await snapshot(where).catch(refusedOnly).catch((error) => {
+    if (hash !== drawnHash) {
+      draw(where, { refused: "Not known: HemoStat has not answered." }); // what was here before is something else
+      drawnHash = null;
+    }
+    throw error;
+  });
+  if (hash !== location.hash) return;
+  draw(where, found);
+  drawnHash = hash;
 }, () => (place().name === "targets" ? TARGETS_MS : LOOK_MS));
 
 function look() {
@@ -139,6 +148,7 @@ function look() {
 // ---- drawing ----
 
 let drawn = "";
+let drawnHash = null;
 
 function draw(where, found) {
   const kind = found.refused ?? (where.name === "incident" ? `incident ${where.id}` : where.name);

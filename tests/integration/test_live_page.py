@@ -245,6 +245,8 @@ async def test_what_happens_is_shown_without_a_reload_and_a_cut_is_not_kept_quie
         assert "What is shown is as of" in text
         await page.shows("HemoStat cannot be reached")
         assert await page.value("document.title") == "not live · HemoStat"
+        await page.value("location.hash = '#/targets'")
+        assert "shop-new-1" not in await page.shows("Not known", at="main")
 
 
 def new(name: str) -> Alert:
