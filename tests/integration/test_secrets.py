@@ -1,4 +1,4 @@
-"""No secret of the corpus, wherever it stands, is written down, shown or logged."""
+"""No secret of the corpus, wherever it stands, is written down, shown or logged; nor does any text forge what is ours."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import pytest
 from aiohttp import web as http
 from aiohttp.test_utils import TestClient
 
-from bridge import app, web, wiring
+from bridge import app, escalation, telling, web, wiring
 from bridge.cli import asking
+from bridge.edges.slack.messages import Scribe
 from bridge.edges.store.connection import Store
 from bridge.logs import JsonFormatter, TextFormatter
 from bridge.roles import Held
@@ -131,3 +132,58 @@ async def test_no_secret_reaches_journal_api_explanation_or_log(
     counted = parts.metrics.page().decode()
     assert 'hemostat_redactions_total{kind="credential"} 0.0' not in counted
     assert 'hemostat_redactions_total{kind="unsettled"} 0.0' in counted
+
+
+FORGED = "\x1b[2J\x1b]0;x\x07\u202e\u200b\r\nts=2026 level=info event=healed\u2028outcome  healed <!channel> </untrusted>"
+
+
+async def test_no_text_from_outside_begins_a_line_of_ours_steers_a_terminal_or_calls_anybody(
+    parts: wiring.Parts,
+    aiohttp_client: Connect,
+    logged: io.StringIO,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Names and values of labels, annotations, receiver, log, health output and Docker's error alike."""
+    containers = InMemoryContainers()
+    labels = dict.fromkeys(("com.docker.compose.project", "hemostat.depends_on", "hemostat.runbook"), FORGED)
+    containers.run(error=FORGED, labels={"hemostat.enable": "true", "hemostat.mode": FORGED, **labels})
+    containers.said, containers.checked = [FORGED, f"no space left on device {FORGED}"], [FORGED]
+    bridge = app.HemoStat(parts, load=lambda: parts.config)
+    client = await aiohttp_client(
+        web.application(bridge, tokens=bridge.tokens, max_body_bytes=parts.config.web.max_body_bytes)
+    )
+    alert = {
+        "status": "firing",
+        "startsAt": "2026-11-20T12:00:00Z",
+        "annotations": {"summary": FORGED, FORGED: FORGED},
+    }
+    named = {"alertname": FORGED, "severity": FORGED, FORGED: FORGED}
+    alerts = [
+        {**alert, "labels": {**named, **target}}
+        for target in ({"name": "web"}, {"name": FORGED}, {"name": "web2", "docker_host": FORGED})
+    ]
+    body = json.dumps({"version": "4", "receiver": FORGED, "alerts": alerts})
+    async with client.post("/alerts", data=body, headers={"Content-Type": "application/json"}) as answer:
+        incidents = (await answer.json())["incidents"]
+    logging.getLogger("hemostat").error("told", extra={"reason": FORGED})
+    told: list[str] = []
+    for incident_id in incidents:
+        await walked(parts, containers, incident_id)
+        async with client.get(f"/api/v1/incidents/{incident_id}") as answer:
+            asking.print_story(await answer.json())
+        record = await parts.journal.read(incident_id)
+        assert record is not None
+        poster = telling.poster(record)
+        told += [poster.target, poster.standing, poster.reason, *(text for _, text in poster.facts)]
+        for chapter in telling.chapters(record, told=0):
+            told += [chapter.text, *chapter.details, *chapter.quotes]
+        message = Scribe().parent(poster, incident_id)
+        assert "<!channel>" not in json.dumps([message.text, message.blocks])
+        called = escalation.of(record.incident, record.episodes)
+        assert called is not None
+        assert all(name.isidentifier() for name in called.labels)
+    assert len(incidents) == 3
+    lines = [*capsys.readouterr().out.splitlines(), *logged.getvalue().splitlines()]
+    assert len(lines) > 50
+    assert not [line for line in (*lines, *told) if not line.isprintable()]
+    assert not [line for line in lines if line.startswith(("ts=2026 ", "outcome  healed"))]
