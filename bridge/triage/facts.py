@@ -16,8 +16,7 @@ from bridge.model.evidence import ContainerFacts, Evidence, Measure, Neighbour
 from bridge.model.policy import TargetPolicy
 from bridge.triage import untrusted
 from bridge.triage.untrusted import Redact
-
-STATE = "S1"
+from bridge.triage.verdicts import STATE
 
 NAME_CHARACTERS = 120
 NOTE_CHARACTERS = 600

@@ -76,14 +76,11 @@ def combine(
         case VerdictKind.REPAIR, VerdictKind.NO_ACTION:
             why = f"{rules.reason} The model sees nothing to do ({_grounds(opinion)}), and the facts are bad."
             return _instead(rules, VerdictKind.ESCALATE, why, opinion)
-        case VerdictKind.REPAIR, VerdictKind.ESCALATE:
-            why = f"{rules.reason} The model wants a person to look ({_grounds(opinion)})."
-            return _instead(rules, VerdictKind.ESCALATE, why, opinion)
         case VerdictKind.ESCALATE, VerdictKind.REPAIR:
             return replace(
                 rules, reason=f"{rules.reason} The model would {opinion.action} it ({_grounds(opinion)})."
             )
-        case ((VerdictKind.NO_ACTION | VerdictKind.WAIT), VerdictKind.ESCALATE):
+        case ((VerdictKind.REPAIR | VerdictKind.NO_ACTION | VerdictKind.WAIT), VerdictKind.ESCALATE):
             why = f"{rules.reason} The model wants a person to look ({_grounds(opinion)})."
             return _instead(rules, VerdictKind.ESCALATE, why, opinion)
         case _ if rules.kind is opinion.verdict:
