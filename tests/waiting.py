@@ -1,4 +1,4 @@
-"""Waiting for a fact of another process, with a deadline."""
+"""Waiting for a fact of another process or thread, with a deadline."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TypeVar
 
 Fact = TypeVar("Fact")
 
-EVERY_SECONDS = 0.05
+EVERY_SECONDS = 0.02
 
 
 async def until(
@@ -19,3 +19,8 @@ async def until(
         while not holds(answer := await asked()):  # noqa: ASYNC110  # nobody in this process could set an event
             await asyncio.sleep(EVERY_SECONDS)
     return answer
+
+
+async def until_true(fact: Callable[[], object], *, seconds: float = 15) -> None:
+    """The same for what is asked without awaiting; in a thread, as it may block."""
+    await until(lambda: asyncio.to_thread(fact), seconds=seconds)

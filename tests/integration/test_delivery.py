@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -24,16 +24,9 @@ from bridge.roles import Held
 from bridge.sinks import Delivery, Pace
 from tests.in_memory_sink import InMemorySink
 from tests.integration.desk import START, Desk, alert, as_judged
+from tests.waiting import until_true
 
 LEASE_SECONDS = 0.6
-DEADLINE_SECONDS = 10.0
-
-
-async def until(fact: Callable[[], bool]) -> None:
-    """Wait for a fact, not for a while."""
-    async with asyncio.timeout(DEADLINE_SECONDS):
-        while not fact():  # noqa: ASYNC110  # facts of several sinks and of Redis, without one event
-            await asyncio.sleep(0.01)
 
 
 @dataclass
@@ -133,8 +126,8 @@ async def test_every_line_of_a_story_is_told_once_and_in_order(office: Office) -
         events = [f"e{n}" for n in range(20)]
         for event in events:
             held = await office.moved(held, event)
-        await until(lambda: sink.lines(held.incident.id) == ["opened", *events])
-        await until(lambda: office.count(Channel.SLACK, "delivered") == len(sink.told))
+        await until_true(lambda: sink.lines(held.incident.id) == ["opened", *events])
+        await until_true(lambda: office.count(Channel.SLACK, "delivered") == len(sink.told))
 
 
 async def test_ten_moves_while_a_sink_is_away_become_one_delivery(office: Office) -> None:
@@ -143,7 +136,7 @@ async def test_ten_moves_while_a_sink_is_away_become_one_delivery(office: Office
     await office.backlog.register([sink], retire=False)
     held = await office.moved(await office.desk.judged(), *"abcdefghij")
     async with office.telling(sink):
-        await until(lambda: len(sink.told) > 0)
+        await until_true(lambda: len(sink.told) > 0)
     assert sink.told == [(held.incident.id, ["opened", *"abcdefghij"])]
 
 
@@ -153,12 +146,14 @@ async def test_a_move_during_a_delivery_is_told_after_it_and_never_beside_it(off
     sink.gate.clear()
     async with office.telling(sink):
         held = await office.desk.judged()
-        await until(lambda: sink.calls == 1)
+        await until_true(lambda: sink.calls == 1)
         await office.moved(held, "judged")
         (other,) = (await office.desk.take(alert("db", fingerprint="db"))).incidents
-        await until(lambda: sink.calls == 2)  # the other incident's, though this one has been due for longer
+        await until_true(
+            lambda: sink.calls == 2
+        )  # the other incident's, though this one has been due for longer
         sink.gate.set()
-        await until(lambda: "judged" in sink.lines(held.incident.id))
+        await until_true(lambda: "judged" in sink.lines(held.incident.id))
     assert sink.lines(held.incident.id) == ["opened", "judged"]
     assert sink.lines(other) == ["opened"]
 
@@ -172,7 +167,7 @@ async def test_what_a_dead_process_was_telling_is_told_by_another(office: Office
     found = await office.backlog.read(due)
     assert found is not None
     async with office.telling(sink):
-        await until(lambda: sink.lines(incident_id) == ["opened"])
+        await until_true(lambda: sink.lines(incident_id) == ["opened"])
         with pytest.raises(errors.ClaimLost):
             await found[1].write({"ts": "1"})
         with pytest.raises(errors.ClaimLost):
@@ -185,10 +180,10 @@ async def test_a_slow_delivery_keeps_its_lease(office: Office) -> None:
     sink.gate.clear()
     async with office.telling(sink):
         incident_id = await office.desk.incident_for(alert("web"))
-        await until(lambda: sink.calls == 1)
+        await until_true(lambda: sink.calls == 1)
         await asyncio.sleep(2 * LEASE_SECONDS)
         sink.gate.set()
-        await until(lambda: len(sink.told) == 1)
+        await until_true(lambda: len(sink.told) == 1)
     assert (sink.calls, sink.lines(incident_id)) == (1, ["opened"])
 
 
@@ -199,12 +194,12 @@ async def test_a_sink_that_is_away_keeps_everything_and_delays_no_other(office: 
     async with office.telling(away, well):
         for n in range(5):
             await office.desk.incident_for(alert(f"web{n}", fingerprint=f"{n}"))
-        await until(lambda: len(well.told) == 5 and away.calls >= 1)
+        await until_true(lambda: len(well.told) == 5 and away.calls >= 1)
         assert away.calls == 1
         (state,) = [s for s in await office.backlog.state() if s.channel == "slack"]
         assert (state.held_why, state.waiting + state.under_way) == ("slack: no answer", 5)
         await office.back_at_once()
-        await until(lambda: len(away.told) == 5)
+        await until_true(lambda: len(away.told) == 5)
     assert sorted(lines for _, lines in away.told) == [["opened"]] * 5
     assert office.count(Channel.SLACK, "failed") == 1
 
@@ -243,13 +238,13 @@ async def test_a_sink_that_says_no_is_held_back_as_a_whole_until_an_operator_men
     sink.failures.append(errors.EdgeRejected("slack", "invalid_auth", 401))
     async with office.telling(sink):
         incident_id = await office.desk.incident_for(alert("web"))
-        await until(lambda: sink.calls == 1)
-        await until(lambda: office.count(Channel.SLACK, "failed") == 1)
+        await until_true(lambda: sink.calls == 1)
+        await until_true(lambda: office.count(Channel.SLACK, "failed") == 1)
         (state,) = await office.backlog.state()
         assert (state.held_why, state.dead, state.held_since is not None) == ("slack: invalid_auth", 0, True)
         assert await office.backlog.retry(Channel.SLACK) == 0
-        await until(lambda: sink.lines(incident_id) == ["opened"])
-        await until(lambda: office.count(Channel.SLACK, "delivered") == 1)
+        await until_true(lambda: sink.lines(incident_id) == ["opened"])
+        await until_true(lambda: office.count(Channel.SLACK, "delivered") == 1)
         (state,) = await office.backlog.state()
         assert (state.held_why, state.held_since) == ("", None)
 
@@ -310,7 +305,7 @@ async def test_a_bug_in_a_sink_ends_neither_the_others_nor_the_telling(office: O
     buggy.failures.append(ZeroDivisionError())
     async with office.telling(buggy, well):
         incident_id = await office.desk.incident_for(alert("web"))
-        await until(lambda: len(well.told) == 1 and len(buggy.told) == 1)
+        await until_true(lambda: len(well.told) == 1 and len(buggy.told) == 1)
     assert buggy.lines(incident_id) == ["opened"]
     assert office.count(Channel.SLACK, "failed") == 1
 
@@ -321,9 +316,9 @@ async def test_a_sink_may_ask_to_look_again(office: Office) -> None:
     sink.again.extend([0.05, 600])
     async with office.telling(sink):
         held = await office.desk.judged()
-        await until(lambda: sink.calls == 2)
+        await until_true(lambda: sink.calls == 2)
         await office.moved(held, "judged")
-        await until(lambda: sink.lines(held.incident.id) == ["opened", "judged"])
+        await until_true(lambda: sink.lines(held.incident.id) == ["opened", "judged"])
 
 
 async def test_the_pace_of_a_sink_holds_over_all_processes(office: Office) -> None:
@@ -357,8 +352,8 @@ async def test_what_was_told_is_forgotten_with_its_incident(office: Office) -> N
     sink = InMemorySink()
     async with office.telling(sink):
         held = await office.closed(await office.desk.judged())
-        await until(lambda: "closed" in sink.lines(held.incident.id))
-        await until(lambda: office.count(Channel.SLACK, "delivered") == len(sink.told))
+        await until_true(lambda: "closed" in sink.lines(held.incident.id))
+        await until_true(lambda: office.count(Channel.SLACK, "delivered") == len(sink.told))
         await office.store.command("ZADD", "{hemostat}:due:slack", 99999999999999, held.incident.id)
         assert await office.desk.journal.prune(older_than=timedelta(days=-1)) == 1
     keys = await office.store.command("KEYS", "*")

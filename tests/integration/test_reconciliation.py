@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,6 +25,7 @@ from bridge.model.policy import BreakerPolicy
 from bridge.reconciliation import Reconciler
 from bridge.redaction import Redactor
 from tests.integration.desk import Desk, alert
+from tests.waiting import until
 
 NOWHERE = "http://127.0.0.1:9/"
 Build = Callable[..., Reconciler]
@@ -87,14 +88,6 @@ async def open_names(desk: Desk) -> list[str]:
     return sorted(a.labels["name"] for a in await StoredEpisodes(desk.store).open())
 
 
-async def until(what: Callable[[], Awaitable[bool]]) -> None:
-    """Returns once it is true."""
-    deadline = time.monotonic() + 20
-    while not await what():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.05)
-
-
 async def taken_in(desk: Desk, build: Build, *names: str, **changes: Any) -> None:
     """Compares until these are open: Alertmanager lists what it was told a moment later."""
     reconciler = build(**changes)
@@ -103,7 +96,7 @@ async def taken_in(desk: Desk, build: Build, *names: str, **changes: Any) -> Non
         await reconciler.compare()
         return await open_names(desk) == sorted(names)
 
-    await until(done)
+    await until(done, seconds=20)
 
 
 async def test_an_alert_whose_webhook_was_lost_is_taken_in_once(

@@ -18,6 +18,7 @@ from bridge.roles import Held, Turn
 from bridge.worker import SLOTS_WHILE_CROWDED, Worker
 from tests.integration.desk import Desk, alert
 from tests.integration.walking import NoDeadman
+from tests.waiting import until
 
 LEASE_SECONDS = 0.6
 Walk = Callable[[Held], Awaitable[float | None]]
@@ -75,13 +76,6 @@ class Crew:
     async def _empty(self) -> bool:
         counts = await self.store.commands(("XLEN", "{hemostat}:work"), ("ZCARD", "{hemostat}:later"))
         return counts == [0, 0]
-
-
-async def until(fact: Callable[[], Awaitable[bool]]) -> None:
-    """Wait for a fact, ten seconds at most."""
-    async with asyncio.timeout(10):
-        while not await fact():  # noqa: ASYNC110  # the fact is in Redis, which raises no event here
-            await asyncio.sleep(0.01)
 
 
 @pytest.fixture

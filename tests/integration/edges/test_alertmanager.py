@@ -20,6 +20,7 @@ from bridge.demo import parts
 from bridge.edges.alertmanager import AlertmanagerApi
 from bridge.edges.http_neighbour import HttpNeighbour
 from bridge.roles import AlertView
+from tests.waiting import until
 
 StartAlertmanager = Callable[..., parts.Alertmanager]
 At = Callable[..., AlertmanagerApi]
@@ -62,11 +63,7 @@ async def at(alertmanager_at: Callable[..., HttpNeighbour]) -> AsyncIterator[At]
 
 async def seen(edge: AlertmanagerApi, fingerprint: str, *, active: bool) -> AlertView:
     """The view, once it says so: new alerts and new lists take a moment."""
-    deadline = time.monotonic() + 10
-    while (view := await edge.active(fingerprint)).active is not active:
-        assert time.monotonic() < deadline, view
-        await asyncio.sleep(0.05)
-    return view
+    return await until(lambda: edge.active(fingerprint), lambda view: view.active is active)
 
 
 async def listed(alertmanager: parts.Alertmanager) -> list[dict[str, Any]]:
@@ -78,14 +75,15 @@ async def listed(alertmanager: parts.Alertmanager) -> list[dict[str, Any]]:
 async def silence(alertmanager: parts.Alertmanager, labels: Mapping[str, str]) -> None:
     """Returns once Alertmanager itself says that the alert is suppressed."""
     matchers = [{"name": name, "value": value, "isRegex": False} for name, value in labels.items()]
-    until = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
-    body = {"matchers": matchers, "endsAt": until, "createdBy": "test", "comment": "test"}
+    ends = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    body = {"matchers": matchers, "endsAt": ends, "createdBy": "test", "comment": "test"}
     body["startsAt"] = datetime.now(UTC).isoformat()
     await asyncio.to_thread(parts.http_request, "POST", f"{alertmanager.url}/api/v2/silences", body)
-    deadline = time.monotonic() + 10
-    while [alert["status"]["state"] for alert in await listed(alertmanager)] != ["suppressed"]:
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.05)
+
+    def suppressed(alerts: list[dict[str, Any]]) -> bool:
+        return [alert["status"]["state"] for alert in alerts] == ["suppressed"]
+
+    await until(lambda: listed(alertmanager), suppressed)
 
 
 async def test_follows_an_alert_through_its_life(start_alertmanager: StartAlertmanager, at: At) -> None:

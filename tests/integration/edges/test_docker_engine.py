@@ -24,6 +24,7 @@ from bridge.demo import parts
 from bridge.edges.docker_engine import DockerEngine, DockerHost, DockerTLS
 from bridge.model.evidence import ContainerFacts, ContainerStatus, Health
 from tests.servers.docker_engine import DockerEngineProxy
+from tests.waiting import until_true
 
 RunContainer = Callable[..., Container]
 
@@ -53,13 +54,6 @@ async def through(proxy: DockerEngineProxy) -> AsyncIterator[DockerEngine]:
     edge = DockerEngine([DockerHost(name="here", url=proxy.url, timeout_seconds=1.0)])
     yield edge
     await edge.close()
-
-
-async def until_true(fact: Callable[[], object], *, seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not await asyncio.to_thread(fact):
-        assert time.monotonic() < deadline, "did not become true in time"
-        await asyncio.sleep(0.02)
 
 
 async def inspected(edge: DockerEngine, ref: str) -> ContainerFacts:

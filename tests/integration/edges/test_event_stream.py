@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -26,6 +25,7 @@ from bridge.model.evidence import EngineEvent
 from bridge.roles import ToldEvent
 from tests.integration.edges.test_docker_engine import IDLE, full_id
 from tests.servers.docker_engine import DockerEngineProxy, Request
+from tests.waiting import until, until_true
 
 RunContainer = Callable[..., Container]
 
@@ -70,11 +70,7 @@ async def first(
 
 async def kept(history: StoredEngineEvents, container_id: str, count: int) -> Sequence[EngineEvent]:
     """What is kept of a container, once there is so much."""
-    deadline = time.monotonic() + 15
-    while len(found := await history.events("here", container_id)) < count:
-        assert time.monotonic() < deadline, found
-        await asyncio.sleep(0.02)
-    return found
+    return await until(lambda: history.events("here", container_id), lambda found: len(found) >= count)
 
 
 @contextlib.asynccontextmanager
@@ -116,10 +112,9 @@ async def test_closing_ends_the_request_and_its_thread(
 ) -> None:
     container = run_container("told-closing", IDLE)
     await first(docker, full_id(container), "start", since=datetime.now(UTC) - timedelta(seconds=30))
-    deadline = time.monotonic() + 5
-    while any(thread.name == "docker-follow" for thread in threading.enumerate()):
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.02)
+    await until_true(
+        lambda: all(thread.name != "docker-follow" for thread in threading.enumerate()), seconds=5
+    )
 
 
 async def test_a_quiet_stream_ends_and_is_no_failure(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 
 import pytest
@@ -24,6 +24,7 @@ from bridge.roles import Answered, AnswerResult, Held
 from bridge.sinks import Delivery, Pace, Sink
 from tests.integration.desk import START, Desk, alert, as_judged
 from tests.servers.slack import APP_TOKEN, BOT_TOKEN, CHANNEL, SIGNING_SECRET, Fault, SlackServer, signature
+from tests.waiting import until_true
 
 TIMEOUT_SECONDS = 0.4
 DEADLINE_SECONDS = 15.0
@@ -427,12 +428,6 @@ class Listening:
         """Clicked and acknowledged."""
         await asyncio.to_thread(lambda: self.slack.click(action, value, **who))
 
-    async def until(self, fact: Callable[[], bool]) -> None:
-        """Wait for a fact, not for a while."""
-        async with asyncio.timeout(DEADLINE_SECONDS):
-            while not fact():  # noqa: ASYNC110  # facts of a server in another thread
-                await asyncio.sleep(0.01)
-
 
 @pytest.fixture
 async def listening(slack: SlackServer) -> AsyncIterator[Listening]:
@@ -451,9 +446,9 @@ async def listening(slack: SlackServer) -> AsyncIterator[Listening]:
 
 async def test_a_click_is_acknowledged_answered_and_told(listening: Listening) -> None:
     """Through the socket, with no port of ours open."""
-    await listening.until(lambda: listening.slack.connected() == 1)
+    await until_true(lambda: listening.slack.connected() == 1)
     await listening.click("hemostat_snooze", "i-1:p", user="U1", name="ada")
-    await listening.until(lambda: bool(listening.slack.whispers))
+    await until_true(lambda: bool(listening.slack.whispers))
     assert listening.approvals.heard == [("i-1", Answer.SNOOZE, "ada (U1)", "p", "Slack")]
     assert listening.slack.whispers[0]["user"] == "U1"
 
@@ -461,31 +456,31 @@ async def test_a_click_is_acknowledged_answered_and_told(listening: Listening) -
 async def test_a_store_that_is_away_decides_nothing_and_the_clicker_hears_of_it(listening: Listening) -> None:
     """A click that is lost in silence would be believed to have counted."""
     listening.approvals.away = True
-    await listening.until(lambda: listening.slack.connected() == 1)
+    await until_true(lambda: listening.slack.connected() == 1)
     await listening.click()
-    await listening.until(lambda: bool(listening.slack.whispers))
+    await until_true(lambda: bool(listening.slack.whispers))
     assert "nothing was decided" in listening.slack.whispers[0]["text"]
 
 
 async def test_a_stranger_decides_nothing(listening: Listening) -> None:
     """Though it reads the channel."""
-    await listening.until(lambda: listening.slack.connected() == 1)
+    await until_true(lambda: listening.slack.connected() == 1)
     await listening.click(user="U666")
-    await listening.until(lambda: bool(listening.slack.whispers))
+    await until_true(lambda: bool(listening.slack.whispers))
     assert listening.approvals.heard == []
 
 
 @pytest.mark.parametrize("how", ["hang up", "announced"])
 async def test_a_socket_that_slack_closes_is_opened_anew(listening: Listening, how: str) -> None:
     """Every few hours."""
-    await listening.until(lambda: listening.slack.connected() == 1)
+    await until_true(lambda: listening.slack.connected() == 1)
     if how == "hang up":
         await asyncio.to_thread(listening.slack.hang_up)
     else:
         await asyncio.to_thread(listening.slack.send, {"type": "disconnect", "reason": "refresh_requested"})
-    await listening.until(lambda: listening.slack.opened() == 2 and listening.slack.connected() == 1)
+    await until_true(lambda: listening.slack.opened() == 2 and listening.slack.connected() == 1)
     await listening.click()
-    await listening.until(lambda: bool(listening.approvals.heard))
+    await until_true(lambda: bool(listening.approvals.heard))
 
 
 async def test_a_socket_that_cannot_be_opened_is_tried_again(slack: SlackServer) -> None:
@@ -494,9 +489,7 @@ async def test_a_socket_that_cannot_be_opened_is_tried_again(slack: SlackServer)
     api = SlackApi(bot_token=BOT_TOKEN, app_token=APP_TOKEN, base_url=slack.api_url, timeout_seconds=1)
     clicks = Clicks(api, approvals=HeardApprovals(), approvers=[])
     task = asyncio.create_task(clicks.listen())
-    async with asyncio.timeout(DEADLINE_SECONDS + 10):
-        while slack.connected() == 0:  # noqa: ASYNC110  # a fact of a server in another thread
-            await asyncio.sleep(0.05)
+    await until_true(lambda: slack.connected() > 0, seconds=DEADLINE_SECONDS + 10)
     assert slack.count("apps.connections.open") == 3
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
@@ -506,7 +499,7 @@ async def test_a_socket_that_cannot_be_opened_is_tried_again(slack: SlackServer)
 
 async def test_what_is_no_click_is_survived(listening: Listening) -> None:
     """Anything may come over the wire."""
-    await listening.until(lambda: listening.slack.connected() == 1)
+    await until_true(lambda: listening.slack.connected() == 1)
     for odd in (
         [],
         7,
@@ -515,7 +508,7 @@ async def test_what_is_no_click_is_survived(listening: Listening) -> None:
     ):
         await asyncio.to_thread(listening.slack.send, odd)
     await listening.click()
-    await listening.until(lambda: bool(listening.approvals.heard))
+    await until_true(lambda: bool(listening.approvals.heard))
 
 
 async def test_an_outage_costs_one_edit_per_incident_however_often_it_moved(

@@ -193,9 +193,7 @@ async def test_workers_that_are_gone_are_forgotten_unless_they_hold_something(de
     assert len(await holds.read(1)) == 1
     await gone.done(turn, claim=None)
     assert await holds.forget_workers(idle_seconds=60) == 0
-    async with asyncio.timeout(10):
-        while await holds.forget_workers(idle_seconds=0.1) == 0:  # noqa: ASYNC110  # on the store's clock
-            await asyncio.sleep(0.02)
+    await until(lambda: holds.forget_workers(idle_seconds=0.1))
     left = str(await desk.store.command("XINFO", "CONSUMERS", "{hemostat}:work", "workers"))
     assert "'holds'" in left
     assert "'gone'" not in left

@@ -27,6 +27,7 @@ from tests.integration.desk import FREE, LEASE_SECONDS, OPEN_LIMITS, Desk, alert
 from tests.integration.walking import walk_on
 from tests.servers.redis_topology import QUICK_REPLICATION, replicas_of, replication, said, until_in_step
 from tests.unit.triage.builders import running
+from tests.waiting import until
 
 T = TypeVar("T")
 
@@ -273,7 +274,7 @@ async def test_a_connection_that_broke_is_not_heard_of(pair: Pair, topology: Mov
     await local.create_group("work", "workers")
     await local.read_group("work", "workers", "me", 1)
     blocked = asyncio.create_task(local.read_group("work", "workers", "me", 1))
-    await soon(lambda: _blocked(pair.master))
+    await until(lambda: _blocked(pair.master))
     pair.master.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
     assert await blocked == []
 
@@ -304,14 +305,6 @@ async def patiently(call: Callable[[], Awaitable[T]]) -> T:
             assert time.monotonic() < deadline, "no replica confirms any more"
 
 
-async def soon(fact: Callable[[], Awaitable[bool]]) -> None:
-    """Returns once it is true."""
-    deadline = time.monotonic() + 10
-    while not await fact():
-        assert time.monotonic() < deadline, "it did not come true"
-        await asyncio.sleep(0.02)
-
-
 async def test_a_reader_follows_to_the_new_master_though_the_old_one_answers(
     pair: Pair, topology: Moving, local: Store
 ) -> None:
@@ -322,9 +315,9 @@ async def test_a_reader_follows_to_the_new_master_though_the_old_one_answers(
     pair.promote()
     pair.replica.command("SET", "{hemostat}:x", "new")
     topology.url = pair.replica.url
-    await soon(lambda: _reads(local, "new"))
+    await until(lambda: _reads(local, "new"))
     topology.url = None
-    await soon(lambda: _knows_nobody(local))
+    await until(lambda: _knows_nobody(local))
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)
 
