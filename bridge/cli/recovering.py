@@ -26,15 +26,13 @@ def backup(options: argparse.Namespace) -> int:
 
     done = asyncio.run(run())
     _warn(done.unrecorded, "backup")
-    if options.output == "json":
-        printing.as_json(done)
-    else:
-        print(
-            f"backed up {done.incidents} incidents ({done.open} open), {done.keys} keys in all, to {done.path}"
-            f" ({done.bytes / 1e6:.1f} MB) in {done.seconds:.1f} s"
-        )
-        print(f"digest {done.digest}")
-    return cli.GOOD
+    return _told(
+        options,
+        done,
+        f"backed up {done.incidents} incidents ({done.open} open), {done.keys} keys in all, to {done.path}"
+        f" ({done.bytes / 1e6:.1f} MB) in {done.seconds:.1f} s",
+        f"digest {done.digest}",
+    )
 
 
 def restore(options: argparse.Namespace) -> int:
@@ -45,16 +43,14 @@ def restore(options: argparse.Namespace) -> int:
             return await recovery.restore(store, options.file.absolute(), force=options.force)
 
     done = asyncio.run(run())
-    if options.output == "json":
-        printing.as_json(done)
-    else:
-        print(
-            f"restored {done.incidents} incidents ({done.open} open), {done.keys} keys in all, from {done.path} of"
-            f" {done.taken_at} in {done.seconds:.1f} s"
-        )
-        print(f"digest {done.digest}: the store holds what was restored")
-        print("HemoStat is PAUSED: start the bridge, look at `hemostat incidents`, then `hemostat resume`")
-    return cli.GOOD
+    return _told(
+        options,
+        done,
+        f"restored {done.incidents} incidents ({done.open} open), {done.keys} keys in all, from {done.path} of"
+        f" {done.taken_at} in {done.seconds:.1f} s",
+        f"digest {done.digest}: the store holds what was restored",
+        "HemoStat is PAUSED: start the bridge, look at `hemostat incidents`, then `hemostat resume`",
+    )
 
 
 def drill(options: argparse.Namespace) -> int:
@@ -69,21 +65,26 @@ def drill(options: argparse.Namespace) -> int:
         try:
             async with _store(options) as store:
                 return replace(done, unrecorded=await recovery.note_drill(store, path))
-        except (
-            errors.BridgeError
-        ) as error:  # a drill proves the file; on another machine there may be no store
+        except errors.BridgeError as error:
+            # A drill proves the file; on another machine there may be no store.
             return replace(done, unrecorded=str(error))
 
     done = asyncio.run(run())
     _warn(done.unrecorded, "drill")
+    return _told(
+        options,
+        done,
+        f"good: {done.path}, taken {done.age_seconds / 3600:.1f} h ago, gives back {done.incidents} incidents"
+        f" ({done.open} open), {done.keys} keys in all, within {done.seconds:.1f} s",
+        f"digest {done.digest}",
+    )
+
+
+def _told(options: argparse.Namespace, done: object, *lines: str) -> int:
     if options.output == "json":
         printing.as_json(done)
     else:
-        print(
-            f"good: {done.path}, taken {done.age_seconds / 3600:.1f} h ago, gives back {done.incidents} incidents"
-            f" ({done.open} open), {done.keys} keys in all, within {done.seconds:.1f} s"
-        )
-        print(f"digest {done.digest}")
+        print(*lines, sep="\n")
     return cli.GOOD
 
 
