@@ -367,14 +367,24 @@ def _needed(request: web.Request) -> Access:
     return Access.VIEWER if request.method in ("GET", "HEAD") else Access.OPERATOR
 
 
+def _same_site(origin: str, host: str, *, trusts_names: bool) -> bool:
+    """Whether a browser's request comes from our own page: a web page somewhere must not operate a bridge on its reader's
+    loopback, nor, where no token is asked for, by a name of its own that it lets point there (DNS rebinding).
+    """
+    try:
+        site = urlsplit(origin)
+        return site.netloc == host and (trusts_names or is_loopback(site.hostname or ""))
+    except ValueError:  # no URL
+        return False
+
+
 @web.middleware
 async def _authorise(request: web.Request, handler: Handler) -> web.StreamResponse:
     tokens = request.app[TOKENS]()
     needed = _needed(request)
     request[CALLER], request[TOKEN] = ANYBODY, None
     if request.method not in ("GET", "HEAD") and (origin := request.headers.get("Origin")):
-        # A web page somewhere must not operate a bridge on its reader's loopback.
-        if urlsplit(origin).netloc != request.host:
+        if not _same_site(origin, request.host, trusts_names=bool(tokens)):
             raise Refused(403, "cross_origin", "requests from other web sites are refused")
     if needed is Access.OPEN or not tokens:
         return await handler(request)

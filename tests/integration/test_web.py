@@ -339,10 +339,35 @@ async def test_odd_authorization_headers_are_401(
         assert answer.headers["WWW-Authenticate"] == "Bearer"
 
 
-async def test_a_web_page_elsewhere_cannot_operate_a_bridge_on_loopback(running: Running) -> None:
+@pytest.mark.parametrize(
+    ("origin", "host"),
+    [
+        ("https://evil.example", ""),
+        ("null", ""),
+        ("http://[", ""),
+        ("http://evil.example:9095", "evil.example:9095"),  # its name now leads here: DNS rebinding
+    ],
+)
+async def test_a_web_page_elsewhere_cannot_operate_a_bridge_on_loopback(
+    running: Running, origin: str, host: str
+) -> None:
     """A browser sends Origin; ours is the only one that may change anything."""
-    async with running.client.delete("/api/v1/pause", headers={"Origin": "https://evil.example"}) as answer:
-        assert answer.status == 403
+    headers = {"Origin": origin, **({"Host": host} if host else {})}
+    async with running.client.delete("/api/v1/pause", headers=headers) as answer:
+        assert (answer.status, (await answer.json())["error"]["code"]) == (403, "cross_origin")
+
+
+async def test_our_own_page_may_operate_it(
+    running: Running, start: Callable[..., Awaitable[Running]]
+) -> None:
+    """On loopback without a token; by any name with one."""
+    ours = {"Origin": f"http://127.0.0.1:{running.client.port}", "Host": f"127.0.0.1:{running.client.port}"}
+    async with running.client.delete("/api/v1/pause", headers=ours) as answer:
+        assert answer.status == 200
+    named = {"Origin": "https://bridge.example", "Host": "bridge.example"}
+    with_tokens = await start(tokens=TOKENS)
+    async with with_tokens.client.delete("/api/v1/pause", headers=named) as answer:
+        assert answer.status == 401
 
 
 async def test_fuzzed_bodies_never_crash_it_and_store_nothing(running: Running) -> None:
