@@ -12,6 +12,7 @@ import fcntl
 import functools
 import http.client
 import io
+import itertools
 import json
 import os
 import random
@@ -64,9 +65,15 @@ class PartFailed(Exception):
         self.log_tail = log_tail
 
 
+_turn = itertools.count(random.randrange(len(PORTS)))
+"""From somewhere on, one after the other: drawn at random, one would now and then be given twice before its first user
+listens on it, in this process or another."""
+
+
 def free_port() -> int:
     """A TCP port on loopback that nobody listens on now."""
-    for port in random.sample(PORTS, k=200):
+    for number in itertools.islice(_turn, 200):
+        port = PORTS[number % len(PORTS)]
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind((LOOPBACK, port))
             return port
