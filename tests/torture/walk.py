@@ -24,9 +24,6 @@ from tests.torture.nursery import Child, Nursery
 
 WORKERS = 4
 SICK_AT_ONCE = 9
-HELD_AT_ONCE = 3
-"""By one worker: what it held when it died stands still for a lease, and the others are to have something to die at."""
-
 DRAIN_SECONDS = 120.0
 WATCHED_SECONDS = 2 * LEASE_SECONDS
 """After an incident closed: what a worker that is dead or paused asked of Docker has happened by then."""
@@ -156,8 +153,7 @@ class _Mortal:
     """A worker that dies at a point, or of old age if it never comes by."""
 
     def __init__(self, ground: Ground, without: Sequence[str]) -> None:
-        slots = {"lease": f"{LEASE_SECONDS:g}s", "concurrency": HELD_AT_ONCE}
-        self._replica = Replica(ground, roles="worker", worker=slots)
+        self._replica = Replica(ground, roles="worker")
         self._without = without
         self.point = ""
         self._began = 0.0
