@@ -30,7 +30,7 @@ class TcpProxy(ThreadedServer):
     async def _serve(self, client_reads: StreamReader, client: StreamWriter) -> None:
         try:
             server_reads, server = await asyncio.open_connection(parts.LOOPBACK, self._behind)
-        except OSError:
+        except (OSError, asyncio.CancelledError):  # nobody there, or the proxy closes
             client.transport.abort()
             return
         asked = bytearray()
@@ -42,11 +42,12 @@ class TcpProxy(ThreadedServer):
             with contextlib.suppress(asyncio.CancelledError):  # the proxy closes
                 await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            # First of all, since the proxy may close while this waits for the rest.
+            client.transport.abort()
+            server.transport.abort()
             for way in ways:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
-            client.transport.abort()
-            server.transport.abort()
 
     async def _ask(self, client: StreamReader, server: StreamWriter, asked: bytearray) -> None:
         """What the client says, to the server; the last of it is kept in `asked`."""
