@@ -108,3 +108,52 @@ def test_a_round_of_inspects_is_taken_sixteen_at_a_time_and_events_come_between(
     second_of_the_last = asked.index(identity(199), asked.index(identity(199)) + 1)
     assert asked.index(identity(900)) < second_of_the_last  # by its event, not by its turn
     until(lambda: all(scripted.requests[f"inspect {identity(number)}"] >= 2 for number in range(200)))
+
+
+def test_figures_of_one_that_vanished_unannounced_are_dropped_and_the_inventory_looks(
+    scripted: ScriptedEngine, watch: StartWatch, in_memory: Path
+) -> None:
+    tree = KernelTree(in_memory, 1)
+    populated(scripted, tree, 3)
+    watched = watch(scripted.url, tree=tree)
+    assert len(watched.look().readings.by_kind["kernel"]) == 3
+    tree.remove(identity(1))
+    scripted.add(identity(1), "web-1", Status="exited", ExitCode=9)
+    assert watched.look().readings.by_kind["none"] == [identity(1)]
+    until(lambda: watched.container("web-1").exit_code == 9)
+    assert watched.look().readings.by_kind["none"] == []
+
+
+def test_a_restarted_container_is_read_by_its_new_process(
+    scripted: ScriptedEngine, watch: StartWatch, in_memory: Path
+) -> None:
+    tree = KernelTree(in_memory, 1)
+    populated(scripted, tree, 1)
+    watched = watch(scripted.url, tree=tree)
+    before = watched.inventory.snapshot.sources[identity(0)]
+    tree.add(identity(0), pid=77)
+    scripted.add(identity(0), "web-0", Pid=77, StartedAt="2026-01-02T00:00:00Z")
+    for action in ("die", "start"):
+        scripted.emit(action, identity(0))
+    until(lambda: watched.inventory.snapshot.sources.get(identity(0)) not in (None, before))
+    assert watched.look().readings.by_kind["kernel"] == [identity(0)]
+
+
+def test_digests_are_asked_once_for_each_image(scripted: ScriptedEngine, watch: StartWatch) -> None:
+    scripted.digests["sha256:0"] = "sha256:d1"
+    for number in range(3):
+        scripted.add(identity(number), f"web-{number}")
+    watched = watch(scripted.url)
+    assert {c.image_digest for c in watched.inventory.snapshot.containers} == {"sha256:d1"}
+    assert scripted.requests["image sha256:0"] == 1
+
+
+@pytest.mark.parametrize("how", ["hanging", "refusing", "babbling"])
+def test_images_that_nobody_may_ask_about_cost_the_digest_and_nothing_else(
+    scripted: ScriptedEngine, watch: StartWatch, how: str
+) -> None:
+    getattr(scripted, how).add("image sha256:0")
+    scripted.add(identity(0), "web")
+    watched = watch(scripted.url, timeout=0.3)
+    assert watched.container("web").image_digest == ""
+    assert watched.up
