@@ -38,6 +38,7 @@ SETTLED = (
     ' docker_container_health_status{name="shop-api-1", status="healthy"} == 1 or'
     ' docker_container_state{name=~"broken|finished", state="exited"} == 1) == 4'
 )
+AS_IT_IS = '{__name__=~"docker_up|docker_container_state|docker_container_health_status"} == 1'
 SEEN_OFTEN = "count_over_time(container_cpu_cfs_throttled_periods_total[1m]) > 4"
 
 
@@ -118,7 +119,7 @@ def watching(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watch]:
         run(
             "shop-api-1",
             "while :; do :; done",
-            nano_cpus=100_000_000,
+            nano_cpus=200_000_000,  # its health check must get by beside it, even where others take the CPUs
             mem_limit="32m",
             network_mode="watched",
             healthcheck=parts.Healthcheck(command="true", interval_seconds=0.2),
@@ -152,6 +153,7 @@ def watching(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watch]:
             )
         )
         # Prometheus begins to scrape five seconds after its start, by then all of this is long so.
-        until(lambda: prometheus.query(SETTLED), seconds=40)
+        if not parts.wait_until(lambda: prometheus.query(SETTLED), seconds=40):
+            pytest.fail(f"not so after 40 s, but: {prometheus.query(AS_IT_IS)}")
         until(lambda: prometheus.query(SEEN_OFTEN), seconds=40)
         yield Watch(prometheus=prometheus, engine=engine)
