@@ -22,6 +22,7 @@ from tests.servers.slow_proxy import SlowProxy
 from tests.servers.small_disk import small_disk
 
 BACK_SECONDS = 5.0
+TIMEOUT_SECONDS = 60.0
 WITHIN = 20.0
 OUTAGE_SECONDS = float(os.environ.get("HEMOSTAT_OUTAGE_SECONDS", "0"))
 """How long a fault lasts at least; 60 to see an outage as people know them."""
@@ -68,6 +69,7 @@ def out_of_disk(redis: parts.RedisServer) -> Iterator[None]:
         redis.start()
 
 
+@pytest.mark.timeout(TIMEOUT_SECONDS + OUTAGE_SECONDS)
 @pytest.mark.parametrize("fault", [killed, silent, out_of_memory], ids=lambda fault: fault.__name__)
 def test_while_redis_fails_nothing_is_accepted_done_or_lost(
     fault: Fault,
