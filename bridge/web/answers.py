@@ -1,4 +1,4 @@
-"""How the interface takes a body, and how it answers: JSON, and refusals as one shape.
+"""How the interface reads what it is given, and how it answers: JSON, and refusals as one shape.
 
 What else is refused, and why, is its handlers' business.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 import msgspec
 from aiohttp import web
@@ -77,3 +78,13 @@ def named(request: web.Request, asked: Mapping[str, str]) -> str:
     """Who asks: whose token it is, else who the body says it is."""
     caller = request[CALLER]
     return caller if caller != ANYBODY else asked.get("by", ANYBODY)[:100]
+
+
+def time_of(text: str) -> datetime:
+    """An RFC 3339 time or Unix seconds, as Prometheus takes both."""
+    try:
+        at = datetime.fromtimestamp(float(text), UTC) if text.replace(".", "", 1).isdigit() else None
+        at = at or datetime.fromisoformat(text)
+    except (ValueError, OverflowError, OSError) as error:
+        raise ValueError(f"not a time: {text[:40]!r}; RFC 3339 or Unix seconds are") from error
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
