@@ -1,0 +1,25 @@
+"""Wiring: settings become edges, edges fill the roles of the walk. Nothing runs yet, nothing is decided."""
+
+from __future__ import annotations
+
+from bridge.wiring.consulting import check_extras, consultant_of, model_of, terms_of
+from bridge.wiring.deciding import redactor_of, ruleset_of
+from bridge.wiring.neighbours import prometheus_of
+from bridge.wiring.parts import Parts, parts_of
+from bridge.wiring.storage import store_of
+from bridge.wiring.telling import grafana_of, slack_of
+
+__all__ = [
+    "Parts",
+    "check_extras",
+    "consultant_of",
+    "grafana_of",
+    "model_of",
+    "parts_of",
+    "prometheus_of",
+    "redactor_of",
+    "ruleset_of",
+    "slack_of",
+    "store_of",
+    "terms_of",
+]
