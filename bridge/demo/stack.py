@@ -230,4 +230,4 @@ def surroundings() -> dict[str, str]:
 def adopt_orphans() -> None:
     """From now on a grandchild whose parent dies becomes our child, to be waited for. Source: prctl(2)."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(parts.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        ctypes.CDLL(None).prctl(parts.keeper.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -111,7 +112,7 @@ class Said:
 def hemostat(*words: str | Path, stdin: str = "", env: Mapping[str, str] | None = None) -> Said:
     """One run of the command line."""
     argv = [sys.executable, "-m", "bridge", *map(str, words)]
-    environment = {**parts.os.environ, **ENVIRONMENT, **(env or {})}
+    environment = {**os.environ, **ENVIRONMENT, **(env or {})}
     ended = subprocess.run(
         argv, input=stdin, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=30, check=False
     )

@@ -42,7 +42,13 @@ def mounts_naming(text: str) -> list[str]:
 
 
 def cgroups_of(container_id: str) -> list[Path]:
-    return [path for path in Path("/sys/fs/cgroup").rglob(container_id) if path.is_dir()]
+    """Every control group of that name; those of others may go while one looks."""
+    return [
+        Path(place, name)
+        for place, names, _ in os.walk("/sys/fs/cgroup")
+        for name in names
+        if name == container_id
+    ]
 
 
 def health(container: Container) -> str:
