@@ -65,6 +65,13 @@ def test_hostile_names_mention_nobody_link_nowhere_and_stay_on_their_line() -> N
             assert control.startswith("<!date^")
 
 
+def test_an_alert_named_like_one_of_our_times_mentions_nobody() -> None:
+    name = "<!date^0^x|y> <!channel> <https://evil.example|bank>"
+    message = SCRIBE.parent(telling.poster(record(judged(), episodes=(episode(name),))), "i-1")
+    assert "<!channel>" not in "".join(texts(message))
+    assert "<https:" not in "".join(texts(message))
+
+
 def test_a_very_long_story_fits() -> None:
     chapters = [
         Chapter(at=NOW, text=HOSTILE, details=(HOSTILE,) * 40, quotes=(HOSTILE,) * 40) for _ in range(100)

@@ -63,13 +63,15 @@ class Scribe:
         said = f"{poster.target}: {poster.standing}"
         head = f"{SIGNS[poster.mood]} *{fitted(poster.target, 200)}*: {fitted(poster.standing, 200)}"
         blocks = [_section(f"{head}\n{fitted(poster.reason, 1200)}" if poster.reason else head)]
-        facts = [*poster.facts, ("Since", _time(poster.opened_at))]
+        # Only our own times are markup, told apart by where they come from: an alert may call itself "<!date^…".
+        facts = [(name, fitted(text, FIELD_LIMIT)) for name, text in poster.facts]
+        facts.append(("Since", _time(poster.opened_at)))
         if poster.until is not None:
             facts.append(("Not before", _time(poster.until)))
         blocks.append(
             {
                 "type": "section",
-                "fields": [_mrkdwn(f"*{name}*\n{_field(text)}") for name, text in facts[:10]],
+                "fields": [_mrkdwn(f"*{name}*\n{text}") for name, text in facts[:10]],
             }
         )
         if poster.asks is not None:
@@ -177,10 +179,6 @@ class Scribe:
         if self.external_url:
             return f"<{self.external_url}/#/incident/{incident_id}|{incident_id}> · `hemostat explain {incident_id}`"
         return f"`hemostat explain {incident_id}`"
-
-
-def _field(text: str) -> str:
-    return text if text.startswith("<!date^") else fitted(text, FIELD_LIMIT)
 
 
 def fitted(text: str, limit: int) -> str:
