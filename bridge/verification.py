@@ -88,7 +88,13 @@ def assess(
     if now - repair.at < timedelta(seconds=policy.within_seconds):
         text = trouble or ("well, but its alert still fires" if stable else "well, not yet for long enough")
         return LookAgain(
-            finding=Finding(at=now, text=text, healthy_since=since, restart_count=facts.restart_count)
+            finding=Finding(
+                at=now,
+                text=text,
+                healthy_since=since,
+                restart_count=facts.restart_count,
+                started_at=facts.started_at,
+            )
         )
     return _out_of_time(trouble, stable, alert, policy)
 
@@ -102,19 +108,30 @@ def unseen(repair: Repair, why: str, *, policy: VerifyPolicy, now: datetime) -> 
     )
 
 
-def relapse(repair: Repair, facts: ContainerFacts | None) -> str | None:
-    """Why a healed container counts as relapsed, or ``None``. What a person or a deploy did to it is no relapse."""
+def relapse(repair: Repair, facts: ContainerFacts | None, healed: Finding | None = None) -> str | None:
+    """Why a healed container counts as relapsed, or ``None``. What a person or a deploy did to it is no relapse.
+
+    ``healed``: what verification saw last; a restart before that was counted there and is none since.
+    """
     if facts is None or facts.id != repair.container_id:
         return None
     if facts.status is ContainerStatus.EXITED and facts.exit_code not in (0, *STOPPED_BY_SIGNAL):
         return f"exited again with code {facts.exit_code}"
     if facts.status is ContainerStatus.EXITED and facts.oom_killed:
         return "was OOM-killed again"
-    if facts.status is ContainerStatus.RESTARTING or facts.restart_count > 0:
-        return f"its restart policy restarted it {facts.restart_count} times since"
+    since = facts.restart_count - ((healed and healed.restart_count) or 0)
+    if facts.status is ContainerStatus.RESTARTING or since > 0:
+        return f"its restart policy restarted it {max(since, 1)} times since"
     if facts.running and facts.health is Health.UNHEALTHY:
         return "became unhealthy again"
     return None
+
+
+def not_lasting(repair: Repair, facts: ContainerFacts | None) -> str | None:
+    """Why nobody can say at the end of the watch that it stayed well; ``None``: it did."""
+    if facts is None or facts.id != repair.container_id:
+        return "the container was removed or recreated"
+    return None if facts.running else f"the container is {facts.status}"
 
 
 def _trouble(facts: ContainerFacts) -> str | None:
@@ -128,11 +145,12 @@ def _trouble(facts: ContainerFacts) -> str | None:
 
 
 def _well_since(facts: ContainerFacts, previous: Finding | None, now: datetime) -> datetime:
-    """Since when it has been well without a pause; a rise of the restart count is a pause nobody saw."""
+    """Since when it has been well without a pause; a start since the last look, by whomever, is a pause nobody saw."""
     if (
         previous is None
         or previous.healthy_since is None
         or facts.restart_count > (previous.restart_count or 0)
+        or (previous.started_at is not None and facts.started_at != previous.started_at)
     ):
         return now
     return previous.healthy_since

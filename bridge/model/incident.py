@@ -147,12 +147,16 @@ class Repair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What verification saw last. ``healthy_since``: since when every look found it well; ``None`` if the last did not."""
+    """What verification saw last. ``healthy_since``: since when every look found it well; ``None`` if the last did not.
+
+    ``restart_count`` and ``started_at`` (by the Docker host's clock) tell whether it was started again since.
+    """
 
     at: datetime
     text: str
     healthy_since: datetime | None = None
     restart_count: int | None = None
+    started_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

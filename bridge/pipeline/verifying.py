@@ -56,10 +56,11 @@ async def watch(desk: Desk, held: Held) -> Held:
         return held
     try:
         facts = await desk.containers.inspect(host_of(incident), repair.container_id)
-        why = verification.relapse(repair, facts)
+        why = verification.relapse(repair, facts, incident.finding)
+        unsure = verification.not_lasting(repair, facts)
     except errors.EdgeError as error:
         desk.failed(error)
-        why = None
+        why, unsure = None, f"cannot look: {error}"
     if why is not None:
         desk.metrics.incidents_closed.labels(Outcome.RELAPSED.value).inc()
         log.warning("relapsed", extra={"reason": why})
@@ -73,8 +74,8 @@ async def watch(desk: Desk, held: Held) -> Held:
     if now >= incident.watch_until:
         return await desk.journal.close(
             replace(held, incident=incident.settled_down(now=now)),
-            entry_of("watch_ended"),
-            healed=True,
+            entry_of("watch_ended", reason=desk.plain(unsure or "")),
+            healed=True if unsure is None else None,
             breaker=desk.policy(held).breaker,
         )
     seconds = min(WATCH_SECONDS, max(0.5, (incident.watch_until - now).total_seconds()))

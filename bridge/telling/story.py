@@ -82,7 +82,7 @@ def _chapter(record: Record, entry: TimelineEntry) -> Chapter:
         case "relapsed":
             text = f"Relapsed: {reason}"
         case "watch_ended":
-            text = "Stayed well; no longer watched"
+            text = f"No longer watched: {reason}" if reason else "Stayed well; no longer watched"
         case other:
             fields = ", ".join(f"{name}: {text}" for name, text in said.items())
             text = f"{plain(other).replace('_', ' ').capitalize()}" + (f": {fields}" if fields else "")

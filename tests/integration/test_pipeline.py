@@ -413,6 +413,23 @@ async def test_a_watch_that_ends_well_changes_nothing(walk: Walk) -> None:
     assert incident.outcome is Outcome.HEALED
 
 
+async def test_a_watch_that_ends_unseen_is_not_said_to_have_gone_well(walk: Walk) -> None:
+    """Docker is away when the watch ends: the breaker learns nothing of it, and the story says so."""
+    walk.policy(verify=VerifyPolicy(within_seconds=5, stable_for_seconds=0, relapse_watch_seconds=0.01))
+    incident_id = await walk.alert()
+    await walk.until_closed(incident_id)
+    await walk.store.command("HSET", "{hemostat}:breaker:local/web", "fails", "1")
+    walk.docker.away = True
+    incident = await walk.turn(incident_id)
+    while incident.watch_until is not None:
+        incident = await walk.turn(incident_id)
+    record = await walk.journal.read(incident_id)
+    assert record is not None
+    assert record.timeline[-1].event == "watch_ended"
+    assert "cannot look" in record.timeline[-1].fields["reason"]
+    assert await walk.store.command("HGET", "{hemostat}:breaker:local/web", "fails") == "1"
+
+
 async def test_observe_mode_acts_on_nothing_and_says_what_it_would_have_done(walk: Walk) -> None:
     """The same decision, not carried out, nothing reserved."""
     walk.policy(mode=Mode.OBSERVE)

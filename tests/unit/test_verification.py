@@ -18,6 +18,7 @@ from bridge.verification import (
     Verified,
     alert_state,
     assess,
+    not_lasting,
     relapse,
     settle,
     unseen,
@@ -29,6 +30,7 @@ POLICY = VerifyPolicy(within_seconds=60, stable_for_seconds=10, relapse_watch_se
 REPAIR = Repair(action=Action.RESTART, container_id=ID, at=NOW - timedelta(seconds=20))
 LONG_WELL = Finding(at=NOW, text="well", healthy_since=NOW - timedelta(seconds=10), restart_count=0)
 JUST_WELL = replace(LONG_WELL, healthy_since=NOW - timedelta(seconds=3))
+SEEN_BEFORE = replace(LONG_WELL, restart_count=2, started_at=running(up=20).started_at)
 LATE = replace(REPAIR, at=NOW - timedelta(seconds=61))
 
 
@@ -43,6 +45,12 @@ LATE = replace(REPAIR, at=NOW - timedelta(seconds=61))
         pytest.param(running(), JUST_WELL, "ended", REPAIR, None, id="not well for long enough"),
         pytest.param(
             running(restart_count=1), LONG_WELL, "ended", REPAIR, None, id="restarted between two looks"
+        ),
+        pytest.param(
+            running(up=1), SEEN_BEFORE, "unwatched", REPAIR, None, id="started by somebody between two looks"
+        ),
+        pytest.param(
+            running(up=20), SEEN_BEFORE, "unwatched", REPAIR, Outcome.HEALED, id="the same start as before"
         ),
         pytest.param(
             running(health=Health.STARTING), LONG_WELL, "ended", REPAIR, None, id="starting is not well"
@@ -110,6 +118,30 @@ def test_a_look_that_nobody_answered_is_not_a_good_one() -> None:
 def test_what_counts_as_a_relapse(facts: ContainerFacts | None, relapsed: bool) -> None:
     """A sickness that returns; never what a person or a deploy did."""
     assert (relapse(REPAIR, facts) is not None) == relapsed
+
+
+def test_a_restart_before_it_healed_is_no_relapse_and_one_after_it_is() -> None:
+    """Found well after its policy restarted it once: the same facts cannot make it sick again."""
+    healed = replace(LONG_WELL, restart_count=1)
+    assert relapse(REPAIR, running(restart_count=1), healed) is None
+    assert (
+        relapse(REPAIR, running(restart_count=2), healed) == "its restart policy restarted it 1 times since"
+    )
+
+
+@pytest.mark.parametrize(
+    ("facts", "lasts"),
+    [
+        pytest.param(running(), True, id="well"),
+        pytest.param(exited(0), False, id="finished"),
+        pytest.param(exited(143), False, id="stopped by somebody"),
+        pytest.param(running(id="other"), False, id="recreated"),
+        pytest.param(None, False, id="removed"),
+    ],
+)
+def test_only_what_still_runs_is_said_to_have_stayed_well(facts: ContainerFacts | None, lasts: bool) -> None:
+    """What is gone at the end of the watch has not relapsed, and has not proved anything either."""
+    assert (not_lasting(REPAIR, facts) is None) == lasts
 
 
 BEFORE = running(up=3600)
