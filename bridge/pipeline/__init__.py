@@ -11,6 +11,7 @@ stays undecided is told to a human.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 
 from bridge.model.incident import Outcome, State
 from bridge.pipeline.acting import DEADMAN_SHARE, begin
@@ -20,7 +21,7 @@ from bridge.pipeline.settling import MAX_FAILURES, settle
 from bridge.pipeline.verifying import verify, watch
 from bridge.roles import Held
 
-__all__ = ["DEADMAN_SHARE", "MAX_FAILURES", "STEPS", "Pipeline"]
+__all__ = ["DEADMAN_SHARE", "MAX_FAILURES", "STEPS", "Desk", "Pipeline"]
 
 STUMBLE_SECONDS = 10.0
 """Until an incident whose walk ended in a bug is walked again."""
@@ -36,8 +37,11 @@ STEPS: Mapping[State, Callable[[Desk, Held], Awaitable[Held]]] = {
 }
 
 
-class Pipeline(Desk):
-    """One turn of work after another."""
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """One turn of work after another, with what is on the desk."""
+
+    desk: Desk
 
     async def walk(self, held: Held) -> float | None:
         """One incident from where it stands to its end (``None``), or to the next look (in seconds).
@@ -47,20 +51,20 @@ class Pipeline(Desk):
             EdgeUnavailable: the store is away; the incident stays as it was last written.
         """
         while True:
-            held = await STEPS[held.incident.state](self, held)
+            held = await STEPS[held.incident.state](self.desk, held)
             incident = held.incident
             if incident.look_again_at is not None:
-                return max(0.0, (incident.look_again_at - await self.journal.now()).total_seconds())
+                return max(0.0, (incident.look_again_at - await self.desk.journal.now()).total_seconds())
             if incident.closed:
                 return None
 
     async def stumbled(self, held: Held) -> float | None:
         """After a walk that ended in a bug: again in a while, and for ``wait_for`` at most; then a human is told."""
-        held = await self.journal.load(held)
-        now = await self.journal.now()
+        held = await self.desk.journal.load(held)
+        now = await self.desk.journal.now()
         since = held.incident.updated_at or held.incident.opened_at
-        if held.incident.closed or (now - since).total_seconds() <= self.policy(held).wait_for_seconds:
+        if held.incident.closed or (now - since).total_seconds() <= self.desk.policy(held).wait_for_seconds:
             return STUMBLE_SECONDS
         outcome = Outcome.ESCALATED if held.incident.intent is None else Outcome.UNVERIFIED
-        await self.close(held, outcome, "HemoStat failed at it by an error of its own; see its log")
+        await self.desk.close(held, outcome, "HemoStat failed at it by an error of its own; see its log")
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from bridge import errors
@@ -42,29 +42,18 @@ NEEDS_A_HUMAN = frozenset(
 """Outcomes after which the target may still be sick and nobody but a human will do anything about it."""
 
 
+@dataclass(slots=True, kw_only=True, eq=False)
 class Desk:
-    """Everything the walk needs, each as a role."""
+    """Everything the walk needs, each as a role; ``alerts`` ``None``: no Alertmanager is configured."""
 
-    def __init__(
-        self,
-        *,
-        journal: Journal,
-        budgets: Budgets,
-        containers: Containers,
-        alerts: ActiveAlerts | None,
-        metrics: Metrics,
-        judge: Judge,
-        deadman: Deadman,
-        lease_seconds: float,
-    ) -> None:
-        self.journal = journal
-        self.budgets = budgets
-        self.containers = containers
-        self.alerts = alerts
-        self.metrics = metrics
-        self.judge = judge
-        self.deadman = deadman
-        self.lease_seconds = lease_seconds
+    journal: Journal
+    budgets: Budgets
+    containers: Containers
+    alerts: ActiveAlerts | None
+    metrics: Metrics
+    judge: Judge
+    deadman: Deadman
+    lease_seconds: float
 
     def policy(self, held: Held) -> TargetPolicy:
         """The policy for its alerts, narrowed by the labels of the container that was judged."""

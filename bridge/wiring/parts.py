@@ -22,7 +22,7 @@ from bridge.edges.store.journal import StoredJournal
 from bridge.edges.store.storms import StoredStorms
 from bridge.judgement import Judge
 from bridge.metrics import Metrics
-from bridge.pipeline import Pipeline
+from bridge.pipeline import Desk, Pipeline
 from bridge.sinks import Sink
 from bridge.wiring.consulting import consultant_of, model_of
 from bridge.wiring.deciding import ruleset_of
@@ -105,14 +105,16 @@ async def parts_of(
         )
         stack.push_async_callback(judge.close)
         pipeline = Pipeline(
-            journal=journal,
-            budgets=budgets,
-            containers=docker,
-            alerts=alertmanager,
-            metrics=metrics,
-            judge=judge,
-            deadman=deadman,
-            lease_seconds=config.worker.lease_seconds,
+            Desk(
+                journal=journal,
+                budgets=budgets,
+                containers=docker,
+                alerts=alertmanager,
+                metrics=metrics,
+                judge=judge,
+                deadman=deadman,
+                lease_seconds=config.worker.lease_seconds,
+            )
         )
         if (slack := slack_of(config)) is not None:
             stack.push_async_callback(slack.close)

@@ -276,7 +276,7 @@ async def test_what_escalates_with_a_proposal_asks_where_people_can_answer(
 ) -> None:
     """And is repaired like any other once it is approved."""
     stateful(walk)
-    judge = walk.pipeline.judge
+    judge = walk.pipeline.desk.judge
     judge.ruleset = Ruleset(policy=Policy(root=judge.ruleset.policy.root), people_are_asked=True)
     incident_id = await asked(walk)
     await approvals.answer(incident_id, Answer.APPROVE, by="ada")

@@ -119,8 +119,8 @@ async def room_of(redis_url: str, server: ModelServer, **llm: Any) -> AsyncItera
     docker = InMemoryContainers()
     async with wiring.parts_of(config) as parts:
         pipeline = pipeline_of(parts, docker)
-        yield Room(parts, docker, pipeline.judge, pipeline, server)
-        await pipeline.judge.census.close()
+        yield Room(parts, docker, pipeline.desk.judge, pipeline, server)
+        await pipeline.desk.judge.census.close()
 
 
 @pytest.fixture

@@ -87,7 +87,7 @@ async def test_the_timer_runs_from_before_the_lease_is_renewed_until_the_call_is
     walk.pipeline = pipeline_on(
         store,
         docker,
-        ruleset=walk.pipeline.judge.ruleset,
+        ruleset=walk.pipeline.desk.judge.ruleset,
         journal=Journal(store, lease_seconds=30),
         budgets=Budgets(store, lease_seconds=30, trust_empty=True),
         deadman=deadman,
@@ -140,7 +140,9 @@ async def test_a_worker_that_dies_leaves_an_incident_that_another_finishes(walk:
         found = await walk.docker.inspect("local", "web")
         assert found is not None
         where = evidence.Found(target=Target(host="local", name="web"), facts=found)
-        await deciding.judge(walk.pipeline, replace(held, incident=held.incident.found(where.target)), where)
+        await deciding.judge(
+            walk.pipeline.desk, replace(held, incident=held.incident.found(where.target)), where
+        )
         assert (await walk.written(incident_id)).state is State.JUDGED
     else:
         left = await walk.dies_while(state, incident_id)
@@ -312,7 +314,7 @@ async def test_docker_away_waits_and_then_tells_a_human(walk: Walk) -> None:
     incident_id = await walk.alert()
     incident = await walk.turn(incident_id)
     assert incident.state is State.WAITING
-    assert b'hemostat_edge_errors_total{edge="docker"} 1.0' in walk.pipeline.metrics.page()
+    assert b'hemostat_edge_errors_total{edge="docker"} 1.0' in walk.pipeline.desk.metrics.page()
     walk.policy(wait_for_seconds=-1)
     assert (await walk.turn(incident_id)).outcome is Outcome.ESCALATED
 
@@ -353,7 +355,7 @@ async def test_alertmanager_has_a_say_in_the_outcome(
 ) -> None:
     """A healthy container whose alert fires on is not healed; a silent Alertmanager leaves it unverified."""
     walk.policy(verify=VerifyPolicy(within_seconds=0.2, stable_for_seconds=0, relapse_watch_seconds=0))
-    walk.alerts.view, walk.pipeline.alerts = view, walk.alerts
+    walk.alerts.view, walk.pipeline.desk.alerts = view, walk.alerts
     assert (await walk.until_closed(await walk.alert())).outcome is outcome
 
 
@@ -370,7 +372,7 @@ async def after_a_resolved(walk: Walk) -> str:
 async def test_a_stale_firing_is_not_acted_on(walk: Walk) -> None:
     """Alertmanager says that it has ended."""
     incident_id = await after_a_resolved(walk)
-    walk.alerts.view, walk.pipeline.alerts = AlertView(active=False), walk.alerts
+    walk.alerts.view, walk.pipeline.desk.alerts = AlertView(active=False), walk.alerts
     incident = await walk.until_closed(incident_id)
     assert (incident.outcome, walk.docker.actions) == (Outcome.RESOLVED, [])
 
@@ -378,7 +380,7 @@ async def test_a_stale_firing_is_not_acted_on(walk: Walk) -> None:
 async def test_its_true_twin_is_acted_on(walk: Walk) -> None:
     """Byte for byte the same, and Alertmanager says that it fires."""
     incident_id = await after_a_resolved(walk)
-    walk.pipeline.alerts = walk.alerts
+    walk.pipeline.desk.alerts = walk.alerts
     walk.policy(verify=VerifyPolicy(within_seconds=0.1, stable_for_seconds=0, relapse_watch_seconds=0))
     await walk.until_closed(incident_id)
     assert [verb for verb, _ in walk.docker.actions] == ["restart"]

@@ -78,7 +78,7 @@ async def shop(desk: Desk, store: Store) -> AsyncIterator[Shop]:
         thresholds=Thresholds(sick_neighbours=100, project_share=1.0),
     )
     pipeline = pipeline_on(store, docker, ruleset=ruleset, journal=desk.journal)
-    judge = pipeline.judge
+    judge = pipeline.desk.judge
     yield Shop(desk, docker, judge, pipeline, StormWatch(storms=StoredStorms(store), judge=judge))
     await judge.census.close()
 

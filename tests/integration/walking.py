@@ -19,7 +19,7 @@ from bridge.model.alert import Alert, AlertStatus
 from bridge.model.incident import Incident, Intent, Repair, State
 from bridge.model.policy import Policy, TargetPolicy, VerifyPolicy
 from bridge.model.verdict import Action
-from bridge.pipeline import Pipeline, deciding
+from bridge.pipeline import Desk, Pipeline, deciding
 from bridge.roles import AlertView, Held
 from tests.in_memory_containers import BOOT, InMemoryContainers
 
@@ -70,14 +70,16 @@ def pipeline_on(
         consultant=consultant,
     )
     return Pipeline(
-        journal=journal,
-        budgets=budgets,
-        containers=docker,
-        alerts=None,
-        metrics=metrics,
-        judge=judge,
-        deadman=deadman or NoDeadman(),
-        lease_seconds=WALK_LEASE_SECONDS,
+        Desk(
+            journal=journal,
+            budgets=budgets,
+            containers=docker,
+            alerts=None,
+            metrics=metrics,
+            judge=judge,
+            deadman=deadman or NoDeadman(),
+            lease_seconds=WALK_LEASE_SECONDS,
+        )
     )
 
 
@@ -181,8 +183,8 @@ class Walk:
 
     def policy(self, **changes: object) -> None:
         """A reload."""
-        root = replace(self.pipeline.judge.ruleset.policy.root, **changes)  # type: ignore[arg-type]
-        self.pipeline.judge.ruleset = Ruleset(policy=Policy(root=root))
+        root = replace(self.pipeline.desk.judge.ruleset.policy.root, **changes)  # type: ignore[arg-type]
+        self.pipeline.desk.judge.ruleset = Ruleset(policy=Policy(root=root))
 
     async def dies_while(self, state: State, incident_id: str) -> Incident:
         """An incident that was left in this state by a worker that died."""
@@ -216,7 +218,7 @@ class Walk:
 
     async def _judged(self, held: Held) -> Held:
         """Evidence, verdict, guards and the grant; then the worker dies."""
-        after = await deciding.decide(self.pipeline, held)
+        after = await deciding.decide(self.pipeline.desk, held)
         assert after.incident.state is State.RESERVED, after.incident.reason
         return after
 

@@ -1,0 +1,103 @@
+"""The life of a process. Start: store, then work, then the door. Stop: the door first, then the work, the store last."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import ssl
+from collections.abc import Callable
+
+from aiohttp import web as http
+
+from bridge import settings, web
+from bridge.app import EVERYTHING, Duty, HemoStat
+from bridge.web.server import runner_of
+from bridge.wiring import Parts, parts_of
+
+log = logging.getLogger("hemostat.app")
+
+
+async def serve(
+    config: settings.Settings,
+    *,
+    load: Callable[[], settings.Settings],
+    on_listening: Callable[[str], None],
+    duties: frozenset[Duty] = EVERYTHING,
+) -> None:
+    """Run the bridge, or a part of it, until SIGTERM or SIGINT, then stop within ten seconds.
+
+    ``on_listening`` gets the real URL (the port may have been 0). Raises ``StoreBusy``, ``EdgeUnavailable`` and
+    ``OSError`` (the address is taken) before anything was accepted.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with parts_of(config, with_model=Duty.WORKER in duties) as parts:
+        hemostat = HemoStat(parts, load=load, duties=duties)
+        loop.add_signal_handler(signal.SIGHUP, lambda: hemostat.beside(hemostat.reload(), name="reload"))
+        interface = web.application if Duty.WEB in duties else web.operations
+        app = interface(hemostat, tokens=hemostat.tokens, max_body_bytes=config.web.max_body_bytes)
+        runner = runner_of(app)
+        await runner.setup()
+        host, port = config.web.address
+        tls = tls_of(config.web.tls) if config.web.tls else None
+        root = asyncio.create_task(_run(hemostat, parts, duties), name="root")
+        try:
+            site = http.TCPSite(runner, host or None, port, ssl_context=tls, backlog=1024)
+            await site.start()
+            real = runner.addresses[0]
+            on_listening(f"{'https' if tls else 'http'}://{_shown(real[0])}:{real[1]}")
+            waiting = asyncio.create_task(stop.wait(), name="stop")
+            await asyncio.wait({root, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            if root.done():  # a root task never ends by itself: what it raised ends the process
+                raise _first(root.exception()) or RuntimeError("a root task ended")
+            log.info("stopping")
+        finally:
+            # The door first: what was accepted is durable, what was not will be sent again.
+            await runner.cleanup()
+            root.cancel()
+            await asyncio.gather(root, return_exceptions=True)
+
+
+async def _run(hemostat: HemoStat, parts: Parts, duties: frozenset[Duty]) -> None:
+    async with asyncio.TaskGroup() as group:
+        if parts.server is not None:
+            group.create_task(parts.server.until_exit(), name="embedded-store")
+        group.create_task(parts.store.follow(), name="store-follow")
+        group.create_task(hemostat.note_birth(), name="note-birth")
+        if Duty.WORKER in duties:
+            group.create_task(hemostat.worker.run(), name="worker")
+            group.create_task(hemostat.tell(), name="tell")
+            group.create_task(hemostat.listen(), name="listen")
+            group.create_task(hemostat.prune(), name="prune")
+            group.create_task(hemostat.storm_watch.run(), name="storm-watch")
+            group.create_task(hemostat.event_watch.run(), name="event-watch")
+            if hemostat.reconciler is not None:
+                group.create_task(hemostat.reconciler.run(), name="reconcile")
+        # A task that has done its work must not end the process; one that fails does.
+        await asyncio.Event().wait()
+
+
+def _first(error: BaseException | None) -> BaseException | None:
+    """The first of several errors that ended a task group together."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def tls_of(tls: settings.WebTls) -> ssl.SSLContext:
+    """The server's TLS context. Raises OSError or ssl.SSLError: a file cannot be read or does not fit."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=tls.client_ca_file)
+    context.load_cert_chain(tls.cert_file, tls.key_file)
+    context.verify_mode = {
+        settings.ClientAuth.NONE: ssl.CERT_NONE,
+        settings.ClientAuth.VERIFY_IF_GIVEN: ssl.CERT_OPTIONAL,
+        settings.ClientAuth.REQUIRE_AND_VERIFY: ssl.CERT_REQUIRED,
+    }[tls.client_auth_type]
+    return context
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
