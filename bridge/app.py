@@ -1,7 +1,4 @@
-"""The running bridge: what the HTTP interface asks of it, and its life from start to stop.
-
-Start: store, then work, then the door. Stop: the door first, then the work, the store last. Nothing is decided here.
-"""
+"""The running bridge: what the HTTP interface asks of it, and what runs beside. Nothing is decided here."""
 
 from __future__ import annotations
 
@@ -9,22 +6,15 @@ import asyncio
 import contextlib
 import logging
 import os
-import signal
 import socket
-import ssl
-import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import datetime, timedelta
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
-from aiohttp import web as http
-
 from bridge import delivery, errors, logs, settings, web
-from bridge.edges.alertmanager import AlertmanagerApi
+from bridge.condition import Condition
 from bridge.edges.store.acceptance import Acceptor
-from bridge.edges.store.dump import last_success
 from bridge.edges.store.episodes import StoredEpisodes
 from bridge.edges.store.queue import StoredQueue
 from bridge.edges.store.transitions import StoredTransitions
@@ -33,23 +23,19 @@ from bridge.judgement import Replayed, replay
 from bridge.model.channel import Channel
 from bridge.model.incident import Answer, Target
 from bridge.model.policy import narrowed
-from bridge.model.share import Population, Share, ShareScope
+from bridge.model.share import Population, Share
 from bridge.model.storm import Storm
 from bridge.path_watch import PathWatch
 from bridge.reconciliation import Reconciler
 from bridge.redaction import Redactor
 from bridge.roles import Answered, AnswerResult, BudgetState, Pause
 from bridge.storm_watch import StormWatch
-from bridge.web.server import runner_of
-from bridge.wiring import Parts, consultant_of, model_of, parts_of, ruleset_of
+from bridge.wiring import Parts, consultant_of, model_of, ruleset_of
 from bridge.worker import Worker
 
 log = logging.getLogger("hemostat.app")
 
 PRUNE_SECONDS = 3600.0
-READINESS_SECONDS = 2.0
-"""How long one look at the neighbours serves everybody who asks ``/-/ready``."""
-
 STORE_RETRY_SECONDS = 1.0
 
 
@@ -98,12 +84,18 @@ class HemoStat:
         )
         transitions = StoredTransitions(parts.store)
         episodes = StoredEpisodes(parts.store)
-        self._path = PathWatch(episodes=episodes, metrics=self.metrics)
+        path = PathWatch(episodes=episodes, metrics=self.metrics)
+        condition = Condition(
+            parts,
+            worker=self.worker if Duty.WORKER in duties else None,
+            queue=self._queue,
+            path=path,
+        )
 
         # What ``web.Bridge`` asks of one part alone, under the name that it has there.
         self.hosts = parts.docker.hosts
         self.accept = self._acceptor.accept
-        self.heard = self._path.heard
+        self.heard = path.heard
         self.incidents = parts.journal.newest
         self.incident = parts.journal.read
         self.deliveries = parts.backlog.state
@@ -111,15 +103,13 @@ class HemoStat:
         self.now = parts.journal.now
         self.newest_event = transitions.newest
         self.events_after = transitions.after
+        self.readiness = condition.readiness
+        self.status = condition.status
+        self.gauges = condition.gauges
 
         self.reconciler = self._reconciler_of(parts, episodes, consumer)
         self.event_watch = EventWatch(engines=parts.docker, history=parts.history, metrics=self.metrics)
         self.storm_watch = StormWatch(storms=parts.storms, judge=parts.judge)
-        self._readiness: web.Readiness | None = None
-        self._readiness_until = 0.0
-        self._alertmanager: str | None = "not asked yet"
-        self._alertmanager_until = 0.0
-        self._started_at = datetime.now(UTC)
         posts = any(sink.channel is Channel.ALERTMANAGER for sink in parts.sinks)
         self.metrics.posts_alerts.set(1 if posts else 0)
         self._loaded_well(True)
@@ -141,8 +131,6 @@ class HemoStat:
             interval_seconds=upstream.reconcile_interval_seconds,
             receiver=upstream.receiver,
         )
-
-    # ---- as web.Bridge -------------------------------------------------------------------------------------------
 
     @property
     def redactor(self) -> Redactor:
@@ -231,87 +219,6 @@ class HemoStat:
         """The storm that is on, and the populations of which too many are sick."""
         return await self._parts.storms.now(), await self._parts.storms.suspects()
 
-    async def readiness(self) -> web.Readiness:
-        """Store, and for a worker its loop and every Docker host, looked at no more often than each READINESS_SECONDS."""
-        if self._readiness is None or time.monotonic() > self._readiness_until:
-            works = Duty.WORKER in self._duties
-            hosts = self.hosts() if works else ()
-            troubles = await asyncio.gather(
-                self._trouble(self._parts.journal.writable()),
-                *(self._trouble(self._parts.docker.ping(h)) for h in hosts),
-            )
-            parts: dict[str, str | None] = {"store": troubles[0]}
-            if works:
-                parts["worker"] = (
-                    None if self.worker.alive() else "the worker loop gets no answer from the store"
-                )
-            parts |= {f"docker/{host}": trouble for host, trouble in zip(hosts, troubles[1:], strict=True)}
-            self._readiness = web.Readiness(parts=parts)
-            # A "no" is looked at again soon: whoever waits for a start should not wait for a cache.
-            self._readiness_until = time.monotonic() + (READINESS_SECONDS if self._readiness.ready else 0.25)
-        return self._readiness
-
-    async def status(self) -> web.Status:
-        """How it stands, with Alertmanager, for which nothing waits."""
-        readiness, alertmanager = await asyncio.gather(self.readiness(), self._alertmanager_trouble())
-        policy = self._parts.judge.ruleset.policy
-        return web.Status(
-            started_at=self._started_at,
-            mode=policy.root.mode,
-            route_modes=tuple(mode for mode in policy.modes() if mode is not policy.root.mode),
-            ready=readiness.ready,
-            parts={**readiness.parts, **alertmanager},
-        )
-
-    async def _alertmanager_trouble(self) -> Mapping[str, str | None]:
-        """Empty where none is configured."""
-        api = self._parts.alertmanager
-        if api is None:
-            return {}
-        if time.monotonic() > self._alertmanager_until:
-            self._alertmanager_until = time.monotonic() + READINESS_SECONDS
-            self._alertmanager = await self._trouble(_said_ready(api))
-        return {"alertmanager": self._alertmanager}
-
-    @staticmethod
-    async def _trouble(asked: Awaitable[object]) -> str | None:
-        try:
-            async with asyncio.timeout(READINESS_SECONDS):
-                await asked
-        except TimeoutError:
-            return f"no answer within {READINESS_SECONDS:g} s"
-        except errors.EdgeError as error:
-            return str(error)
-        return None
-
-    async def gauges(self) -> None:
-        """Bring the gauges up to date; a store that does not answer leaves them as they were and says so."""
-        try:
-            async with asyncio.timeout(READINESS_SECONDS):
-                depth, untold = await self._queue.depth(), await self._parts.backlog.depth()
-                self.metrics.incidents_open.set(await self._parts.journal.open_count())
-                self.metrics.paused.set(0 if await self.paused() is None else 1)
-                await self._path.gauges()
-                limits = self._parts.judge.ruleset.policy.limits
-                self.metrics.fleet_actions.set(await self._parts.budgets.fleet_actions(limits))
-                self.metrics.fleet_actions_allowed.set(limits.fleet.max)
-                storm, suspects = await self.storm()
-                self.metrics.storm.set(0 if storm is None else 1)
-                for scope in ShareScope:
-                    number = sum(share.population.scope is scope for share in suspects)
-                    self.metrics.shares_suspect.labels(scope.value).set(number)
-                backup, drill = await last_success(self._parts.store)
-        except (TimeoutError, errors.EdgeError):
-            self.metrics.store_up.set(0)
-            return
-        self.metrics.store_up.set(1)
-        self.metrics.backup_success.set(backup)
-        self.metrics.drill_success.set(drill)
-        for queue, entries in depth.items():
-            self.metrics.backlog.labels(queue).set(entries)
-        for channel, waiting in untold.items():
-            self.metrics.backlog.labels(f"deliver_{channel}").set(waiting)
-
     async def reload(self) -> Sequence[errors.Problem]:
         """Everything fallible first; the old configuration stays alive if the new one cannot be used whole."""
         try:
@@ -351,8 +258,6 @@ class HemoStat:
         self.metrics.reload_successful.set(1 if well else 0)
         if well:
             self.metrics.reload_timestamp.set_to_current_time()
-
-    # ---- background ----------------------------------------------------------------------------------------------
 
     async def note_birth(self) -> None:
         """Tell the store when it began to count, as soon as it answers."""
@@ -394,101 +299,3 @@ class HemoStat:
             except errors.EdgeError as error:
                 log.warning("prune_failed", extra={"error": str(error)})
             await asyncio.sleep(PRUNE_SECONDS)
-
-
-async def serve(
-    config: settings.Settings,
-    *,
-    load: Callable[[], settings.Settings],
-    on_listening: Callable[[str], None],
-    duties: frozenset[Duty] = EVERYTHING,
-) -> None:
-    """Run the bridge, or a part of it, until SIGTERM or SIGINT, then stop within ten seconds.
-
-    ``on_listening`` gets the real URL (the port may have been 0). Raises ``StoreBusy``, ``EdgeUnavailable`` and
-    ``OSError`` (the address is taken) before anything was accepted.
-    """
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    async with parts_of(config, with_model=Duty.WORKER in duties) as parts:
-        hemostat = HemoStat(parts, load=load, duties=duties)
-        loop.add_signal_handler(signal.SIGHUP, lambda: hemostat.beside(hemostat.reload(), name="reload"))
-        interface = web.application if Duty.WEB in duties else web.operations
-        app = interface(hemostat, tokens=hemostat.tokens, max_body_bytes=config.web.max_body_bytes)
-        runner = runner_of(app)
-        await runner.setup()
-        host, port = config.web.address
-        tls = tls_of(config.web.tls) if config.web.tls else None
-        root = asyncio.create_task(_run(hemostat, parts, duties), name="root")
-        try:
-            site = http.TCPSite(runner, host or None, port, ssl_context=tls, backlog=1024)
-            await site.start()
-            real = runner.addresses[0]
-            on_listening(f"{'https' if tls else 'http'}://{_shown(real[0])}:{real[1]}")
-            waiting = asyncio.create_task(stop.wait(), name="stop")
-            await asyncio.wait({root, waiting}, return_when=asyncio.FIRST_COMPLETED)
-            if root.done():  # a root task never ends by itself: what it raised ends the process
-                raise _first(root.exception()) or RuntimeError("a root task ended")
-            log.info("stopping")
-        finally:
-            # The door first: what was accepted is durable, what was not will be sent again.
-            await runner.cleanup()
-            root.cancel()
-            await asyncio.gather(root, return_exceptions=True)
-
-
-async def _run(hemostat: HemoStat, parts: Parts, duties: frozenset[Duty]) -> None:
-    async with asyncio.TaskGroup() as group:
-        if parts.server is not None:
-            group.create_task(parts.server.until_exit(), name="embedded-store")
-        group.create_task(parts.store.follow(), name="store-follow")
-        group.create_task(hemostat.note_birth(), name="note-birth")
-        if Duty.WORKER in duties:
-            group.create_task(hemostat.worker.run(), name="worker")
-            group.create_task(hemostat.tell(), name="tell")
-            group.create_task(hemostat.listen(), name="listen")
-            group.create_task(hemostat.prune(), name="prune")
-            group.create_task(hemostat.storm_watch.run(), name="storm-watch")
-            group.create_task(hemostat.event_watch.run(), name="event-watch")
-            if hemostat.reconciler is not None:
-                group.create_task(hemostat.reconciler.run(), name="reconcile")
-        # A task that has done its work must not end the process; one that fails does.
-        await asyncio.Event().wait()
-
-
-async def _said_ready(api: AlertmanagerApi) -> None:
-    """Raises EdgeUnavailable: it is there and says that it is not."""
-    if not await api.ready():
-        raise errors.EdgeUnavailable("alertmanager", "answers that it is not ready")
-
-
-def _first(error: BaseException | None) -> BaseException | None:
-    """The first of several errors that ended a task group together."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
-
-
-def tls_of(tls: settings.WebTls) -> ssl.SSLContext:
-    """The server's TLS context. Raises OSError or ssl.SSLError: a file cannot be read or does not fit."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=tls.client_ca_file)
-    context.load_cert_chain(tls.cert_file, tls.key_file)
-    context.verify_mode = {
-        settings.ClientAuth.NONE: ssl.CERT_NONE,
-        settings.ClientAuth.VERIFY_IF_GIVEN: ssl.CERT_OPTIONAL,
-        settings.ClientAuth.REQUIRE_AND_VERIFY: ssl.CERT_REQUIRED,
-    }[tls.client_auth_type]
-    return context
-
-
-def loader(
-    path: Path | None, environ: Mapping[str, str], change: Callable[[settings.Settings], settings.Settings]
-) -> Callable[[], settings.Settings]:
-    """Reads the same file again, with the same flags applied on top."""
-    return lambda: change(settings.load(path, environ=environ))
-
-
-def _shown(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

@@ -37,17 +37,15 @@ class Condition:
     async def readiness(self) -> web.Readiness:
         """Store, and for a worker its loop and every Docker host, looked at no more often than each READINESS_SECONDS."""
         if self._readiness is None or time.monotonic() > self._readiness_until:
-            works = Duty.WORKER in self._duties
-            hosts = self.hosts() if works else ()
+            hosts = self._parts.docker.hosts() if self._worker else ()
             troubles = await asyncio.gather(
-                self._trouble(self._parts.journal.writable()),
-                *(self._trouble(self._parts.docker.ping(h)) for h in hosts),
+                _trouble(self._parts.journal.writable()),
+                *(_trouble(self._parts.docker.ping(h)) for h in hosts),
             )
             parts: dict[str, str | None] = {"store": troubles[0]}
-            if works:
-                parts["worker"] = (
-                    None if self.worker.alive() else "the worker loop gets no answer from the store"
-                )
+            if self._worker is not None:
+                alive = self._worker.alive()
+                parts["worker"] = None if alive else "the worker loop gets no answer from the store"
             parts |= {f"docker/{host}": trouble for host, trouble in zip(hosts, troubles[1:], strict=True)}
             self._readiness = web.Readiness(parts=parts)
             # A "no" is looked at again soon: whoever waits for a start should not wait for a cache.
@@ -73,50 +71,52 @@ class Condition:
             return {}
         if time.monotonic() > self._alertmanager_until:
             self._alertmanager_until = time.monotonic() + READINESS_SECONDS
-            self._alertmanager = await self._trouble(_said_ready(api))
+            self._alertmanager = await _trouble(_said_ready(api))
         return {"alertmanager": self._alertmanager}
-
-    @staticmethod
-    async def _trouble(asked: Awaitable[object]) -> str | None:
-        try:
-            async with asyncio.timeout(READINESS_SECONDS):
-                await asked
-        except TimeoutError:
-            return f"no answer within {READINESS_SECONDS:g} s"
-        except errors.EdgeError as error:
-            return str(error)
-        return None
 
     async def gauges(self) -> None:
         """Bring the gauges up to date; a store that does not answer leaves them as they were and says so."""
+        metrics, budgets, storms = self._parts.metrics, self._parts.budgets, self._parts.storms
         try:
             async with asyncio.timeout(READINESS_SECONDS):
                 depth, untold = await self._queue.depth(), await self._parts.backlog.depth()
-                self.metrics.incidents_open.set(await self._parts.journal.open_count())
-                self.metrics.paused.set(0 if await self.paused() is None else 1)
+                metrics.incidents_open.set(await self._parts.journal.open_count())
+                metrics.paused.set(0 if await budgets.paused() is None else 1)
                 await self._path.gauges()
                 limits = self._parts.judge.ruleset.policy.limits
-                self.metrics.fleet_actions.set(await self._parts.budgets.fleet_actions(limits))
-                self.metrics.fleet_actions_allowed.set(limits.fleet.max)
-                storm, suspects = await self.storm()
-                self.metrics.storm.set(0 if storm is None else 1)
+                metrics.fleet_actions.set(await budgets.fleet_actions(limits))
+                metrics.fleet_actions_allowed.set(limits.fleet.max)
+                storm, suspects = await storms.now(), await storms.suspects()
+                metrics.storm.set(0 if storm is None else 1)
                 for scope in ShareScope:
                     number = sum(share.population.scope is scope for share in suspects)
-                    self.metrics.shares_suspect.labels(scope.value).set(number)
+                    metrics.shares_suspect.labels(scope.value).set(number)
                 backup, drill = await last_success(self._parts.store)
         except (TimeoutError, errors.EdgeError):
-            self.metrics.store_up.set(0)
+            metrics.store_up.set(0)
             return
-        self.metrics.store_up.set(1)
-        self.metrics.backup_success.set(backup)
-        self.metrics.drill_success.set(drill)
+        metrics.store_up.set(1)
+        metrics.backup_success.set(backup)
+        metrics.drill_success.set(drill)
         for queue, entries in depth.items():
-            self.metrics.backlog.labels(queue).set(entries)
+            metrics.backlog.labels(queue).set(entries)
         for channel, waiting in untold.items():
-            self.metrics.backlog.labels(f"deliver_{channel}").set(waiting)
+            metrics.backlog.labels(f"deliver_{channel}").set(waiting)
 
 
 async def _said_ready(api: AlertmanagerApi) -> None:
     """Raises EdgeUnavailable: it is there and says that it is not."""
     if not await api.ready():
         raise errors.EdgeUnavailable("alertmanager", "answers that it is not ready")
+
+
+async def _trouble(asked: Awaitable[object]) -> str | None:
+    """What is wrong, in a line; ``None`` if it answers in time."""
+    try:
+        async with asyncio.timeout(READINESS_SECONDS):
+            await asked
+    except TimeoutError:
+        return f"no answer within {READINESS_SECONDS:g} s"
+    except errors.EdgeError as error:
+        return str(error)
+    return None

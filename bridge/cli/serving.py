@@ -7,7 +7,7 @@ import asyncio
 import gc
 import logging
 
-from bridge import app, cli, logs, metrics, web, wiring
+from bridge import app, cli, life, logs, metrics, web, wiring
 from bridge.cli.configured import loader_of
 from bridge.errors import Problem, SettingsError
 
@@ -41,7 +41,7 @@ def serve(options: argparse.Namespace) -> int:
         log.info("listening", extra={"url": url, "version": metrics.VERSION, "mode": mode, "roles": roles})
 
     _spare_the_collector()
-    asyncio.run(app.serve(config, load=load, on_listening=listening, duties=duties))
+    asyncio.run(life.serve(config, load=load, on_listening=listening, duties=duties))
     return cli.GOOD
 
 
