@@ -1,6 +1,7 @@
 """The import contracts of pyproject.toml hold, and each of them breaks when it should."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -31,6 +32,18 @@ def checkout(tmp_path: Path) -> Path:
 def test_imports_point_one_way() -> None:
     kept, report = lint_imports(ROOT)
     assert kept, report
+
+
+def test_every_room_is_on_the_plan_and_every_room_on_the_plan_exists() -> None:
+    plan = (
+        (ROOT / "docs/architecture.md")
+        .read_text()
+        .partition("```\nbridge/\n")[2]
+        .partition("\nexporters/")[0]
+    )
+    shown = set(re.findall(r"(?<=[─ ])[a-z_]+(?:\.py|/)(?= |$)", plan, re.MULTILINE))
+    rooms = {path.name if path.is_file() else f"{path.name}/" for path in (ROOT / "bridge").iterdir()}
+    assert shown == rooms - {"__init__.py", "__pycache__/", "Dockerfile", "py.typed"}
 
 
 def test_import_linter_sees_every_folder_of_code() -> None:
