@@ -21,7 +21,7 @@ from bridge.demo.containers import PATIENTS, Patient
 from bridge.demo.interruption import Interrupted, Interruption
 from bridge.demo.screen import Screen
 from bridge.demo.stack import Stack
-from bridge.edges.store import embedded
+from bridge.edges.store import server_program
 
 GOOD, NO, BAD = 0, 1, 2
 
@@ -143,7 +143,7 @@ def _check_programs() -> None:
     parts.find_program("prometheus", package="prometheus")
     parts.find_program("prometheus-alertmanager", "alertmanager", package="prometheus-alertmanager")
     try:
-        embedded.find_server()
+        server_program.find_server()
     except errors.EdgeRejected as rejected:
         raise parts.PartMissing("redis", str(rejected).removeprefix("redis: ")) from rejected
 

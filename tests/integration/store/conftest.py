@@ -11,8 +11,8 @@ from bridge import errors
 from bridge.demo import parts
 from bridge.edges.store.acceptance import Acceptor
 from bridge.edges.store.connection import Store
-from bridge.edges.store.embedded import candidates, checked
 from bridge.edges.store.journal import StoredJournal
+from bridge.edges.store.server_program import candidates, checked
 from tests.conftest import StartRedis, started
 from tests.integration.desk import Desk
 

@@ -14,10 +14,11 @@ import pytest
 
 from bridge import errors, recovery
 from bridge.demo import parts
-from bridge.edges.store import embedded
+from bridge.edges.store import server_program
 from bridge.edges.store.dump import SKIPPED_TOKENS, Dump, last_success
-from bridge.edges.store.embedded import EmbeddedStore, Server
+from bridge.edges.store.embedded import EmbeddedStore
 from bridge.edges.store.queue import StoredQueue
+from bridge.edges.store.server_program import Server
 from bridge.model.incident import State
 from bridge.model.policy import Cap, Limits
 from bridge.model.refusal import Reason, Refusal
@@ -33,9 +34,9 @@ ENDLESS = Limits(fleet=Cap(max=1000, per_seconds=0.01), host=Cap(max=1000, per_s
 def servers() -> dict[str, Server]:
     """One program of each product that is installed."""
     found: dict[str, Server] = {}
-    for path in embedded.candidates():
+    for path in server_program.candidates():
         with contextlib.suppress(errors.EdgeRejected):
-            server = embedded.checked(path)
+            server = server_program.checked(path)
             found.setdefault(server.product, server)
     return found
 
