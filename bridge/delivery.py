@@ -68,8 +68,6 @@ class Teller:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    # ---- loops -----------------------------------------------------------------------------------------------
-
     async def _take(self) -> None:
         while True:
             wait = LOOK_SECONDS
@@ -104,8 +102,6 @@ class Teller:
             for due in lost:
                 if (task := self._jobs.get(due)) is not None:
                     task.cancel()
-
-    # ---- one delivery ----------------------------------------------------------------------------------------
 
     async def _one(self, due: Due) -> None:
         logs.incident_id.set(due.incident_id)

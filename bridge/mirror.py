@@ -1,6 +1,6 @@
 """One incident as the events of the HemoStat that this one grew out of, for whoever still listens to those. Pure.
 
-Source: that design's own code: envelope ``{"event_type", "timestamp", "agent", "data"}``, the channels below, and the
+Source: that design's own code: envelope ``{"event_type", "timestamp", "agent", "data"}``, its channels, and the
 fields of ``data`` by channel. What it called success was "the container runs"; here only a verified healing is.
 """
 
@@ -13,8 +13,6 @@ from datetime import UTC, datetime
 from bridge.model.evidence import ContainerFacts, Evidence, Health, Measured
 from bridge.model.incident import Incident, Outcome, TimelineEntry
 from bridge.model.verdict import VerdictKind
-
-CHANNELS = ("health_alert", "remediation_needed", "remediation_complete", "false_alarm")
 
 Json = Mapping[str, object]
 

@@ -30,6 +30,9 @@ SLOTS_WHILE_CROWDED = 2
 """Incidents walked at once while webhooks queue up in the same process: to be taken in they have seconds, and a walk of
 something new has minutes."""
 
+ALIVE_SECONDS = 5.0
+"""Since the last answer of the store: with a longer one the reading loop is not taken for alive."""
+
 TELL_AGAIN_SECONDS = 30.0
 """Between two log lines about the same outage."""
 
@@ -77,12 +80,12 @@ class Worker:
         self._slots = asyncio.Semaphore(concurrency)
         self._freed = asyncio.Event()
         self._stopping = False
-        self.alive_at = 0.0
+        self._alive_at = 0.0
         """When the reading loop last got an answer from the store, on the monotonic clock; 0 before the first."""
 
-    def alive(self, *, within_seconds: float = 5.0) -> bool:
+    def alive(self) -> bool:
         """Whether the reading loop is turning and the store answers it."""
-        return time.monotonic() - self.alive_at < within_seconds
+        return time.monotonic() - self._alive_at < ALIVE_SECONDS
 
     async def run(self) -> None:
         """Work until cancelled; then give back what is held."""
@@ -94,8 +97,6 @@ class Worker:
         finally:
             await self._drain()
 
-    # ---- loops -----------------------------------------------------------------------------------------------
-
     async def _read(self) -> None:
         ready, told_at = False, float("-inf")
         while True:
@@ -106,13 +107,13 @@ class Worker:
                     if told_at > float("-inf"):
                         log.info("store_back")
                         told_at = float("-inf")
-                    self.alive_at = time.monotonic()
+                    self._alive_at = time.monotonic()
                 if (free := self._free()) == 0:
-                    self.alive_at = time.monotonic()
+                    self._alive_at = time.monotonic()
                     await self._slot_freed()
                     continue
                 turns = await self._queue.read(free)
-                self.alive_at = time.monotonic()
+                self._alive_at = time.monotonic()
                 self._take(turns)
             except errors.EdgeError as error:
                 self._metrics.edge_errors.labels(error.edge).inc()
@@ -168,8 +169,6 @@ class Worker:
         log.warning(why, extra={"incident": job.turn.incident_id})
         if job.task is not None:
             job.task.cancel()
-
-    # ---- one turn --------------------------------------------------------------------------------------------
 
     def _free(self) -> int:
         """Slots that nobody has. Never below 0, which Redis would take for "without a limit": a sweep may fill slots
@@ -230,9 +229,7 @@ class Worker:
             return await self._walk(held)
         except (errors.EdgeUnavailable, errors.ClaimLost, asyncio.CancelledError):
             raise
-        except (
-            Exception
-        ):  # the one place that must survive a bug in the walk: the incident is kept and tried again
+        except Exception:  # a bug in the walk must not end the worker: the incident is kept and tried again
             self._metrics.walk_crashes.inc()
             log.exception("walk_crashed")
             return await self._stumbled(held)

@@ -138,8 +138,6 @@ class GrafanaAnnotations:
         """End the connections."""
         await self._neighbour.close()
 
-    # ---- requests --------------------------------------------------------------------------------------------
-
     async def _post(self, wanted: Annotation) -> str:
         body = _body(wanted)
         if self._dashboard_uid and await self._has_dashboard():

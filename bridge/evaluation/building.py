@@ -101,8 +101,6 @@ class _Reader:
         self._now = now
         self._id = section.text("id", "")
 
-    # ---- alerts ----------------------------------------------------------------------------------------------
-
     def alerts(self) -> tuple[Alert, ...]:
         given = self._section.values.get("alerts")
         path: Path = ("alerts",)
@@ -128,8 +126,6 @@ class _Reader:
             ends_at=(ends or self._now) if status is AlertStatus.RESOLVED else None,
             generator_url=values.get("generatorURL", ""),
         )
-
-    # ---- evidence --------------------------------------------------------------------------------------------
 
     def evidence(self, alerts: tuple[Alert, ...]) -> Evidence:
         values = dict(self._values("evidence"))
@@ -271,8 +267,6 @@ class _Reader:
             "points": points,
         }
 
-    # ---- policy ----------------------------------------------------------------------------------------------
-
     def policy(self, evidence: Evidence) -> tuple[Policy, TargetPolicy]:
         node, default = self._section.section("policy"), TargetPolicy()
         values, path = node.values, node.path
@@ -306,8 +300,6 @@ class _Reader:
             maintenance=(window,) if node.flag("maintenance", default=False) else (),
         )
         return whole, target
-
-    # ---- values ----------------------------------------------------------------------------------------------
 
     def _values(self, key: str) -> Values:
         found = self._section.values.get(key)

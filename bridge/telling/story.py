@@ -16,6 +16,8 @@ from bridge.telling.glance import ALARMING, ALERTS_SHOWN, DOING, DONE, verdict_w
 QUOTED_LINES = 6
 QUOTED_CHARACTERS = 200
 
+_DOING_WORDS = {action.value: word.capitalize() for action, word in DOING.items()}
+
 _SILENT_EVENTS = frozenset({"reserved"})
 """Lines of a story that say nothing to people which the next one does not say better."""
 
@@ -59,7 +61,7 @@ def _chapter(record: Record, entry: TimelineEntry) -> Chapter:
             text = f"Waiting: {reason}"
         case "acting":
             text = (
-                f"{DOING_WORDS.get(said.get('action', ''), 'Acting')} container {said.get('container', '')}"
+                f"{_DOING_WORDS.get(said.get('action', ''), 'Acting')} container {said.get('container', '')}"
             )
         case "acted":
             settled = ", as Docker showed after an interruption" if said.get("settled") == "yes" else ""
@@ -93,9 +95,6 @@ def _chapter(record: Record, entry: TimelineEntry) -> Chapter:
 def done_word(action: str) -> str:
     """``restarted`` of ``restart``; of what is unknown, ``repaired``."""
     return DONE[Action(action)] if action in set(Action) else "repaired"
-
-
-DOING_WORDS = {action.value: word.capitalize() for action, word in DOING.items()}
 
 
 def _judgement(incident: Incident, entry: TimelineEntry) -> Chapter:

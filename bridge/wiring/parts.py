@@ -62,8 +62,8 @@ async def parts_of(
     """Build the parts, the embedded store's server included if it is needed, and take them down in reverse.
 
     ``embedded_url``: a server of that directory that runs already. ``with_model`` false: nobody asks one, whatever is
-    configured. Raises ``StoreBusy``: another bridge owns the
-    directory; ``EdgeError``: no server is installed, or its data cannot be used.
+    configured. Raises ``StoreBusy``: another bridge owns the directory; ``EdgeError``: no server is installed, or its
+    data cannot be used.
     """
     async with contextlib.AsyncExitStack() as stack:
         url, server = embedded_url or "", None

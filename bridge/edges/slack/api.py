@@ -189,8 +189,6 @@ class SlackApi:
                 break
         raise errors.EdgeRejected(EDGE, "channel_not_found: invite the bot, or give the channel's id")
 
-    # ---- Socket Mode ---------------------------------------------------------------------------------------------
-
     @contextlib.asynccontextmanager
     async def socket(
         self, on_interaction: Callable[[Mapping[str, Any]], Awaitable[None]]
@@ -223,8 +221,6 @@ class SlackApi:
             yield client.is_connected
         finally:
             await client.close()  # type: ignore[no-untyped-call]  # the SDK's
-
-    # ---- one call ------------------------------------------------------------------------------------------------
 
     def _client(self) -> AsyncWebClient:
         if self._web is None:

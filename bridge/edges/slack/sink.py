@@ -101,8 +101,6 @@ class SlackSink:
             told = True
         return Delivery(sent=told, again_seconds=folded.again_seconds)
 
-    # ---- the message ---------------------------------------------------------------------------------------------
-
     async def _posted(
         self, message: Message, event: str, about: Mapping[str, str], notes: Notes, now: datetime
     ) -> bool:
@@ -179,8 +177,6 @@ class SlackSink:
         if not self._channel_id:
             self._channel_id = await self._api.known_channel(self._channel_name)
         return self._channel_id
-
-    # ---- the thread ----------------------------------------------------------------------------------------------
 
     async def _replied(self, record: Record, notes: Notes, now: datetime, *, aloud: bool) -> bool:
         """Answer in the thread with the lines of the story that are new; gives whether there were any."""

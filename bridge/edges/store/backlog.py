@@ -149,8 +149,6 @@ class StoredBacklog:
         _ours(answer, due)
         return bool(answer[0] == "dead")
 
-    # ---- for operators -------------------------------------------------------------------------------------------
-
     async def depth(self) -> dict[str, int]:
         """Incidents that wait for each sink or are being told, by channel; sinks that are configured nowhere are absent."""
         channels = list(pairs(await self._store.command("HGETALL", key("sinks"))))

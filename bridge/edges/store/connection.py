@@ -146,8 +146,6 @@ class Store:
                 self._leave(client)
                 self._drop(client.close())
 
-    # ---- who is spoken to ------------------------------------------------------------------------------------
-
     async def _on_master(self, use: Callable[[Client], Awaitable[T]]) -> T:
         client = await self._master()
         try:
@@ -198,8 +196,6 @@ class Store:
         task = asyncio.create_task(closing, name="store-close-connections")
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
-
-    # ---- what it is told -------------------------------------------------------------------------------------
 
     async def script(self, name: str, *args: Word, durable: bool = False) -> Any:
         """Run the script ``lua/<name>.lua``. ``durable`` waits for the replicas if the store was told to.

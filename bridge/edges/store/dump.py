@@ -159,8 +159,6 @@ class Dump:
         """Their ids."""
         return [str(one) for one in await self._store.command("HVALS", key("open"))]
 
-    # ---- in --------------------------------------------------------------------------------------------------
-
     async def is_empty(self) -> bool:
         """Whether nothing would be overwritten. A bridge that has only just started leaves traces, but no incident."""
         names = [name for name in await self._names() if not name.startswith(TRACES)]
@@ -213,8 +211,6 @@ class Dump:
                 batch.clear()
                 await self._store.command("XGROUP", "CREATE", key(piece.name), group, start, "MKSTREAM")
         await self._store.script("load", *batch, durable=True)
-
-    # ---- when it last worked ---------------------------------------------------------------------------------
 
     async def note(self, what: str, path: str) -> None:
         """``what`` (``backup`` or ``drill``) worked just now."""
