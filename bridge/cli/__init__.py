@@ -6,13 +6,18 @@ No traceback reaches a user: what is expected to go wrong becomes one line that 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from bridge import errors
 
 GOOD, NO, BAD = 0, 1, 2
+BY_SIGNAL = 128
+"""Added to the number of a signal, as a shell tells how a command ended."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -20,6 +25,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["exporter"]:  # its flags are its own, and it must not pay for our imports
         return _exporter(arguments[1:])
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal without Unicode shows \u2026
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        with _written():
+            return _run(arguments)
+    except BrokenPipeError:  # whoever read it has seen enough, as with `| head`
+        return BY_SIGNAL + signal.SIGPIPE
+    except OSError as error:
+        print(f"hemostat: {error}", file=sys.stderr)
+        return NO
+
+
+@contextlib.contextmanager
+def _written() -> Iterator[None]:
+    """What was printed is out at the end. Raises: OSError: it is not, and Python must not try again as it exits."""
+    try:
+        yield
+    finally:
+        try:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise
+
+
+def _run(arguments: Sequence[str]) -> int:
     from bridge.cli.arguments import parser
 
     options = parser().parse_args(arguments)
@@ -38,11 +70,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (errors.StoreBusy, errors.BackupPathError) as error:
         print(f"hemostat: {error}", file=sys.stderr)
         return BAD
-    except (errors.BridgeError, OSError) as error:
+    except errors.BridgeError as error:
         print(f"hemostat: {error}", file=sys.stderr)
         return NO
     except KeyboardInterrupt:
-        return 130
+        return BY_SIGNAL + signal.SIGINT
 
 
 def _exporter(arguments: Sequence[str]) -> int:

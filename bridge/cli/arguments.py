@@ -230,6 +230,6 @@ def _output(parser: argparse.ArgumentParser) -> None:
 
 
 def _bridge(parser: argparse.ArgumentParser) -> None:
-    url = os.environ.get("HEMOSTAT_URL", URL)
+    url = os.environ.get("HEMOSTAT_URL") or URL
     parser.add_argument("--url", default=url, help=f"the bridge (default $HEMOSTAT_URL, else {URL})")
     parser.add_argument("--token-file", type=Path, help="bearer token (default $HEMOSTAT_TOKEN)")

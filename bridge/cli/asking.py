@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import getpass
 import http.client
 import json
@@ -10,13 +11,14 @@ import os
 import urllib.error
 import urllib.parse
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from bridge import cli, summary
+from bridge import cli, summary, web
 from bridge.cli import printing
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, Problem, SettingsError
 from bridge.model.incident import Incident, TimelineEntry
 from bridge.model.verdict import Verdict
 
@@ -124,19 +126,18 @@ def _told(options: argparse.Namespace, answer: dict[str, Any]) -> int:
 
 
 def _ask(options: argparse.Namespace, method: str, path: str, body: object = None) -> dict[str, Any]:
-    """The bridge's JSON. Raises Refused: it cannot be reached, or it said no."""
+    """The bridge's JSON. Raises Refused: it cannot be reached, or it said no; SettingsError: bad usage."""
     data = None if body is None else json.dumps(body).encode()
     headers = {"Content-Type": "application/json"} if data else {}
-    token = (
-        options.token_file.read_text().strip() if options.token_file else os.environ.get("HEMOSTAT_TOKEN", "")
-    )
-    if token:
+    if token := _token(options):
         headers["Authorization"] = f"Bearer {token}"
-    if not options.url.startswith(("http://", "https://")):
-        raise Refused(f"{options.url!r} is no URL; give --url http://HOST:PORT")
-    request = urllib.request.Request(options.url.rstrip("/") + path, data, headers, method=method)  # noqa: S310  # checked above
+    url = _url(options)
+    request = urllib.request.Request(url.geturl().rstrip("/") + path, data, headers, method=method)  # noqa: S310  # checked
+    # As promtool and amtool: a proxy is for other machines.
+    proxies = [urllib.request.ProxyHandler({})] if web.is_loopback(url.hostname or "") else []
+    opener = urllib.request.build_opener(*proxies)
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
+        with opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
             decoded = json.loads(answer.read())
     except urllib.error.HTTPError as error:
         raise Refused(f"the bridge at {options.url} answers {error.code}: {_message(error)}") from error
@@ -146,6 +147,33 @@ def _ask(options: argparse.Namespace, method: str, path: str, body: object = Non
             f"no bridge answers at {options.url} ({why}); is it running? --url says where"
         ) from error
     return decoded if isinstance(decoded, dict) else {}
+
+
+def _url(options: argparse.Namespace) -> urllib.parse.SplitResult:
+    """Raises SettingsError: it is none, and is not repeated, for it may hold a password."""
+    with contextlib.suppress(ValueError):
+        url: urllib.parse.SplitResult = urllib.parse.urlsplit(options.url)
+        if url.scheme in ("http", "https") and url.hostname and url.username is None and url.port != 0:
+            return url
+    told = "must be http://HOST:PORT or https://HOST:PORT"
+    raise SettingsError([Problem("--url", 0, told)])
+
+
+def _token(options: argparse.Namespace) -> str:
+    """Empty: none was given. Raises SettingsError: what was given cannot be one; it is never shown."""
+    file: Path | None = options.token_file
+    where = f"--token-file: {file}" if file else "$HEMOSTAT_TOKEN"
+    try:
+        text = file.read_text("ascii", "replace") if file else os.environ.get("HEMOSTAT_TOKEN", "")
+    except OSError as error:
+        told = f"cannot be read: {(error.strerror or 'unreadable').lower()}"
+        raise SettingsError([Problem(where, 0, told)]) from error
+    token = text.strip()
+    if file and not token:
+        raise SettingsError([Problem(where, 0, "is empty")])
+    if not (token.isascii() and token.isprintable()):
+        raise SettingsError([Problem(where, 0, "holds no token, which is one line of printable ASCII")])
+    return token
 
 
 def _message(error: urllib.error.HTTPError) -> str:

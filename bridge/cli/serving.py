@@ -47,11 +47,12 @@ def serve(options: argparse.Namespace) -> int:
 
 def duties_of(text: str) -> frozenset[app.Duty]:
     """The roles of ``--roles``. Raises: SettingsError: one is unknown."""
-    try:
-        return frozenset(app.Duty(word.strip()) for word in text.split(","))
-    except ValueError as error:
+    words = [word.strip() for word in text.split(",")]
+    if unknown := [word for word in words if word not in set(app.Duty)]:
         known = ", ".join(app.Duty)
-        raise SettingsError([Problem("--roles", 0, f"{error}; it takes one or more of {known}")]) from error
+        told = f"{unknown[0]!r} is no role; it takes one or more of {known}"
+        raise SettingsError([Problem("--roles", 0, told)])
+    return frozenset(app.Duty(word) for word in words)
 
 
 def _spare_the_collector() -> None:

@@ -1,0 +1,148 @@
+"""What the command line makes of bad usage and of an output that cannot be written. No bridge is asked."""
+
+from __future__ import annotations
+
+import http.server
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bridge import cli
+from bridge.cli.arguments import URL
+from bridge.demo import parts
+
+SECRET = "a-token-that-nobody-may-see"
+
+
+@pytest.fixture
+def empty_bridge() -> Iterator[str]:
+    """The URL of a bridge that knows no incident."""
+
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = b'{"incidents": [], "cursor": null}'
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing on the test's own output."""
+
+    with http.server.ThreadingHTTPServer((parts.LOOPBACK, 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://{parts.LOOPBACK}:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+def written_to(output: int, *words: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A command whose standard output is this file descriptor."""
+    return subprocess.run(
+        [sys.executable, "-m", "bridge", *map(str, words)],
+        stdout=output,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+        timeout=25,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(("words", "unbuffered"), [(["check-config", os.devnull], "1"), (["--help"], "")])
+def test_a_reader_who_has_seen_enough_hears_nothing_more(words: list[str], unbuffered: str) -> None:
+    """As with `| head`: the code of whoever SIGPIPE ends, and not a word."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = written_to(writer, *words, PYTHONUNBUFFERED=unbuffered)
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (128 + 13, "")
+
+
+def test_an_answer_that_could_not_be_written_is_a_no() -> None:
+    with Path("/dev/full").open("wb") as full:
+        ended = written_to(full.fileno(), "check-config", os.devnull, PYTHONUNBUFFERED="")
+    assert (ended.returncode, ended.stderr) == (1, "hemostat: [Errno 28] No space left on device\n")
+
+
+def test_a_terminal_that_knows_no_unicode_is_told_all_the_same() -> None:
+    ended = written_to(subprocess.PIPE, "serve", "--help", PYTHONIOENCODING="ascii")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "--roles ROLE,\\u2026" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    "url", ["localhost:9095", "ftp://h", "http://", "http://[::1", "http://h:port", "http://me:hidden@h"]
+)
+def test_what_is_no_url_of_a_bridge_is_bad_usage(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A password in it is not repeated."""
+    assert cli.main(["incidents", "--url", url]) == cli.BAD
+    assert capsys.readouterr().err == "hemostat: --url: must be http://HOST:PORT or https://HOST:PORT\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "no such file or directory"),
+        (b"\n", "is empty"),
+        (b"\xff\xfe" + SECRET.encode(), "one line of printable ASCII"),
+        (f"{SECRET}\n{SECRET}".encode(), "one line of printable ASCII"),
+    ],
+)
+def test_a_token_file_that_holds_no_token_is_bad_usage_and_is_not_shown(
+    content: bytes | None, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "token"
+    if content is not None:
+        file.write_bytes(content)
+    assert cli.main(["incidents", "--token-file", str(file)]) == cli.BAD
+    said = capsys.readouterr().err
+    assert said.startswith(f"hemostat: --token-file: {file}")
+    assert told in said
+    assert SECRET not in said
+
+
+def test_a_token_of_the_environment_that_is_none_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HEMOSTAT_TOKEN", f"{SECRET}\n{SECRET}")
+    assert cli.main(["incidents"]) == cli.BAD
+    said = capsys.readouterr().err
+    assert said.startswith("hemostat: $HEMOSTAT_TOKEN: ")
+    assert SECRET not in said
+
+
+def test_an_empty_url_of_the_environment_counts_as_not_set(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HEMOSTAT_URL", "")
+    with pytest.raises(SystemExit):
+        cli.main(["incidents", "--help"])
+    assert f"else {URL})" in " ".join(capsys.readouterr().out.split())
+    assert cli.main(["incidents"]) == cli.NO
+    assert URL in capsys.readouterr().err
+
+
+def test_a_bridge_on_this_machine_is_asked_without_a_proxy(
+    empty_bridge: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As promtool and amtool do: whoever has a proxy set need not list loopback as an exception."""
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, f"http://{parts.LOOPBACK}:{parts.free_port()}")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    assert cli.main(["incidents", "--url", empty_bridge, "-o", "json"]) == cli.GOOD, capsys.readouterr().err
+
+
+def test_an_unknown_role_is_told_beside_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["serve", "--roles", "web,boss"]) == cli.BAD
+    assert (
+        capsys.readouterr().err
+        == "hemostat: --roles: 'boss' is no role; it takes one or more of web, worker\n"
+    )
