@@ -109,7 +109,7 @@ def _asking(commands: Commands) -> None:
         "--outcome", help="healed, not_healed, relapsed, unverified, refused, no_action, …"
     )
     incidents.add_argument("--target", help="host/name, or a name")
-    incidents.add_argument("--since", help="RFC 3339 time or Unix seconds")
+    incidents.add_argument("--since", help="for how long, such as 2h; or an RFC 3339 time, or Unix seconds")
     incidents.add_argument("--limit", type=int, default=20, help="at most this many (default 20)")
     _output(incidents)
     _bridge(incidents)

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TypeVar
+
 import msgspec
 from aiohttp import web
 
 from bridge.intake import without_secrets
 from bridge.judgement import NothingToReplay
+from bridge.model.duration import parse_duration
 from bridge.model.incident import Incident, IncidentQuery, Outcome, State
 from bridge.web.answers import Refused, as_json, time_of
 from bridge.web.interface import BRIDGE
+
+T = TypeVar("T", bound=StrEnum)
 
 
 async def search(request: web.Request) -> web.Response:
@@ -17,10 +25,10 @@ async def search(request: web.Request) -> web.Response:
     query = request.query
     try:
         wanted = IncidentQuery(
-            state=State(query["state"]) if "state" in query else None,
-            outcome=Outcome(query["outcome"]) if "outcome" in query else None,
+            state=_one_of(State, query, "state"),
+            outcome=_one_of(Outcome, query, "outcome"),
             target=query.get("target"),
-            since=time_of(query["since"]) if "since" in query else None,
+            since=await _opened_since(request) if "since" in query else None,
             limit=_limit(query.get("limit", "50")),
             cursor=query.get("cursor"),
         )
@@ -74,6 +82,27 @@ def summary_of(incident: Incident) -> dict[str, object]:
         "refusals": decision.refusals if decision else (),
         "alert_names": incident.audit.alert_names if incident.audit else (),
     }
+
+
+def _one_of(kind: type[T], query: Mapping[str, str], name: str) -> T | None:
+    """Raises: ValueError: it is none of the kind's."""
+    known = {str(one): one for one in kind}
+    if name in query and query[name] not in known:
+        raise ValueError(f"{name} is not one of {', '.join(known)}")
+    return known[query[name]] if name in query else None
+
+
+async def _opened_since(request: web.Request) -> datetime:
+    """A time, or a duration back from the store's now. Raises: ValueError."""
+    text = request.query["since"]
+    try:
+        ago = timedelta(seconds=parse_duration(text))
+    except ValueError:
+        return time_of(text)
+    try:
+        return await request.app[BRIDGE].now() - ago
+    except OverflowError as error:
+        raise ValueError(f"nothing is that old: {text[:40]!r}") from error
 
 
 def _limit(text: str) -> int:

@@ -177,6 +177,7 @@ async def test_incidents_are_listed_and_shown(running: Running) -> None:
         ("GET", "/api/v1/incidents?limit=x", 400, "bad_query"),
         ("GET", "/api/v1/incidents?since=yesterday", 400, "bad_query"),
         ("GET", "/api/v1/incidents?since=99999999999999999999", 400, "bad_query"),
+        ("GET", "/api/v1/incidents?since=9999999y", 400, "bad_query"),
         ("GET", "/api/v1/incidents?cursor=x", 400, "bad_query"),
         ("GET", "/api/v1/targets/local/nothing", 404, "not_found"),
         ("GET", "/nowhere", 404, "not_found"),
@@ -192,6 +193,19 @@ async def test_errors_are_json_of_one_shape(
         error = (await answer.json())["error"]
     assert (answer.status, error["code"]) == (status, code)
     assert set(error) == {"code", "message", "details"}
+
+
+async def test_a_wrong_word_is_answered_with_the_right_ones(running: Running) -> None:
+    _, state = await running.get("/api/v1/incidents?state=asleep")
+    assert state["error"]["message"].startswith("state is not one of open, waiting, ")
+    _, outcome = await running.get("/api/v1/incidents?outcome=fine")
+    assert outcome["error"]["message"].startswith("outcome is not one of healed, not_healed, ")
+
+
+async def test_incidents_may_be_asked_for_by_age(running: Running) -> None:
+    """Prometheus' durations, back from the store's clock."""
+    await running.post(FIRING)
+    assert len((await running.get("/api/v1/incidents?since=2h"))[1]["incidents"]) == 5
 
 
 async def test_the_kill_switch_is_pulled_seen_and_released(running: Running) -> None:
