@@ -35,7 +35,7 @@ async def examine(parts: Parts, *, ask_model: bool = False) -> list[Check]:
     """All checks, in the order in which one would mend them. ``ask_model``: ask it a question, which costs."""
     way = _way_to_the_store(parts.config)
     checks = await _asked(f"store/{way}", _topology(parts, way), f"correct redis.{way}, or start them")
-    checks += await _asked("store", _store(parts), f"start it, or correct redis.{way}; see the error")
+    checks += await _asked("store", _store(parts), f"start it, or correct redis.{way} and redis.password")
     for host in parts.docker.hosts():
         advice = f"is the Engine of {host!r} running, and may this user open its socket (group docker)?"
         checks += await _asked(f"docker/{host}", _docker(parts, host), advice)
@@ -83,15 +83,15 @@ async def _store(parts: Parts) -> list[Check]:
     version = server.get("valkey_version") or server.get("redis_version", "0")
     name = "Valkey" if "valkey_version" in server else "Redis"
     where = "embedded" if parts.config.redis is None else "external"
-    old = tuple(int(part) for part in version.split(".")[:2]) < OLDEST_REDIS
-    checks = [
-        Check(
-            name="store",
-            ok=not old,
-            found=f"{name} {version}, {where}",
-            advice="6.2 or newer is needed (XAUTOCLAIM, Lua as used here)" if old else "",
+    advice = ""
+    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_REDIS:
+        advice = "6.2 or newer is needed (XAUTOCLAIM, Lua as used here)"
+    elif replication.get("role") == "slave":
+        where, advice = (
+            f"{where}, a replica",
+            "nothing can be written to it: redis.url must lead to its master",
         )
-    ]
+    checks = [Check(name="store", ok=not advice, found=f"{name} {version}, {where}", advice=advice)]
     eviction = await parts.budgets.eviction_policy()
     checks.append(
         Check(

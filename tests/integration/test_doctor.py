@@ -98,3 +98,25 @@ async def test_a_log_that_is_not_on_disk_is_no_durability(
     assert reached in found["store/durability"].found
     assert advice in found["store/durability"].advice
     assert "store/url" not in found
+
+
+async def test_a_replica_is_no_store_and_an_absent_engine_is_told_by_its_address(
+    redis_server: parts.RedisServer, tmp_path: Path
+) -> None:
+    """The webhooks of a bridge on a replica would all be answered 503."""
+    redis_server.command("REPLICAOF", parts.LOOPBACK, str(parts.free_port()))
+    try:
+        found = await examined(tmp_path, redis={"url": redis_server.url})
+    finally:
+        redis_server.command("REPLICAOF", "NO", "ONE")
+    assert not found["store"].ok
+    assert "must lead to its master" in found["store"].advice
+    absent = f"docker: GET /version: No such file or directory (unix://{tmp_path}/absent.sock) on local"
+    assert found["docker/local"].found == absent
+
+
+async def test_a_store_that_is_away_is_told_with_the_reason(tmp_path: Path) -> None:
+    port = parts.free_port()
+    found = await examined(tmp_path, redis={"url": f"redis://{parts.LOOPBACK}:{port}"})
+    assert str(port) in found["store"].found
+    assert "Connect call failed" in found["store"].found

@@ -45,7 +45,7 @@ class DockerTLS:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DockerHost:
-    """One Engine. ``url`` is ``unix:///...``, ``tcp://...`` or ``ssh://...`` (which needs ``docker[ssh]``)."""
+    """One Engine. ``url`` is ``unix:///...``, ``tcp://...`` or ``ssh://...`` (which needs the extra ``ssh``)."""
 
     name: str
     url: str
@@ -147,8 +147,17 @@ class Connection:
             yield
         except (OSError, DockerException, urllib3.exceptions.HTTPError, http.client.HTTPException) as failure:
             self.forget()
-            message = self._on(f"{method} {path}: {failure}"[:MESSAGE_CHARACTERS])
+            message = self._on(f"{method} {path}: {self._why(failure)}"[:MESSAGE_CHARACTERS])
             raise errors.EdgeUnavailable(EDGE, message) from failure
+
+    def _why(self, failure: BaseException) -> str:
+        """What the system said, and of which address, where the libraries only wrap that in their own names."""
+        inner: BaseException | None = failure
+        while inner is not None:
+            if isinstance(inner, OSError) and inner.strerror:
+                return f"{inner.strerror} ({self._host.url})"
+            inner = inner.__cause__ or inner.__context__
+        return str(failure)
 
     def _connected(self, until: float) -> _Link:
         """Two threads may both connect; the later one stays, and either works."""

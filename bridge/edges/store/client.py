@@ -208,6 +208,11 @@ def _cancellable() -> Iterator[None]:
             raise asyncio.CancelledError
 
 
+def _said(error: Exception) -> str:
+    """What a connection that could not be made or kept says: an address and why, never what was sent on it."""
+    return str(error)[:200] or type(error).__name__
+
+
 NOT_HERE = ("READONLY", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "UNBLOCKED")
 """Words of a server that is not the master, or not one that may write. redis-py cuts some of them off."""
 
@@ -236,9 +241,9 @@ async def _translated(what: str) -> AsyncIterator[None]:
         except BusyLoadingError as error:
             raise NoAnswer(EDGE, f"{what}: the server is loading its data") from error
         except TimeoutError as error:
-            raise TooSlow(EDGE, f"{what}: no answer ({type(error).__name__})") from error
+            raise TooSlow(EDGE, f"{what}: no answer: {_said(error)}") from error
         except (ConnectionError, OSError) as error:
-            raise NoAnswer(EDGE, f"{what}: no answer ({type(error).__name__})") from error
+            raise NoAnswer(EDGE, f"{what}: no answer: {_said(error)}") from error
         except ResponseError as error:
             # The rest, such as MISCONF (disk full) or OOM inside a script, is a "not now".
             code, text = str(getattr(error, "status_code", None) or ""), str(error)
