@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from bridge.wiring.consulting import check_extras, consultant_of, model_of, terms_of
+from bridge.wiring.consulting import consultant_of, model_of, terms_of
 from bridge.wiring.deciding import redactor_of, ruleset_of
+from bridge.wiring.extras import check_extras
 from bridge.wiring.neighbours import prometheus_of
 from bridge.wiring.parts import Parts, parts_of
 from bridge.wiring.storage import store_of

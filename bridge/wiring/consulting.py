@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-
-from bridge import errors, settings
+from bridge import settings
 from bridge.consulting import Consultant, Terms
 from bridge.edges.store.connection import Store
 from bridge.edges.store.spending import StoredSpending
@@ -12,14 +10,7 @@ from bridge.metrics import Metrics
 from bridge.model.consultation import SpendingLimits
 from bridge.roles import Model
 from bridge.wiring.deciding import redactor_of
-
-
-def check_extras(config: settings.Settings) -> None:
-    """Raises SettingsError: the configuration needs a package that is not installed."""
-    wanted = config.llm.active and config.llm.provider is settings.Provider.OPENAI
-    if wanted and importlib.util.find_spec("openai") is None:
-        told = "openai needs a package that is not installed: pip install 'hemostat[openai]'"
-        raise errors.SettingsError([errors.Problem("llm.provider", 0, told)])
+from bridge.wiring.extras import check_model
 
 
 def model_of(config: settings.Settings) -> Model | None:
@@ -27,7 +18,7 @@ def model_of(config: settings.Settings) -> Model | None:
 
     Raises SettingsError: the SDK is not installed.
     """
-    check_extras(config)
+    check_model(config)
     llm = config.llm
     if not llm.active:
         return None

@@ -8,10 +8,12 @@ from bridge import settings
 from bridge.edges.docker_engine import DockerEngine, DockerHost, DockerTLS
 from bridge.edges.http_neighbour import HttpNeighbour
 from bridge.edges.prometheus import PrometheusApi
+from bridge.wiring.extras import check_ssh
 
 
 def docker_of(config: settings.Settings) -> DockerEngine:
-    """The edge to the configured Docker hosts."""
+    """The edge to the configured Docker hosts. Raises SettingsError: one is behind ssh, whose package is missing."""
+    check_ssh(config)
     return DockerEngine(
         [
             DockerHost(

@@ -1,14 +1,17 @@
 """Settings reach the rules."""
 
+import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from bridge import settings
+from bridge import errors, settings
 from bridge.model.evidence import Measured
 from bridge.settings.sections import Triage
 from bridge.triage.case import DEFAULTS
-from bridge.wiring import ruleset_of
+from bridge.wiring import check_extras, ruleset_of
+from bridge.wiring.neighbours import docker_of
 
 
 def read(folder: Path, text: str) -> settings.Settings:
@@ -60,3 +63,14 @@ def test_the_settings_have_the_defaults_of_the_rules() -> None:
     default = Triage()
     assert default.crash_exit_codes == DEFAULTS.crash_exit_codes
     assert default.deploy_window_seconds == DEFAULTS.deploy_seconds
+
+
+@pytest.mark.skipif(importlib.util.find_spec("paramiko") is not None, reason="the package is here")
+@pytest.mark.parametrize("needing_it", [check_extras, docker_of])
+def test_a_host_behind_ssh_is_refused_while_its_package_is_missing(
+    tmp_path: Path, needing_it: Callable[[settings.Settings], object]
+) -> None:
+    """Before an incident finds out."""
+    config = read(tmp_path, "docker: {hosts: [{name: a, url: 'ssh://me@a'}]}\n")
+    with pytest.raises(errors.SettingsError, match=r"docker\.hosts\[0\]\.url: .*hemostat\[ssh\]"):
+        needing_it(config)
