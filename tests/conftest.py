@@ -9,7 +9,7 @@ import inspect
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import pytest
 from blockbuster import blockbuster_ctx
@@ -24,7 +24,14 @@ from tests.servers.grafana import Grafana
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
-Part = TypeVar("Part", bound=parts.Process | parts.DockerEngine)
+
+class Startable(Protocol):
+    def start(self) -> object: ...
+
+    def stop(self) -> None: ...
+
+
+Part = TypeVar("Part", bound=Startable)
 StartRedis = Callable[..., parts.RedisServer]
 
 ROOT = Path(__file__).parent

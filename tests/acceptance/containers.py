@@ -101,7 +101,7 @@ class Service:
 
     def _run(self, command: str) -> None:
         self._await(lambda: self.boots > 0, "started")  # by then its traps are set
-        self._api.exec_start(self._api.exec_create(self.id, ["sh", "-c", command]))
+        self._api.exec_start(self._api.exec_create(self.id, ["sh", "-c", command])["Id"])
 
     def _await(self, fact: Any, what: str, within: float = 15) -> None:
         assert parts.wait_until(fact, seconds=within), f"{self.name} is not {what} but {self.state}"

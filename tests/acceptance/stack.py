@@ -52,7 +52,7 @@ ENVIRONMENT = dict.fromkeys(FOREIGN_SETTINGS, "")
 
 def closed(incident: Json) -> bool:
     """Whether it has an outcome."""
-    return incident["state"] == "closed"
+    return bool(incident["state"] == "closed")
 
 
 def in_state(state: str) -> Fact:

@@ -33,7 +33,8 @@ def test_a_cooldown_holds_for_workers_whose_clocks_are_off(
     repaired_at = time.time()
     first.terminate()
     shop.fall_sick()
-    until, naive = set(), []
+    until: set[str] = set()
+    naive: list[bool] = []
     for name, off in OFF.items():
         bridge = start_bridge(clock_off=off)
         refused = bridge.repair(firing(shop.name, alertname=f"Sick{len(until)}{len(naive)}"))

@@ -96,9 +96,11 @@ def test_while_docker_answers_nothing_or_nonsense_incidents_wait_and_nothing_is_
     bridge = start_bridge(docker=docker_proxy.url, docker_timeout=DOCKER_TIMEOUT, policy=POLICY)
     answers: Counter[int] = Counter()
     incidents = []
-    for shop, fault in zip(
-        shops, (docker_proxy.hang, lambda: docker_proxy.answer(is_anything, status=500)), strict=False
-    ):
+    faults: list[Callable[[], Held]] = [
+        docker_proxy.hang,
+        lambda: docker_proxy.answer(is_anything, status=500),
+    ]
+    for shop, fault in zip(shops, faults, strict=False):
         rule = fault()
         answer = bridge.post(firing(shop.name))
         answers[answer.status_code] += 1

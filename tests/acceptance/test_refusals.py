@@ -6,14 +6,14 @@ import pytest
 
 from tests.acceptance.conftest import StartBridge, StartService
 from tests.acceptance.containers import INCURABLE, OPTED_IN
-from tests.acceptance.stack import Bridge, at, events, firing, refusals
+from tests.acceptance.stack import Bridge, Json, at, events, firing, refusals
 
 HOUR = 3600.0
 ROUNDING = 1.0
 """Times are told to the second or better; nothing here depends on how fast the machine is."""
 
 
-def acted_at(incident: dict) -> float:
+def acted_at(incident: Json) -> float:
     """When the budget was spent: the moment of the reservation."""
     return next(at(entry["at"]) for entry in incident["timeline"] if entry["event"] == "reserved")
 

@@ -14,7 +14,7 @@ from tests.acceptance.stack import Bridge, Json, closed, events, firing, hemosta
 from tests.servers.slack import APP_TOKEN, BOT_TOKEN, CHANNEL, Fault, Message, SlackServer
 
 WITHIN = 20.0
-ADA = {"user": "U1", "name": "ada"}
+ADA: dict[str, Any] = {"user": "U1", "name": "ada"}
 
 
 @pytest.fixture

@@ -10,8 +10,10 @@ import json
 import os
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -19,12 +21,16 @@ PROVISIONING = Path("/etc/grafana/provisioning")
 PORT = 3000
 PASSWORD_FILE = "GF_SECURITY_ADMIN_PASSWORD__FILE"
 
+Json = dict[str, Any]
+Answer = tuple[int, Any]
+"""Status and body."""
+
 
 class Unfit(Exception):
     """Grafana would not start, or would show nothing, with this."""
 
 
-def provisioned(kind):
+def provisioned(kind: str) -> Iterator[Json]:
     """The documents of one kind, variables of the environment put in."""
     for file in sorted((PROVISIONING / kind).glob("*.y*ml")):
         document = expanded(yaml.safe_load(file.read_text()))
@@ -33,7 +39,7 @@ def provisioned(kind):
         yield document
 
 
-def expanded(value):
+def expanded(value: Any) -> Any:
     """As Grafana does it: $NAME and ${NAME}, in values only; one that is not set becomes empty."""
     if isinstance(value, dict):
         return {key: expanded(content) for key, content in value.items()}
@@ -45,9 +51,9 @@ def expanded(value):
     return "" if text.startswith("$") else text
 
 
-def data_sources():
+def data_sources() -> dict[str, Json]:
     """By uid. Raises Unfit: one is incomplete, or not exactly one is the default."""
-    found = {}
+    found: dict[str, Json] = {}
     for document in provisioned("datasources"):
         for source in document["datasources"]:
             if not (source.get("name") and source.get("type") and source.get("url", "").startswith("http")):
@@ -58,9 +64,9 @@ def data_sources():
     return found
 
 
-def dashboards():
+def dashboards() -> dict[str, Json]:
     """By uid, of all providers. Raises Unfit: a folder is not there or empty, or two have one uid."""
-    found = {}
+    found: dict[str, Json] = {}
     for document in provisioned("dashboards"):
         for provider in document["providers"]:
             files = sorted(Path(provider["options"]["path"]).rglob("*.json"))
@@ -80,10 +86,10 @@ CREDENTIALS = b"admin:" + Path(os.environ[PASSWORD_FILE]).read_bytes().strip()
 
 
 class Api(BaseHTTPRequestHandler):
-    def do_GET(self):
+    def do_GET(self) -> None:
         self.answer(*self.answered())
 
-    def do_POST(self):
+    def do_POST(self) -> None:
         if not self.known():
             self.answer(401, {"message": "Invalid username or password"})
             return
@@ -91,21 +97,22 @@ class Api(BaseHTTPRequestHandler):
         ANNOTATIONS.append(drawn)
         self.answer(200, {"id": drawn["id"], "message": "Annotation added"})
 
-    def do_PATCH(self):
+    def do_PATCH(self) -> None:
         if not self.known():
             self.answer(401, {"message": "Invalid username or password"})
             return
         ANNOTATIONS[int(self.path.rpartition("/")[2]) - 1].update(self.body())
         self.answer(200, {"message": "Annotation patched"})
 
-    def body(self):
-        return json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+    def body(self) -> Json:
+        sent: Json = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        return sent
 
-    def known(self):
+    def known(self) -> bool:
         given = base64.b64decode(self.headers.get("Authorization", "").removeprefix("Basic "))
         return hmac.compare_digest(given, CREDENTIALS)
 
-    def answer(self, status, answer):
+    def answer(self, status: int, answer: object) -> None:
         body = json.dumps(answer).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -113,7 +120,7 @@ class Api(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def answered(self):
+    def answered(self) -> Answer:
         if self.path == "/api/health":
             return 200, {"database": "ok", "version": "stand-in"}
         if not self.known():
@@ -133,7 +140,7 @@ class Api(BaseHTTPRequestHandler):
         return 404, {"message": "Not found"}
 
 
-def proxied(url, rest):
+def proxied(url: str, rest: str) -> Answer:
     """What the data source answers."""
     try:
         with urllib.request.urlopen(f"{url}/{rest}", timeout=5) as answer:  # noqa: S310  # a provisioned URL
@@ -142,5 +149,5 @@ def proxied(url, rest):
         return error.code, {"message": str(error)}
 
 
-ANNOTATIONS = []
+ANNOTATIONS: list[Json] = []
 ThreadingHTTPServer(("", PORT), Api).serve_forever()

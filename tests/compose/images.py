@@ -65,7 +65,7 @@ def debian(directory: Path) -> Path:
     mmdebstrap = parts.find_program("mmdebstrap", package="mmdebstrap")
     target = directory / "debian.tar"
     hooks = [f"--customize-hook={command}" for command in ARRANGED]
-    argv = [
+    argv: list[str | Path] = [
         mmdebstrap,
         "--variant=essential",
         f"--include={','.join(PACKAGES)}",

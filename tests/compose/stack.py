@@ -131,16 +131,18 @@ class Stack:
 
     def containers(self) -> dict[str, Container]:
         """By service."""
-        wanted = {"label": f"com.docker.compose.project={PROJECT}"}
+        wanted: dict[str, str | list[str] | bool] = {"label": f"com.docker.compose.project={PROJECT}"}
         found = self.engine.client.containers.list(all=True, filters=wanted)
         return {container.labels["com.docker.compose.service"]: container for container in found}
 
-    def run_in(self, service: str, *argv: str, seconds: float = 30) -> tuple[int, str]:
+    def run_in(self, service: str, *argv: str, seconds: int = 30) -> tuple[int | None, str]:
         """Exit code and output of a command inside."""
         client = docker.DockerClient(base_url=self.engine.url, timeout=seconds)
         try:
-            done = client.containers.get(self.containers()[service].id).exec_run(list(argv))
-            return done.exit_code, done.output.decode(errors="replace")
+            container = client.containers.get(str(self.containers()[service].id))
+            code, said = container.exec_run(list(argv))
+            assert isinstance(said, bytes)  # no stream was asked for
+            return code, said.decode(errors="replace")
         finally:
             client.close()
 

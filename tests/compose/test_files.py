@@ -34,7 +34,7 @@ def fresh(folder: Path) -> Path:
 
 
 def make_secrets(folder: Path) -> str:
-    argv = ["sh", folder / "deploy/compose/make-secrets"]
+    argv = ["sh", str(folder / "deploy/compose/make-secrets")]
     environment = {"PATH": "/usr/bin:/bin", "DOCKER_SOCKET": str(folder / "docker.sock")}
     return subprocess.run(argv, env=environment, check=True, capture_output=True, text=True).stdout
 

@@ -14,7 +14,8 @@ from aiohttp.test_utils import TestClient
 
 from bridge import app, settings, web, wiring
 from bridge.model.secret import Secret
-from bridge.settings.sections import AccessToken, DockerHost, Redis, Role, Store, Web
+from bridge.settings.redis_values import Redis
+from bridge.settings.sections import AccessToken, DockerHost, Role, Store, Web
 
 FIRING = (Path(__file__).parents[1] / "payloads/firing-group-5.json").read_bytes()
 JSON = {"Content-Type": "application/json"}

@@ -55,9 +55,10 @@ class Shop:
             await self.desk.store.command("HSET", f"{{hemostat}}:incident:{incident_id}", "lease", 0)
             record = await self.desk.journal.read(incident_id)
             assert record is not None
-            if record.incident.closed:
-                return record.incident
-        raise AssertionError(f"not closed: {record.incident.state} {record.incident.reason}")
+            incident = record.incident
+            if incident.closed:
+                return incident
+        raise AssertionError(f"not closed: {incident.state} {incident.reason}")
 
     async def suspects(self) -> list[str]:
         """What is written down as suspect."""

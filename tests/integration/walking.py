@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -20,7 +21,7 @@ from bridge.model.incident import Incident, Intent, Repair, State
 from bridge.model.policy import Policy, TargetPolicy, VerifyPolicy
 from bridge.model.verdict import Action
 from bridge.pipeline import Desk, Pipeline, deciding
-from bridge.roles import AlertView, Held
+from bridge.roles import AlertView, Held, ListedAlert
 from tests.in_memory_containers import BOOT, InMemoryContainers
 
 WALK_LEASE_SECONDS = 30.0
@@ -109,6 +110,10 @@ class ToldAlerts:
         if self.view is None:
             raise errors.EdgeUnavailable("alertmanager", "no answer")
         return self.view
+
+    async def listed(self) -> Sequence[ListedAlert]:
+        """None besides."""
+        return ()
 
 
 @dataclass

@@ -96,7 +96,8 @@ def test_each_alert_says_how_bad_it_is_what_it_means_and_where_to_read_on(alert:
 
 def cases() -> tuple[set[str], set[str]]:
     """The alerts that some test case wants firing, and those that some case wants silent."""
-    firing, silent = set(), set()
+    firing: set[str] = set()
+    silent: set[str] = set()
     for group in (group for file in TEST_FILES for group in yaml.safe_load(file.read_text())["tests"]):
         for case in group.get("alert_rule_test", ()):
             (firing if case["exp_alerts"] else silent).add(case["alertname"])

@@ -65,7 +65,8 @@ class CuttingProxy(TcpProxy):
 
 def _words(request: bytes) -> list[bytes]:
     """The first two words of a request. Source: Redis' protocol: `*count`, then `$length` and the word, each."""
-    words, rest = [], request.partition(b"\r\n")[2]
+    words: list[bytes] = []
+    rest = request.partition(b"\r\n")[2]
     while len(words) < 2 and rest.startswith(b"$"):
         length, _, rest = rest[1:].partition(b"\r\n")
         words.append(rest[: int(length)])

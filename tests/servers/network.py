@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterable
+from functools import partial
 from typing import Self
 
 from bridge.demo import parts
@@ -34,7 +35,7 @@ class Network:
         for node in self.nodes:
             for group in ("", *self._groups):
                 server = await asyncio.start_server(
-                    lambda reader, writer, n=node, g=group: self._connected(reader, writer, n, g),
+                    partial(self._connected, node=node, group=group),
                     parts.LOOPBACK,
                     0,
                 )

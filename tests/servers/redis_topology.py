@@ -60,7 +60,7 @@ class RedisSentinel(parts.Process):
         self.node = f"{host}:{self.port}"
 
     def answers(self) -> bool:
-        return said(self.host, self.port, "PING") == "PONG"
+        return bool(said(self.host, self.port, "PING") == "PONG")
 
 
 def said(host: str, port: int, *words: str) -> Any:

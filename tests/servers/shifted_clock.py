@@ -21,8 +21,8 @@ def shift(seconds: float) -> None:
     real_gmtime, real_localtime = time.gmtime, time.localtime
     time.time = lambda: REAL_TIME() + seconds
     time.time_ns = lambda: REAL_TIME_NS() + round(seconds * 1e9)
-    time.gmtime = lambda at=None: real_gmtime(time.time() if at is None else at)  # type: ignore[assignment]
-    time.localtime = lambda at=None: real_localtime(time.time() if at is None else at)  # type: ignore[assignment]
+    time.gmtime = lambda at=None: real_gmtime(time.time() if at is None else at)
+    time.localtime = lambda at=None: real_localtime(time.time() if at is None else at)
 
     def now(cls: type[datetime.datetime], tz: datetime.tzinfo | None = None) -> datetime.datetime:
         return REAL_NOW(tz) + off

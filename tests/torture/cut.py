@@ -21,7 +21,7 @@ from bridge.verification import SETTLE_GRACE_SECONDS
 from tests.acceptance.stack import Json, firing
 from tests.servers.cutting_proxy import CuttingProxy
 from tests.torture.counting import Result, Tally
-from tests.torture.ground import Ground, Replica, Ward, post, until
+from tests.torture.ground import Ground, Patient, Replica, Ward, post, until
 from tests.torture.nursery import Nursery
 
 SHARE = 0.15
@@ -52,7 +52,8 @@ def _walks(nursery: Nursery, engine: parts.DockerEngine, *, cuts: int) -> Tally:
         for _ in range(2):
             Replica(ground, roles="worker", **through).start().until_up()
         proxy.share, proxy.more = SHARE, {"acquire": 4.0, "begin": 4.0}  # rare, and what all this is about
-        patients, fingerprints = [], set()
+        patients: list[Patient] = []
+        fingerprints: set[str] = set()
         deadline = time.monotonic() + 60 + cuts
         while proxy.cuts < cuts:
             assert time.monotonic() < deadline, f"only {proxy.cuts} cuts"

@@ -206,7 +206,11 @@ def _repeat_blindly() -> None:
 
 def _no_timer() -> None:
     """A process that was paused goes on where it was, its lease long over."""
-    Deadman.arm = lambda *_: None  # type: ignore[method-assign, assignment]
+
+    def arm(self: Deadman, key: str, seconds: float) -> None:
+        pass
+
+    Deadman.arm = arm  # type: ignore[method-assign]
 
 
 REMOVALS: Mapping[str, Callable[[], None]] = {

@@ -165,8 +165,12 @@ class Trial:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await asyncio.to_thread(lambda: [part.stop() for part in reversed(self._started)])
+        await asyncio.to_thread(self._stop)
         await self.network.__aexit__()
+
+    def _stop(self) -> None:
+        for part in reversed(self._started):
+            part.stop()
 
     def _start(self) -> None:
         for name in REDIS:
@@ -254,7 +258,7 @@ class Trial:
 
     async def stock_names(self, group: str, *, first: str) -> tuple[str, int] | None:
         """What redis-py's own discovery says to a client that has this Sentinel at the head of its list."""
-        stock = StockSentinel(self.sentinels(group, first=first), sentinel_kwargs={"socket_timeout": 1.0})
+        stock = StockSentinel(self.sentinels(group, first=first), sentinel_kwargs={"socket_timeout": 1.0})  # type: ignore[no-untyped-call]  # redis-py has no types for it
         try:
             found: tuple[str, int] = await stock.discover_master(MASTER)
             return found[0], int(found[1])

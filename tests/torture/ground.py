@@ -188,8 +188,7 @@ class Ground:
 
     def incidents(self) -> list[str]:
         """Every incident there is."""
-        found: list[str] = self.redis.zrange("{hemostat}:incidents", 0, -1)
-        return found
+        return [str(incident) for incident in self.redis.zrange("{hemostat}:incidents", 0, -1)]
 
     def fields(self, names: list[str], ids: list[str]) -> list[list[str | None]]:
         """These fields of these incidents."""
@@ -214,7 +213,8 @@ class Ground:
 
     def transitions(self) -> Iterator[tuple[str, Json]]:
         """The audit of everything, oldest first: incident, line."""
-        for _, fields in self.redis.xrange("{hemostat}:events"):
+        entries: Any = self.redis.xrange("{hemostat}:events")
+        for _, fields in entries:
             yield fields["incident"], json.loads(fields["entry"])
 
 

@@ -179,8 +179,9 @@ def main(address: str) -> None:
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     unread = b""
+    ears: list[socket.socket | int] = [asks, woken]
     while True:
-        readable, _, _ = select.select([asks, woken], (), ())
+        readable, _, _ = select.select(ears, (), ())
         if woken in readable:
             os.read(woken, 4096)
             _reap(asks)

@@ -154,7 +154,8 @@ class _Audit:
 
     def _tokens(self, ground: Ground) -> None:
         last, last_at = 0, 0.0
-        for token, at in ground.redis.zrange("{hemostat}:window:fleet", 0, -1, withscores=True):
+        granted: Any = ground.redis.zrange("{hemostat}:window:fleet", 0, -1, withscores=True)
+        for token, at in granted:
             if at > last_at:
                 self.breaches["token not above the last"] += int(token) <= last
             last, last_at = max(last, int(token)), at

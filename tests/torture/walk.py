@@ -14,6 +14,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 
 from bridge.demo import parts
 from tests.acceptance.stack import firing
@@ -214,7 +215,7 @@ def _pauses(
         while stood < pauses:
             crew = [_Sleeper(ground, next(points), without) for _ in range(min(4, pauses - stood))]
             hall.fill(len(crew), waiting=True)
-            until(lambda crew=crew: all(w.stands() for w in crew), seconds=60, what="all stand still")
+            until(partial(_all_stand, crew), seconds=60, what="all stand still")
             successor = Replica(ground, roles="worker").start()
             hall.discharges = False  # the watch begins when they wake up
             until(lambda: hall.ill() == 0, seconds=60, what="another worker finishes what they held")
@@ -233,6 +234,10 @@ def _pauses(
             did={"paused beyond the lease": stood, "ended by the timer": ended},
             faults=hall.faults(),
         )
+
+
+def _all_stand(crew: Sequence[_Sleeper]) -> bool:
+    return all(sleeper.stands() for sleeper in crew)
 
 
 class _Sleeper:

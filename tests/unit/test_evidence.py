@@ -13,7 +13,7 @@ import pytest
 
 from bridge import errors, evidence
 from bridge.model.alert import Alert, AlertStatus
-from bridge.model.evidence import Change, Changed, ContainerFacts, Measure, Measured, PastRepair
+from bridge.model.evidence import Change, Changed, ContainerFacts, Evidence, Measure, Measured, PastRepair
 from bridge.model.incident import Target
 from bridge.redaction import Redactor
 from bridge.roles import AlertView, ListedAlert
@@ -78,7 +78,7 @@ class Deaf:
         return ("local",)
 
 
-async def collected(containers: Any, facts: ContainerFacts, **sources: Any) -> evidence.Evidence:
+async def collected(containers: Any, facts: ContainerFacts, **sources: Any) -> Evidence:
     sources.setdefault("journal", QuietJournal())
     sources.setdefault("listing", containers.list)
     return await evidence.collect(

@@ -20,7 +20,7 @@ def member(name: str, *, service: str = "", project: str = "shop", **changes: An
     )
 
 
-DOWN = {"status": ContainerStatus.EXITED, "health": Health.NONE, "exit_code": 1}
+DOWN: dict[str, Any] = {"status": ContainerStatus.EXITED, "health": Health.NONE, "exit_code": 1}
 WEB = member(
     "shop-web-1",
     service="web",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -56,7 +57,7 @@ def names(*alerts: ListedAlert, hosts: tuple[str, ...] = ("local",)) -> list[str
     ],
 )
 def test_related_is_what_is_about_the_container_its_project_or_its_host(
-    labels: dict[str, str], yes: bool
+    labels: dict[str, Any], yes: bool
 ) -> None:
     assert (names(listed("Other", **labels)) == ["Other"]) is yes
 

@@ -18,7 +18,8 @@ from bridge.model.evidence import TextLine
 from bridge.model.incident import Outcome
 from bridge.telling import Chapter
 from tests.servers.slack import broken_rules
-from tests.unit.test_telling import closed, episode, judged, proposed, record
+from tests.unit.test_summary import judged
+from tests.unit.test_telling import closed, episode, proposed, record
 from tests.unit.triage.builders import NOW
 
 SCRIBE = Scribe(buttons=True)

@@ -184,7 +184,11 @@ async def test_only_an_hour_and_so_many_events_are_kept(history: StoredEngineEve
 
 
 async def test_every_event_of_a_busy_host_is_kept_though_the_daemon_forgets(
-    docker: DockerEngine, proxy: DockerEngineProxy, history: StoredEngineEvents, run_container: RunContainer
+    engine: parts.DockerEngine,
+    docker: DockerEngine,
+    proxy: DockerEngineProxy,
+    history: StoredEngineEvents,
+    run_container: RunContainer,
 ) -> None:
     """It keeps 256 events over everything, and each look of a health check is three of them."""
     async with watching(docker, history), watching(docker, history):
@@ -194,7 +198,7 @@ async def test_every_event_of_a_busy_host_is_kept_though_the_daemon_forgets(
 
         def fill_the_daemons_memory() -> None:
             for _ in range(260):
-                container.client.api.exec_create(container.id, ["true"])
+                engine.client.api.exec_create(full_id(container), ["true"])
 
         await asyncio.to_thread(fill_the_daemons_memory)
         assert "start" not in [e.action for e in await docker.events("here", full_id(container), seconds=600)]

@@ -51,13 +51,17 @@ def of_cadvisor(labels: str, *, cores: float) -> dict[str, Callable[[int], float
 def of_node(labels: str, *, disk_free: float, stall: float) -> dict[str, Callable[[int], float]]:
     disk = f'device="/dev/sda1",fstype="ext4",mountpoint="/",{labels}'
     ram = f'device="tmpfs",fstype="tmpfs",mountpoint="/run",{labels}'
+
+    def stalled(kind: int) -> Callable[[int], float]:
+        return lambda n: n * EVERY * stall * kind
+
     return {
         f"node_filesystem_avail_bytes{{{disk}}}": lambda n: disk_free * 100.0,
         f"node_filesystem_size_bytes{{{disk}}}": lambda n: 100.0,
         f"node_filesystem_avail_bytes{{{ram}}}": lambda n: 0.0,
         f"node_filesystem_size_bytes{{{ram}}}": lambda n: 100.0,
         **{
-            f"node_pressure_{what}_waiting_seconds_total{{{labels}}}": lambda n, k=k: n * EVERY * stall * k
+            f"node_pressure_{what}_waiting_seconds_total{{{labels}}}": stalled(k)
             for k, what in enumerate(("cpu", "memory", "io"), start=1)
         },
     }

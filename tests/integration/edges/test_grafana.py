@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 
@@ -118,7 +119,8 @@ async def test_an_annotation_that_is_gone_is_drawn_anew(
 async def test_each_no_says_what_it_means(
     grafana: Grafana, sink: MakeSink, status: int, kind: type[errors.EdgeError], said: str
 ) -> None:
-    grafana.answer_next(status, **({"Retry-After": "7"} if status == 429 else {}))
+    headers: dict[str, Any] = {"Retry-After": "7"} if status == 429 else {}
+    grafana.answer_next(status, **headers)
     with pytest.raises(kind, match=said) as raised:
         await deliver(sink(), acting(), KeptNotes())
     assert type(raised.value) is kind

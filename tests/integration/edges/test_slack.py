@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 
@@ -424,9 +425,11 @@ class Listening:
     approvals: HeardApprovals
     clicks: Clicks
 
-    async def click(self, action: str = "hemostat_approve", value: str = "i-1:p", **who: str) -> None:
+    async def click(
+        self, action: str = "hemostat_approve", value: str = "i-1:p", *, user: str = "U1", name: str = "ada"
+    ) -> None:
         """Clicked and acknowledged."""
-        await asyncio.to_thread(lambda: self.slack.click(action, value, **who))
+        await asyncio.to_thread(lambda: self.slack.click(action, value, user=user, name=name))
 
 
 @pytest.fixture
@@ -500,12 +503,13 @@ async def test_a_socket_that_cannot_be_opened_is_tried_again(slack: SlackServer)
 async def test_what_is_no_click_is_survived(listening: Listening) -> None:
     """Anything may come over the wire."""
     await until_true(lambda: listening.slack.connected() == 1)
-    for odd in (
+    oddities: list[Any] = [
         [],
         7,
         {"type": "interactive"},
         {"type": "interactive", "envelope_id": "x", "payload": {"actions": 7}},
-    ):
+    ]
+    for odd in oddities:
         await asyncio.to_thread(listening.slack.send, odd)
     await listening.click()
     await until_true(lambda: bool(listening.approvals.heard))

@@ -27,7 +27,8 @@ class Contained:
 
     def page(self) -> str:
         answer = self._container.exec_run(["wget", "-q", "-O", "-", f"http://127.0.0.1:{PORT}/metrics"])
-        return str(answer.output.decode()) if answer.exit_code == 0 else ""
+        assert isinstance(answer.output, bytes)  # no stream was asked for
+        return answer.output.decode() if answer.exit_code == 0 else ""
 
     def shows(self, *parts_of_a_line: str) -> None:
         """Returns once one line of the page has all of these."""

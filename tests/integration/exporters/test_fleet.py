@@ -41,7 +41,7 @@ def interfaces(exporter: Exporter, name: str) -> set[str]:
 
 def statistics(engine: parts.DockerEngine, container: Container) -> dict[str, Any]:
     """The Engine's own figures, now."""
-    found: dict[str, Any] = engine.client.api.stats(container.id, stream=False, one_shot=True)
+    found: dict[str, Any] = engine.client.api.stats(str(container.id), stream=False, one_shot=True)
     return found
 
 

@@ -16,7 +16,7 @@ from bridge.model.evidence import Changed, ContainerFacts
 from bridge.model.incident import Entry, IncidentQuery, Outcome, Repair, State, Target
 from bridge.model.policy import BreakerPolicy
 from bridge.model.verdict import Action
-from bridge.roles import HeldElsewhere
+from bridge.roles import HeldElsewhere, Turn
 from tests.integration.desk import LEASE_SECONDS, Desk, alert
 from tests.unit.triage.builders import ID, running
 from tests.waiting import until
@@ -207,7 +207,7 @@ async def test_a_silent_workers_turn_is_taken_over_and_a_beating_ones_is_not(des
     turns = await dead.read(3)
     heir = StoredQueue(desk.store, consumer="heir", lease_seconds=0.2)
     assert await heir.sweep(5) == []
-    taken = []
+    taken: list[Turn] = []
     async with asyncio.timeout(5):
         while len(taken) < 2:
             await dead.beat(turns[:1])

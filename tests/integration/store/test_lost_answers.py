@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -23,7 +23,7 @@ NOTE = Entry(event="noted", fields={})
 
 
 @pytest.fixture
-def proxy(redis_url: str) -> CuttingProxy:
+def proxy(redis_url: str) -> Iterator[CuttingProxy]:
     """Before the shared Redis, which is empty."""
     with CuttingProxy(int(redis_url.rpartition(":")[2].removesuffix("/0"))) as proxy:
         yield proxy

@@ -12,6 +12,7 @@ from bridge.model.evidence import Changed, ContainerFacts, ContainerStatus, Gap,
 from bridge.model.policy import TargetPolicy
 from bridge.model.verdict import Action
 from bridge.triage import phrases, rules
+from bridge.triage.case import DEFAULTS, Case
 from tests.unit.triage.builders import (
     BATCH,
     BOTH,
@@ -80,9 +81,7 @@ def test_every_status_of_today_is_covered_by_a_rule() -> None:
 def test_what_no_rule_covers_pages_a_human() -> None:
     """No combination of today reaches it; it stands for statuses to come."""
     last = rules.RULES[-1]
-    case = rules.Case(
-        evidence=evidence(running()), policy=BOTH, alert_names=(), thresholds=rules.DEFAULTS, now=NOW
-    )
+    case = Case(evidence=evidence(running()), policy=BOTH, alert_names=(), thresholds=DEFAULTS, now=NOW)
     verdict = last.ask(case)
     assert verdict is not None
     assert verdict.kind is ESCALATE
@@ -273,7 +272,7 @@ SAYINGS = st.one_of(
     ),
 )
 TEXT = st.lists(SAYINGS, max_size=4).map(lambda texts: lines(*texts))
-FIGURES = st.fixed_dictionaries(
+FIGURES_BY_NAME: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {},
     optional={
         "memory_share": st.sampled_from([0.5, CLIMB, {"last": 0.95, "slope_per_minute": 0.01}]),
@@ -282,7 +281,8 @@ FIGURES = st.fixed_dictionaries(
         "requests_per_second": st.sampled_from([5.0, SURGE]),
         "host_disk_share": st.sampled_from([0.5, 0.99]),
     },
-).map(lambda figures: measured(**figures))
+)
+FIGURES = FIGURES_BY_NAME.map(lambda figures: measured(**figures))
 NEIGHBOURS = st.lists(
     st.builds(
         neighbour,
@@ -387,7 +387,8 @@ def test_what_becomes_unknown_makes_no_repair_of_what_was_none(
 ) -> None:
     """Of the container itself: a fact that is not known any more never reads as a better one."""
     known = judged(facts, policy=policy, events=events, **around)
-    for unknown in ({"exit_code": None}, {"oom_killed": None}, {"failing_streak": None}):
+    unknowns: list[dict[str, Any]] = [{"exit_code": None}, {"oom_killed": None}, {"failing_streak": None}]
+    for unknown in unknowns:
         verdict = judged(replace(facts, **unknown), policy=policy, events=events, **around)
         assert verdict.kind is not REPAIR or known.kind is REPAIR
 
