@@ -7,7 +7,6 @@ import os
 import ssl
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +21,7 @@ from docker.models.containers import Container
 from bridge import errors
 from bridge.demo import parts
 from bridge.edges.docker_engine import DockerEngine, DockerHost, DockerTLS
+from bridge.edges.docker_engine.connection import READS_AT_ONCE
 from bridge.model.evidence import ContainerFacts, ContainerStatus, Health
 from tests.servers.docker_engine import DockerEngineProxy
 from tests.waiting import until_true
@@ -361,11 +361,11 @@ async def test_restart_honours_the_containers_own_stop_timeout(
     try:
         engine.client.api.start(made["Id"])
         assert (await inspected(docker, "stubborn")).stop_timeout_seconds == 1.0
-        begun = time.monotonic()
         await docker.restart("here", made["Id"])
-        assert 0.9 < time.monotonic() - begun < 5
-        signals = [event.signal for event in await docker.events("here", made["Id"], seconds=30)]
-        assert [signal for signal in signals if signal] == [15, 9]
+        kills = [event for event in await docker.events("here", made["Id"], seconds=30) if event.signal]
+        assert [event.signal for event in kills] == [15, 9]
+        # By the Engine's own clock, whatever else this machine is busy with; Docker's default would be ten.
+        assert 0.9 < (kills[1].at - kills[0].at).total_seconds() < 5
     finally:
         engine.client.api.remove_container(made["Id"], force=True)
 
@@ -461,21 +461,33 @@ async def test_a_hanging_host_delays_nobody_else(
     engine: parts.DockerEngine, proxy: DockerEngineProxy, run_container: RunContainer
 ) -> None:
     run_container("unharmed", IDLE)
-    proxy.hang()
+    held = proxy.hang()
     hosts = [
-        DockerHost(name="sick", url=proxy.url, timeout_seconds=1),
+        DockerHost(name="sick", url=proxy.url, timeout_seconds=60),
         DockerHost(name="here", url=engine.url),
     ]
     edge = DockerEngine(hosts)
-    begun = time.monotonic()
     waiting = [asyncio.create_task(edge.inspect("sick", "web")) for _ in range(30)]
     await asyncio.to_thread(proxy.wait_for_request, lambda request: True, seconds=5)
     assert (await inspected(edge, "unharmed")).running
-    assert time.monotonic() - begun < 1
+    assert not any(task.done() for task in waiting)
+    held.drop()
+    await edge.close()
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_calls_to_a_hanging_host_end_together_and_not_one_after_the_other(
+    through: DockerEngine, proxy: DockerEngineProxy
+) -> None:
+    """What waits for a free place waits as long as a call may take, and is then never sent."""
+    proxy.hang()
+    waiting = [through.inspect("here", "web") for _ in range(30)]
     answers = await asyncio.gather(*waiting, return_exceptions=True)
     assert {type(answer) for answer in answers} == {errors.EdgeUnavailable}
-    assert time.monotonic() - begun < 4
-    await edge.close()
+    assert sum("not sent" in str(answer) for answer in answers) >= 30 - 2 * READS_AT_ONCE
+    assert len(proxy.requests) <= 2 * READS_AT_ONCE
 
 
 async def test_an_action_that_could_not_be_sent_in_time_is_never_sent(
@@ -512,23 +524,28 @@ async def test_a_hanging_host_does_not_keep_the_process_from_ending(proxy: Docke
 async def test_dripping_answer_ends_at_the_deadline(through: DockerEngine, proxy: DockerEngineProxy) -> None:
     await through.ping("here")
     proxy.answer_slowly(lambda request: request.path == "/containers/json", piece=b" ", every_seconds=0.1)
-    begun = time.monotonic()
+    patient = DockerEngine([DockerHost(name="here", url=proxy.url, timeout_seconds=60)])
+    waiting = asyncio.create_task(patient.list("here"))
     with pytest.raises(errors.EdgeUnavailable):
         await through.list("here")
-    assert time.monotonic() - begun < 2
+    assert not waiting.done()
+    waiting.cancel()
+    await patient.close()
 
 
 async def test_a_log_takes_a_second_at_most(
     engine: parts.DockerEngine, proxy: DockerEngineProxy, run_container: RunContainer
 ) -> None:
     container = run_container("slow-log", "echo one")
-    edge = DockerEngine([DockerHost(name="here", url=proxy.url)])
+    edge = DockerEngine([DockerHost(name="here", url=proxy.url, timeout_seconds=60)])
     await edge.ping("here")
-    proxy.hang(lambda request: request.path.endswith("/logs"))
-    begun = time.monotonic()
-    with pytest.raises(errors.EdgeUnavailable):
+    held = proxy.hang(lambda request: request.path.endswith(("/logs", "/containers/json")))
+    waiting = asyncio.create_task(edge.list("here"))
+    with pytest.raises(errors.EdgeUnavailable, match=r"no answer within 0\.8 s"):
         await edge.log_tail("here", full_id(container), lines=10)
-    assert time.monotonic() - begun < 1.2
+    assert not waiting.done()
+    held.drop()
+    waiting.cancel()
     await edge.close()
 
 

@@ -107,7 +107,8 @@ async def test_whatever_goes_wrong_is_told_once_within_the_deadline_and_in_our_w
     began = time.monotonic()
     with pytest.raises(errors.EdgeError) as caught:
         await model.ask(REQUEST, deadline_seconds=DEADLINE_SECONDS)
-    assert time.monotonic() - began < DEADLINE_SECONDS + 2
+    # The SDKs themselves would wait ten minutes, and as long as a Retry-After says.
+    assert time.monotonic() - began < DEADLINE_SECONDS + 10
     assert type(caught.value) is kind
     assert "hunter2" not in str(caught.value)
     assert len(server.asked) == 1, "the SDK repeats nothing by itself"

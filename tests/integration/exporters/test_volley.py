@@ -1,7 +1,6 @@
 """Many requests at once: each gets its own answer or error, and none waits for another's."""
 
 import socket
-import time
 from pathlib import Path
 
 import pytest
@@ -34,9 +33,8 @@ def test_one_that_is_missing_refused_or_slow_is_an_error_of_its_own(scripted: Sc
         scripted.add(one, one)
     scripted.refusing.add("inspect b2")
     scripted.hanging.add("inspect c3")
-    begun = time.monotonic()
     found = answers(scripted, ["a1", "b2", "c3", "d4"], timeout=0.3)
-    assert time.monotonic() - begun < 2
+    assert not scripted.released.is_set(), "nothing but its timeout ended the slow one"
     assert isinstance(found["a1"], bytes)
     assert {one: type(said) for one, said in found.items() if one != "a1"} == {
         "b2": EngineRefused,
