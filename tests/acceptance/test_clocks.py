@@ -5,7 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from functools import partial
 
+from redis import Redis
+
+from bridge.demo import parts
 from tests.acceptance.conftest import StartBridge, StartService
 from tests.acceptance.stack import LEASE, ROOT, at, events, firing, refusals
 from tests.servers.docker_engine import DockerEngineProxy, is_inspect
@@ -57,18 +61,23 @@ def test_a_cooldown_holds_for_workers_whose_clocks_are_off(
 
 
 def test_a_lease_holds_against_workers_whose_clocks_are_ahead(
-    start_bridge: StartBridge, start_service: StartService, docker_proxy: DockerEngineProxy
+    start_bridge: StartBridge, start_service: StartService, docker_proxy: DockerEngineProxy, redis_url: str
 ) -> None:
     """The holder waits for Docker longer than a lease; to the other's clock it ran out days ago, and yet it holds."""
     shop = start_service().fall_sick()
-    holder = start_bridge(docker=docker_proxy.url)
+    holder = start_bridge(docker=docker_proxy.url, docker_timeout="60s")
     held = docker_proxy.hold_before(is_inspect)
     [incident_id] = holder.accept(firing(shop.name))
     held.wait_until_reached(seconds=WITHIN)
     thieves = [start_bridge(clock_off=off) for off in OFF.values()]
     for thief in thieves:
         thief.until_ready()
-    time.sleep(float(LEASE.removesuffix("s")) + 1.0)
+    with Redis.from_url(redis_url, decode_responses=True) as redis:
+        lease = partial(redis.hget, f"{{hemostat}}:incident:{incident_id}", "lease")
+        first, whole = int(str(lease())), 1000 * (float(LEASE.removesuffix("s")) + 1)
+        assert parts.wait_until(lambda: int(str(lease())) > first + whole, seconds=WITHIN), (
+            "it was not renewed"
+        )
     assert holder.incident(incident_id)["state"] == "open"
     held.release()
     incident = holder.await_incident(incident_id)

@@ -404,8 +404,22 @@ async def test_a_healed_container_that_falls_sick_within_the_watch_has_relapsed(
     assert await walk.store.command("HGET", "{hemostat}:breaker:local/web", "fails") == "1"
 
 
-async def test_a_watch_that_ends_well_changes_nothing(walk: Walk) -> None:
+async def test_a_healing_forgives_what_failed_before_only_when_its_watch_is_over(walk: Walk) -> None:
+    """Else a target that always relapses would never open the breaker."""
+    breaker = "{hemostat}:breaker:local/web"
+    await walk.store.command("HSET", breaker, "fails", 1)
+    walk.policy(verify=VerifyPolicy(within_seconds=5, stable_for_seconds=0, relapse_watch_seconds=600))
+    incident_id = await walk.alert()
+    assert (await walk.until_closed(incident_id)).outcome is Outcome.HEALED
+    assert await walk.store.command("HGET", breaker, "fails") == "1"
+    walk.docker.change(health=Health.UNHEALTHY)
+    await walk.turn(incident_id)
+    assert await walk.store.command("HGET", breaker, "fails") == "2"
+
+
+async def test_a_watch_that_ends_well_changes_nothing_and_forgives_what_failed_before(walk: Walk) -> None:
     """Healed stays healed, and nobody looks any more."""
+    await walk.store.command("HSET", "{hemostat}:breaker:local/web", "fails", 1)
     walk.policy(verify=VerifyPolicy(within_seconds=5, stable_for_seconds=0, relapse_watch_seconds=0.01))
     incident_id = await walk.alert()
     await walk.until_closed(incident_id)
@@ -413,6 +427,7 @@ async def test_a_watch_that_ends_well_changes_nothing(walk: Walk) -> None:
     while incident.watch_until is not None:
         incident = await walk.turn(incident_id)
     assert incident.outcome is Outcome.HEALED
+    assert await walk.store.command("EXISTS", "{hemostat}:breaker:local/web") == 0
 
 
 async def test_a_watch_that_ends_unseen_is_not_said_to_have_gone_well(walk: Walk) -> None:

@@ -124,7 +124,7 @@ async def test_no_more_are_walked_at_once_than_there_are_slots(crew: Crew, desk:
         if crew.at_once == 3:
             full.set()
         await full.wait()
-        for _ in range(20):  # while these are answered a fourth would have come, if any could
+        for _again in range(20):  # while these are answered a fourth would have come, if any could
             await desk.store.command("PING")
 
     crew.hire(slowly, concurrency=3)

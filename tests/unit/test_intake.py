@@ -74,6 +74,11 @@ def test_every_captured_sequence_is_read(path: Path) -> None:
             body(startsAt="0001-01-01T00:00:00Z"), r"alerts\[0\]\.startsAt is not set", id="zero time"
         ),
         pytest.param(
+            body(startsAt="1970-01-01T00:00:00Z"),
+            r"alerts\[0\]\.startsAt is not set",
+            id="no seconds since 1970",
+        ),
+        pytest.param(
             body(fingerprint="../../x y"), r"alerts\[0\]\.fingerprint", id="fingerprint is no fingerprint"
         ),
         pytest.param(body(fingerprint="a" * 65), r"alerts\[0\]\.fingerprint", id="fingerprint too long"),
@@ -234,6 +239,17 @@ def test_a_secret_goes_whatever_harmless_webhooks_came_before(labels: dict[str, 
     assert redacted(before, redactor) is before
     after = redacted(read_webhook(body(labels=labels)), redactor)
     assert "hunter2" not in str(after.alerts[0].labels)
+
+
+@pytest.mark.parametrize("part", ["labels", "annotations"])
+def test_a_value_that_was_cut_shows_no_half_of_a_secret(part: str) -> None:
+    """The half that is left is a token that no pattern knows."""
+    padding = "word " * (MAX_VALUE_CHARS // 5 - 1)
+    said = {"alertname": "A", "said": f"{padding}ghp_{'a1B2' * 9}"}
+    (alert,) = redacted(read_webhook(body(**{part: said})), Redactor()).alerts
+    shown = (alert.labels if part == "labels" else alert.annotations)["said"]
+    assert shown.startswith("word word")
+    assert "ghp" not in shown
 
 
 def test_what_is_remembered_of_harmless_texts_is_bounded() -> None:

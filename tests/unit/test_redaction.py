@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 from bridge.redaction import (
     KINDS,
     TEXT_LIMIT,
+    UNSETTLED,
     OwnPattern,
     Redactor,
     clean,
     shortened,
     without_half_a_token,
 )
+from bridge.secret_kinds import Kind
 from bridge.settings.pattern_cost import MOST_WAYS, ways
 from tests.unit.redaction.corpus import HARMLESS, SECRETS, Specimen
 
@@ -116,6 +118,13 @@ def test_a_cut_halves_neither_token_nor_marker() -> None:
     assert shortened("short", 5) == "short"
     assert without_half_a_token("login with ghp_0123456789abc") == "login with "
     assert without_half_a_token("y" * 2000) == "y" * 1488
+
+
+def test_of_a_text_that_never_settles_nothing_is_shown_but_its_lines() -> None:
+    """Each replacement makes the next: taken out one by one, the last ones would stay."""
+    next_one = Kind(name="step", hints=(), pattern=re.compile(r"^(?:\[REDACTED:step\])*(?P<secret>a)"))
+    redacted = Redactor(kinds=[next_one]).text("a" * 20 + "\n")
+    assert (redacted.text, redacted.counts) == (f"[REDACTED:{UNSETTLED}]\n", {UNSETTLED: 1})
 
 
 def test_a_text_beyond_the_limit_ends_before_what_may_be_half_a_secret() -> None:

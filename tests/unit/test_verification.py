@@ -32,6 +32,7 @@ LONG_WELL = Finding(at=NOW, text="well", healthy_since=NOW - timedelta(seconds=1
 JUST_WELL = replace(LONG_WELL, healthy_since=NOW - timedelta(seconds=3))
 SEEN_BEFORE = replace(LONG_WELL, restart_count=2, started_at=running(up=20).started_at)
 LATE = replace(REPAIR, at=NOW - timedelta(seconds=61))
+JUST_LATE = replace(REPAIR, at=NOW - timedelta(seconds=60))
 
 
 @pytest.mark.parametrize(
@@ -57,6 +58,7 @@ LATE = replace(REPAIR, at=NOW - timedelta(seconds=61))
         ),
         pytest.param(unhealthy(), LONG_WELL, "ended", REPAIR, None, id="unhealthy again, time left"),
         pytest.param(unhealthy(), None, "firing", LATE, Outcome.NOT_HEALED, id="unhealthy to the end"),
+        pytest.param(unhealthy(), None, "firing", JUST_LATE, Outcome.NOT_HEALED, id="time is up just now"),
         pytest.param(running(), None, "ended", LATE, Outcome.NOT_HEALED, id="never well on end"),
         pytest.param(running(), LONG_WELL, "firing", LATE, Outcome.NOT_HEALED, id="alert fires to the end"),
         pytest.param(running(), LONG_WELL, "unknown", LATE, Outcome.UNVERIFIED, id="nobody can say"),
@@ -179,7 +181,7 @@ STOPPED = replace(BEFORE, status=ContainerStatus.EXITED, exit_code=137)
             id="may still be stopping",
         ),
         pytest.param(
-            intent(unchanged_since=NOW - timedelta(seconds=13)),
+            intent(unchanged_since=NOW - timedelta(seconds=12)),
             BEFORE,
             Settled.NOT_DONE,
             id="Docker had a whole stop timeout",

@@ -113,6 +113,17 @@ def test_an_answer_that_cannot_be_made_out_is_no_figures(
     assert kinds(watched) == {kind: [DB]}
 
 
+def test_a_working_set_is_never_less_than_nothing(scripted: ScriptedEngine, watch: StartWatch) -> None:
+    """The Engine does not read the two at the same instant."""
+    scripted.add(DB, "db")
+    scripted.stats[DB] = stats_answer(memory_stats={"usage": 10, "stats": {"total_inactive_file": 20}})
+    watched = watch(scripted.url)
+    until(lambda: kinds(watched) == {"api": [DB]})
+    [(layout, group)] = watched.look().readings.groups.items()
+    names = [slot.name for slot in layout.slots]
+    assert group.rows[0][names.index(figures.MEMORY_WORKING_SET)] == b"0"
+
+
 def test_nothing_is_asked_while_the_kernel_shows_all(
     scripted: ScriptedEngine, watch: StartWatch, tmp_path: Path
 ) -> None:

@@ -28,6 +28,20 @@ def test_each_request_gets_its_answer_however_many_at_once(scripted: ScriptedEng
     assert all(isinstance(said, bytes) and f"name-{one}".encode() in said for one, said in found.items())
 
 
+def test_no_more_connections_are_open_at_once_than_were_asked_for(scripted: ScriptedEngine) -> None:
+    dialled: list[socket.socket] = []
+    open_then: list[int] = []
+
+    def dial(timeout: float) -> socket.socket:
+        dialled.append(UnixAddress(str(scripted.path)).dial(timeout))
+        open_then.append(sum(one.fileno() >= 0 for one in dialled))
+        return dialled[-1]
+
+    requests = [(number, f"/containers/{number}/json") for number in range(20)]
+    assert len(dict(volley(dial, requests, at_once=3, timeout=5))) == 20
+    assert max(open_then) == 3
+
+
 def test_one_that_is_missing_refused_or_slow_is_an_error_of_its_own(scripted: ScriptedEngine) -> None:
     for one in ("a1", "b2", "c3"):
         scripted.add(one, one)

@@ -87,6 +87,18 @@ async def test_the_fourth_action_in_an_hour_is_refused(desk: Desk) -> None:
     assert timedelta(minutes=59) < left <= timedelta(hours=1)
 
 
+async def test_a_cap_that_was_lowered_is_free_when_only_the_newest_are_left(desk: Desk) -> None:
+    """More were granted than it allows today: those beyond it do not say when."""
+    now = milliseconds(await desk.journal.now())
+    for token, minutes in enumerate((50, 30, 10), start=1):
+        await desk.store.command("ZADD", "{hemostat}:window:target:local/web", now - minutes * 60_000, token)
+    answer = await grant(desk, policy=replace(FREE, caps=(Cap(max=2, per_seconds=HOUR),)))
+    assert isinstance(answer, Refusal)
+    assert answer.reason is Reason.TARGET_CAP
+    assert answer.until is not None
+    assert milliseconds(answer.until) == now + 30 * 60_000
+
+
 async def test_the_narrowest_of_several_windows_decides(desk: Desk) -> None:
     """Two a day refuses although five an hour would allow."""
     policy = replace(FREE, caps=(Cap(max=5, per_seconds=HOUR), Cap(max=2, per_seconds=24 * HOUR)))
@@ -244,6 +256,26 @@ async def test_whoever_lost_the_claim_gets_no_grant_and_cannot_begin(desk: Desk)
     await desk.claim(held.incident.id)
     with pytest.raises(errors.ClaimLost):
         await desk.acquire(held)
+    with pytest.raises(errors.ClaimLost):
+        await desk.budgets.begin(acting(held, granted), Entry(event="acting", fields={}))
+
+
+LOCK = "{hemostat}:lock:local/web"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [("DEL", LOCK), ("HSET", LOCK, "token", 0), ("HSET", LOCK, "incident", "another")],
+    ids=["gone", "another token", "another incident's"],
+)
+async def test_nothing_begins_without_the_very_grant_it_was_given(
+    desk: Desk, change: tuple[str | int, ...]
+) -> None:
+    """A failover may have lost it, and given the target to somebody else."""
+    held = await desk.judged()
+    granted = await desk.acquire(held)
+    assert isinstance(granted, Grant)
+    await desk.store.command(*change)
     with pytest.raises(errors.ClaimLost):
         await desk.budgets.begin(acting(held, granted), Entry(event="acting", fields={}))
 

@@ -143,6 +143,13 @@ def test_a_container_that_comes_is_shown_however_soon_after() -> None:
     assert values(desk.reader.take(), figures.THREADS) == {"web": 1, "job": 1}
 
 
+def test_an_engine_that_went_away_is_shown_however_soon_after() -> None:
+    desk = Desk(snapshot((WEB, Written((b"5", b"1")))))
+    desk.reader.take()
+    desk.snapshot = replace(desk.snapshot, up=False)
+    assert not desk.reader.take().snapshot.up
+
+
 def test_news_of_nothing_but_an_answered_ping_are_no_reason_to_read_again() -> None:
     desk = Desk(snapshot((WEB, Written((b"5", b"1")))))
     first = desk.reader.take()

@@ -141,6 +141,11 @@ def test_maintenance_refuses(windows: list[MaintenanceWindow], end: tuple[int, i
     assert until(answer) == (end and datetime(2026, 11, 20, *end, tzinfo=UTC))
 
 
+def test_a_window_for_every_target_is_one_for_a_target_whose_alerts_have_ended() -> None:
+    policy = Policy(maintenance=(window("noon", ("11:00", "13:00")),))
+    assert reason(maintenance.refuse(situation(policy=policy, alerts=()))) is Reason.MAINTENANCE
+
+
 @pytest.mark.parametrize(
     "windows",
     [
@@ -395,6 +400,21 @@ def test_decide_says_what_it_would_have_done(reasons: list[Reason], would: Actio
     decision = guards.decide(RESTART, answered(*reasons))
     assert decision.would is would
     assert not decision.allowed
+
+
+@pytest.mark.parametrize(
+    ("reasons", "asks"),
+    [
+        pytest.param([Reason.APPROVAL_REQUIRED], Action.RESTART, id="an approval alone is missing"),
+        pytest.param([Reason.APPROVAL_REQUIRED] * 2, Action.RESTART, id="for two reasons"),
+        pytest.param([Reason.PAUSED, Reason.APPROVAL_REQUIRED], None, id="it would not be done anyway"),
+        pytest.param([], None, id="nothing is missing"),
+    ],
+)
+def test_people_are_asked_where_their_approval_alone_is_missing(
+    reasons: list[Reason], asks: Action | None
+) -> None:
+    assert guards.decide(RESTART, answered(*reasons)).asks is asks
 
 
 def test_only_a_repair_can_be_refused() -> None:
