@@ -14,7 +14,9 @@ from bridge.model.evidence import ContainerStatus, Health
 from bridge.model.incident import Answer, Outcome, State
 from bridge.model.policy import Cap, Mode, Policy
 from bridge.model.refusal import Reason
+from bridge.model.verdict import Action
 from bridge.roles import AnswerResult, Turn
+from tests.in_memory_containers import BOOT
 from tests.integration.walking import Walk
 from tests.waiting import until
 
@@ -186,6 +188,19 @@ async def test_an_approval_answers_no_guard_but_the_one_that_asks_for_it(
     assert (incident.outcome, actions(walk)) == (Outcome.REFUSED, [])
     assert incident.decision is not None
     assert Reason.PAUSED in [refusal.reason for refusal in incident.decision.refusals]
+
+
+async def test_an_approval_of_one_action_is_none_of_another(walk: Walk, approvals: StoredApprovals) -> None:
+    """It has ended meanwhile, so it would be started and not restarted: that is asked anew."""
+    incident_id = await asked(walk)
+    await approvals.answer(incident_id, Answer.APPROVE, by="ada")
+    walk.docker.change(status=ContainerStatus.EXITED, health=Health.NONE, exit_code=1, finished_at=BOOT)
+    incident = await walk.turn(incident_id)
+    assert (incident.proposal, actions(walk)) == (None, [])
+    assert "the approval does not count: by now it wants to start" in incident.reason
+    again = await walk.turn(incident_id)
+    assert again.proposal is not None
+    assert (again.proposal.action, actions(walk)) == (Action.START, [])
 
 
 async def test_nobody_is_asked_for_what_the_budget_refuses(walk: Walk, approvals: StoredApprovals) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -295,6 +295,31 @@ async def test_an_alert_that_ended_before_the_action_gives_the_budget_back(walk:
     assert await walk.store.command("ZCARD", "{hemostat}:window:fleet") == 0
 
 
+async def test_a_container_that_somebody_paused_after_the_judgement_is_left_alone(walk: Walk) -> None:
+    """Neither its id nor its start says so."""
+    incident_id = await walk.alert()
+    await walk.dies_while(State.RESERVED, incident_id)
+    walk.docker.change(status=ContainerStatus.PAUSED)
+    incident = await walk.until_closed(incident_id)
+    assert (incident.outcome, walk.docker.actions) == (Outcome.REFUSED, [])
+    assert incident.decision is not None
+    assert incident.decision.refusals[-1].reason is Reason.TARGET_CHANGED
+
+
+async def test_each_look_at_an_action_in_doubt_counts_from_the_first(walk: Walk) -> None:
+    """Else Docker's time would never be over."""
+    incident_id = await walk.alert()
+    await walk.dies_while(State.ACTING, incident_id)
+    held = await walk.claim(incident_id)
+    assert held.incident.intent is not None
+    intent = replace(held.incident.intent, unchanged_since=None, stop_timeout_seconds=60.0)
+    await walk.journal.save(replace(held, incident=replace(held.incident, intent=intent)), None)
+    looks = [(await walk.turn(incident_id)).intent for _ in range(2)]
+    assert [look and look.unchanged_since for look in looks] == [looks[0] and looks[0].unchanged_since] * 2
+    assert looks[0] is not None
+    assert looks[0].unchanged_since is not None
+
+
 async def test_a_container_that_somebody_restarted_after_the_judgement_is_not_restarted_again(
     walk: Walk,
 ) -> None:
@@ -382,6 +407,18 @@ async def test_its_true_twin_is_acted_on(walk: Walk) -> None:
     incident_id = await after_a_resolved(walk)
     walk.pipeline.desk.alerts = walk.alerts
     walk.policy(verify=VerifyPolicy(within_seconds=0.1, stable_for_seconds=0, relapse_watch_seconds=0))
+    await walk.until_closed(incident_id)
+    assert [verb for verb, _ in walk.docker.actions] == ["restart"]
+
+
+async def test_a_suspect_firing_that_nobody_could_check_is_acted_on_when_its_resolved_would_have_come(
+    walk: Walk,
+) -> None:
+    """It ends neither in silence nor in waiting for ever."""
+    incident_id = await after_a_resolved(walk)
+    long_ago = await walk.journal.now() - timedelta(seconds=deciding.SUSPECT_HOLD_SECONDS + 1)
+    opened = round(long_ago.timestamp() * 1000)
+    await walk.store.command("HSET", f"{{hemostat}}:incident:{incident_id}", "opened", opened)
     await walk.until_closed(incident_id)
     assert [verb for verb, _ in walk.docker.actions] == ["restart"]
 

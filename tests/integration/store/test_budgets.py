@@ -149,12 +149,27 @@ async def test_the_breaker_opens_after_repairs_that_did_not_heal_and_one_success
     assert isinstance(await grant(desk), Grant)
 
 
+async def test_each_failure_after_the_breaker_opened_opens_it_for_twice_as_long_up_to_sixteen_times(
+    desk: Desk,
+) -> None:
+    breaker, hours = "{hemostat}:breaker:local/web", []
+    for n in range(8):
+        held = await desk.judged(fingerprint=f"f{n}")
+        assert isinstance(await desk.acquire(held), Grant)
+        await finish(desk, held, Outcome.NOT_HEALED, healed=False, failures=2)
+        if until := await desk.store.command("HGET", breaker, "until"):
+            left = int(until) - milliseconds(await desk.journal.now())
+            hours.append(round(left / 3_600_000))
+            await desk.store.command("HSET", breaker, "until", 0)  # as if that time had passed
+    assert hours == [1, 2, 4, 8, 16, 16, 16]
+
+
 async def test_an_outcome_feeds_the_breaker_once_however_often_it_is_told(desk: Desk) -> None:
     """A close whose answer was lost is repeated by the client."""
     held = await desk.judged()
     await desk.acquire(held)
     for _ in range(3):
-        await finish(desk, held, Outcome.NOT_HEALED, healed=False, failures=2)
+        await finish(desk, held, Outcome.NOT_HEALED, healed=False, failures=9)
     assert await desk.store.command("HGET", "{hemostat}:breaker:local/web", "fails") == "1"
 
 
@@ -258,6 +273,17 @@ async def test_whoever_lost_the_claim_gets_no_grant_and_cannot_begin(desk: Desk)
         await desk.acquire(held)
     with pytest.raises(errors.ClaimLost):
         await desk.budgets.begin(acting(held, granted), Entry(event="acting", fields={}))
+
+
+async def test_the_windows_keep_twice_what_todays_limits_need(desk: Desk) -> None:
+    """So that a longer limit set by a reload still sees what was granted before."""
+    window = "{hemostat}:window:target:local/web"
+    now = milliseconds(await desk.journal.now())
+    for token, hours in enumerate((50, 46, 30), start=1):
+        await desk.store.command("ZADD", window, now - hours * 3_600_000, f"old-{token}")
+    assert isinstance(await grant(desk), Grant)
+    kept = await desk.store.command("ZRANGE", window, 0, -1)
+    assert kept[:-1] == ["old-2", "old-3"]
 
 
 LOCK = "{hemostat}:lock:local/web"

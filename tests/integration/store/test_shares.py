@@ -111,6 +111,13 @@ async def test_two_of_eight_are_repaired(desk: Desk) -> None:
         assert isinstance(await acquire(desk, held), Grant)
 
 
+async def test_the_only_container_of_a_project_is_repaired(desk: Desk) -> None:
+    """All of it is sick, and that is one."""
+    alone = replace(SHOP, parts=(Part(host="local", up=1, members=("c0",)),))
+    (held,) = await sicken(desk, "c0")
+    assert isinstance(await acquire(desk, held, alone), Grant)
+
+
 async def test_racing_workers_slip_past_no_share(desk: Desk) -> None:
     """Whatever the order: three of eight are too many, and each grants or refuses with the others in view."""
     held = await sicken(desk, *NAMES[:3])

@@ -54,6 +54,28 @@ async def test_an_hour_and_a_day_later_there_is_room_again(store: Store) -> None
     assert isinstance(await spending.reserve(tokens=1, usd=1.0), Reservation)
 
 
+@pytest.mark.parametrize(
+    ("unit", "steps", "limit"),
+    [
+        pytest.param("minute", 60, "usd_per_hour", id="an-hour"),
+        pytest.param("hour", 24, "usd_per_day", id="a-day"),
+    ],
+)
+async def test_a_window_is_never_shorter_than_it_says(
+    store: Store, unit: str, steps: int, limit: str
+) -> None:
+    """What was spent at the end of a minute or an hour counts for all of its window."""
+    spending = limited(store, usd_per_hour=1.0, usd_per_day=1.0)
+    await spending.reserve(tokens=1, usd=1.0)
+    for name in await store.command("KEYS", "{hemostat}:spent:*"):
+        head, _, number = name.rpartition(":")
+        if head.endswith(unit):
+            await store.command("RENAME", name, f"{head}:{int(number) - steps}")
+        else:
+            await store.command("DEL", name)
+    assert await spending.reserve(tokens=1, usd=1.0) == Overspent(limit=limit)
+
+
 async def test_a_settled_reservation_gives_back_what_it_did_not_take_and_once_only(store: Store) -> None:
     spending = limited(store, usd_per_hour=1.0)
     first = await spending.reserve(tokens=9000, usd=0.9)
