@@ -17,6 +17,7 @@ import json
 import math
 import os
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -30,6 +31,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bench.figures import Figure, figure, table
+from bench.floor import Floor
 from bridge.demo import parts
 from exporters.docker.engine import parse_address
 from exporters.docker.volley import volley
@@ -74,6 +76,7 @@ def measure(options: argparse.Namespace) -> list[Figure]:
         with Exporter(engine.url) as exporter:
             exporter.wait_for(options.containers)
             found += scrapes(exporter, engine, options.containers, rounds=options.rounds)
+            found += beside_the_floor(exporter, rounds=options.rounds)
             found += reaction(exporter, engine, times=options.reactions)
             found += churn(exporter, engine, seconds=options.churn)
             found += hung(exporter, engine, seconds=options.hang)
@@ -215,6 +218,37 @@ def scrapes(exporter: Exporter, engine: parts.DockerEngine, count: int, *, round
         figure("page, gzip", "kB", [packed[2] / 1e3]),
         figure("RSS", "MiB", [exporter.rss()], goal="≤ 30"),
         figure("read errors", "", [exporter.value("docker_exporter_read_errors_total")], goal="0"),
+    ]
+
+
+def beside_the_floor(exporter: Exporter, *, rounds: int) -> list[Figure]:
+    """In turns with a C program that reads the same files and makes nothing of them: what no exporter can go below.
+
+    Unlike milliseconds, the ratio is nearly the same on a fast machine and in a slow hour.
+    """
+    compiler = shutil.which("cc")
+    if compiler is None:
+        print("There is no C compiler (cc): the floor under a scrape is left out.", file=sys.stderr)
+        return []
+    walls, floors = [], []
+    with Floor(exporter.pid, compiler) as floor:
+        begun = exporter.value("process_cpu_seconds_total")
+        for _ in range(rounds):
+            walls.append(_spaced(exporter))
+            time.sleep(SPACING_SECONDS)
+            floors.append(floor.round())
+        time.sleep(SPACING_SECONDS)
+        cpu = (exporter.value("process_cpu_seconds_total") - begun) / (rounds + 1) * 1e3
+    name = f"(baseline: C reads the same {len(floor.paths)} files)"
+    return [
+        figure(f"scrape {name}", "ms", walls, [wall for wall, _ in floors]),
+        figure(
+            f"CPU of it {name}",
+            "ms",
+            [cpu],
+            [statistics.mean(used for _, used in floors)],
+            goal="≤ 2 x; stretch 1.4",
+        ),
     ]
 
 
