@@ -50,6 +50,7 @@ class Reply:
 Routes = Mapping[str, Callable[[], Reply]]
 
 UNAUTHORIZED = Reply(b"Unauthorized.\n", status=http.HTTPStatus.UNAUTHORIZED)
+NOT_ALLOWED = Reply(b"Method not allowed.\n", status=http.HTTPStatus.METHOD_NOT_ALLOWED)
 
 
 def parse_listen_address(text: str) -> tuple[str, int]:
@@ -144,6 +145,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         self._send(self._reply(), with_body=False)
 
+    def _refuse_method(self) -> None:
+        # A body that nobody read would be taken for the next request.
+        self.close_connection = True
+        self._send(NOT_ALLOWED, with_body=True)
+
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _refuse_method
+
     def _reply(self) -> Reply:
         if self.server.security and not self.server.security.admits(self.headers.get("Authorization", "")):
             return UNAUTHORIZED
@@ -156,6 +164,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Vary", "Accept-Encoding")
         if reply.status == http.HTTPStatus.UNAUTHORIZED:
             self.send_header("WWW-Authenticate", 'Basic realm="metrics"')
+        if reply.status == http.HTTPStatus.METHOD_NOT_ALLOWED:
+            self.send_header("Allow", "GET, HEAD")
+        if self.close_connection:
+            self.send_header("Connection", "close")
         pieces = [reply.body] if isinstance(reply.body, bytes) else reply.body
         if wants_gzip(self.headers.get("Accept-Encoding", "")):
             self.send_header("Content-Encoding", "gzip")

@@ -118,11 +118,24 @@ def test_head_tells_the_length_and_sends_no_body(unharmed: Exporter) -> None:
         ("GET", "/-/healthy", 200),
         ("GET", "/-/ready", 200),
         ("GET", "/nothing", 404),
-        ("POST", "/metrics", 501),
+        ("POST", "/metrics", 405),
+        ("OPTIONS", "/metrics", 405),
+        ("BREW", "/metrics", 501),
     ],
 )
 def test_each_path_has_its_answer(unharmed: Exporter, method: str, path: str, status: int) -> None:
     assert parts.http_request(method, unharmed.url + path)[0] == status
+
+
+def test_a_method_that_would_change_something_is_told_which_ones_there_are(unharmed: Exporter) -> None:
+    connection = connect(unharmed)
+    connection.request("POST", "/metrics", body=b"GET /metrics HTTP/1.1\r\n\r\n")
+    response = connection.getresponse()
+    assert response.getheader("Allow") == "GET, HEAD"
+    assert response.read() == b"Method not allowed.\n"
+    # What nobody read must not be taken for the next request.
+    assert response.getheader("Connection") == "close"
+    connection.close()
 
 
 def test_the_landing_page_links_to_the_metrics(
