@@ -91,9 +91,17 @@ def reject(options: argparse.Namespace) -> int:
     return _answered(options, "reject")
 
 
+def _user() -> str:
+    """Who types. In a container a user may have no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
+
+
 def _answered(options: argparse.Namespace, answer: str) -> int:
     path = f"/api/v1/incidents/{urllib.parse.quote(options.id, safe='')}/{answer}"
-    told = _ask(options, "POST", path, {"by": options.by or getpass.getuser()})
+    told = _ask(options, "POST", path, {"by": options.by or _user()})
     if options.output == "json":
         printing.as_json(told)
     else:
@@ -103,7 +111,7 @@ def _answered(options: argparse.Namespace, answer: str) -> int:
 
 def pause(options: argparse.Namespace) -> int:
     """Pull the kill switch."""
-    asked = {"why": options.why, "by": options.by or getpass.getuser()}
+    asked = {"why": options.why, "by": options.by or _user()}
     if options.duration:
         asked["for"] = options.duration
     return _told(options, _ask(options, "PUT", "/api/v1/pause", asked))

@@ -146,3 +146,20 @@ def test_an_unknown_role_is_told_beside_those_there_are(capsys: pytest.CaptureFi
         capsys.readouterr().err
         == "hemostat: --roles: 'boss' is no role; it takes one or more of web, worker\n"
     )
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="to be somebody else takes root")
+def test_a_user_without_a_name_may_pull_the_kill_switch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container that runs as a number: that nobody is there is all that goes wrong."""
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    words = ["pause", "--url", f"http://{parts.LOOPBACK}:{parts.free_port()}"]
+    child = os.fork()
+    if child == 0:
+        code = cli.BAD
+        try:
+            os.setuid(54321)
+            code = cli.main(words)
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == cli.NO
