@@ -273,6 +273,23 @@ async def test_an_answer_wakes_an_incident_that_waits_and_one_that_is_held(
     assert float(await walk.store.command("ZSCORE", later, incident_id)) <= now
 
 
+async def test_alerts_that_end_while_it_is_being_judged_are_seen_before_the_question_runs_out(
+    walk: Walk, approvals: StoredApprovals
+) -> None:
+    """The worker that asks has looked at the alerts before: it must look again at once, not when nobody has answered."""
+    queue = StoredQueue(walk.store, consumer="one", lease_seconds=30)
+    await queue.open()
+    incident_id = await walk.alert()
+    (turn,) = await queue.read(1)
+    held = await walk.claim(incident_id)
+    await walk.alert(ended=30)
+    seconds = await walk.pipeline.walk(held)
+    assert seconds is not None
+    await queue.later(turn, claim=held.claim, seconds=seconds)
+    await queue.due()
+    assert [one.incident_id for one in await queue.read(1)] == [incident_id]
+
+
 async def test_an_unknown_incident_and_one_that_asks_nothing(walk: Walk, approvals: StoredApprovals) -> None:
     """Each is told apart."""
     assert (await approvals.answer("nobody", Answer.APPROVE, by="ada")).result is AnswerResult.UNKNOWN

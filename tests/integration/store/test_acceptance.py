@@ -181,6 +181,15 @@ async def test_an_alert_that_began_after_its_incident_closed_is_a_new_sickness(d
     assert await desk.incident_for(alert(at=closed_after_start)) != first
 
 
+async def test_a_resend_of_what_begins_in_the_future_is_no_new_sickness(desk: Desk) -> None:
+    """A Prometheus whose clock is ahead says when the alert began, in our future; its re-sends say the same."""
+    ahead = (await desk.journal.now() - START).total_seconds() + 600
+    first = await desk.incident_for(alert(at=ahead))
+    await close(desk, first)
+    assert await desk.incident_for(alert(at=ahead)) == first
+    assert await desk.incident_for(alert(at=ahead + 60)) != first
+
+
 async def test_the_captured_pair_ends_with_a_suspect_and_its_resolved(desk: Desk) -> None:
     """Two Alertmanagers: firing, resolved, stale firing, resolved. Captured from real ones."""
     seen = [await feed(desk, line) for line in sequence("ha-pair-stale-firing-after-resolved")]

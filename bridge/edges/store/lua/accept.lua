@@ -91,7 +91,8 @@ for a = FIRST, #ARGV, STRIDE do
     -- The same episode, whatever its startsAt: it moves in both directions in practice.
     id = e.id
     local i = redis.call('HMGET', incident_key(id), 'state', 'reconsider', 'closed', 'reconsider_unpaused')
-    local again = not i[1] or (i[1] == 'closed' and (now >= N(i[2] or '0') or N(starts) > N(i[3] or '0')
+    local again = not i[1] or (i[1] == 'closed' and (now >= N(i[2] or '0')
+      or N(starts) > math.max(N(i[3] or '0'), N(e.starts)) -- a clock that is ahead lets it begin in our future
       or (i[4] and now >= N(i[4]) and not paused())))
     if again then
       id = open(fp, alert, subject, subject_json, fresh, '0')
@@ -122,8 +123,7 @@ for a = FIRST, #ARGV, STRIDE do
         else
           join(id, fp, 'R', alert)
           note(id, '{"event":"alert_resolved","fields":{}}')
-          -- Whoever waits on this incident should look now, not at the end of its pause.
-          if redis.call('ZSCORE', P .. 'later', id) then redis.call('ZADD', P .. 'later', now, id) end
+          wake(id)
         end
       end
     end

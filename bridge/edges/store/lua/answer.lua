@@ -15,8 +15,6 @@ if i[1] ~= 'waiting' or not i[2] then return {'not_asked'} end
 if not same then return {'void'} end
 if N(i[3]) <= now then return {'expired'} end
 redis.call('HSET', key, 'answer', ARGV[3], 'answered_by', ARGV[4], 'answered_at', now, 'answer_call', ARGV[6])
--- Whoever carries it looks now; if somebody holds it this moment, as soon as it is given back.
-if redis.call('ZSCORE', P .. 'later', ARGV[1]) then redis.call('ZADD', P .. 'later', now, ARGV[1])
-else redis.call('HSET', key, 'woken', 1) end
+wake(ARGV[1])
 tell(ARGV[1], ARGV[5])
 return {'done', ARGV[3], ARGV[4], string.format('%d', now)}

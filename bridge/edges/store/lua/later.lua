@@ -3,7 +3,7 @@
 redis.call('XACK', P .. 'work', ARGV[1], ARGV[2])
 redis.call('XDEL', P .. 'work', ARGV[2])
 local key, delay = incident_key(ARGV[3]), N(ARGV[5])
-if delay > 0 and redis.call('HDEL', key, 'woken') == 1 then delay = 0 end -- answered while it was held
+if delay > 0 and redis.call('HDEL', key, 'woken') == 1 then delay = 0 end -- there was news while it was held
 -- Another turn of the same incident (a call that ran twice, a slow worker) must not put the look off.
 if delay >= 0 then redis.call('ZADD', P .. 'later', 'LT', now + delay, ARGV[3]) end
 if ARGV[4] ~= '' and redis.call('HGET', key, 'claim') == ARGV[4] then redis.call('HSET', key, 'lease', 0) end

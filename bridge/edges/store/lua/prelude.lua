@@ -72,6 +72,12 @@ local function tell(id, entry)
   note(id, string.sub(entry, CALL + 1))
 end
 
+-- Whoever carries it looks now, not at the end of its pause; if somebody holds it this moment, once it is given back.
+local function wake(id)
+  if redis.call('ZSCORE', P .. 'later', id) then redis.call('ZADD', P .. 'later', now, id)
+  else redis.call('HSET', incident_key(id), 'woken', 1) end
+end
+
 -- Only the holder of a live claim may write. 'lost' tells the worker to drop everything it holds of it.
 local function held(id, claim)
   local c = redis.call('HMGET', incident_key(id), 'claim', 'lease')
