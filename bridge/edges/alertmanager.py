@@ -24,7 +24,6 @@ from bridge.roles import AlertView, ListedAlert
 VIEW_SECONDS = 1.0
 """How long one list of alerts serves everybody who asks."""
 
-UNKNOWN = AlertView(active=False)
 QUERY = {"active": "true", "silenced": "true", "inhibited": "true", "unprocessed": "true"}
 
 
@@ -92,7 +91,7 @@ class AlertmanagerApi:
         found = await self._latest()
         alert = found.alerts.get(fingerprint)
         if alert is None:
-            return UNKNOWN
+            return AlertView(active=False, up_seconds=await self._up_seconds())
         return AlertView(active=found.fires(alert), updated_at=alert.updated_at.astimezone(UTC))
 
     async def listed(self) -> Sequence[ListedAlert]:
@@ -131,6 +130,12 @@ class AlertmanagerApi:
     async def _our_silences(self) -> frozenset[str]:
         listed = (await self._neighbour.ask("/api/v2/silences")).checked().decoded(list[_Silence])
         return frozenset(silence.id for silence in listed if silence.created_by == SILENCER)
+
+    async def _up_seconds(self) -> float | None:
+        # Asked after the alerts: of one that was restarted in between the list was whole.
+        reply = (await self._neighbour.ask("/api/v2/status")).checked()
+        at = time_of(reply)
+        return None if at is None else (at - reply.decoded(_Status).uptime).total_seconds()
 
     async def _status(self) -> _Status:
         return (await self._neighbour.ask("/api/v2/status")).checked().decoded(_Status)

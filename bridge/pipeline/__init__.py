@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from bridge.model.incident import Outcome, State
 from bridge.pipeline.acting import DEADMAN_SHARE, begin
 from bridge.pipeline.deciding import decide
-from bridge.pipeline.desk import Desk
+from bridge.pipeline.desk import Desk, waited_seconds
 from bridge.pipeline.settling import MAX_FAILURES, settle
 from bridge.pipeline.verifying import verify, watch
 from bridge.roles import Held
@@ -61,9 +61,9 @@ class Pipeline:
     async def stumbled(self, held: Held) -> float | None:
         """After a walk that ended in a bug: again in a while, and for ``wait_for`` at most; then a human is told."""
         held = await self.desk.journal.load(held)
-        now = await self.desk.journal.now()
-        since = held.incident.updated_at or held.incident.opened_at
-        if held.incident.closed or (now - since).total_seconds() <= self.desk.policy(held).wait_for_seconds:
+        # Not since it was last written: a walk may write something each time before it stumbles.
+        waited = waited_seconds(held.incident, now=await self.desk.journal.now())
+        if held.incident.closed or waited <= self.desk.policy(held).wait_for_seconds:
             return STUMBLE_SECONDS
         outcome = Outcome.ESCALATED if held.incident.intent is None else Outcome.UNVERIFIED
         await self.desk.close(held, outcome, "HemoStat failed at it by an error of its own; see its log")

@@ -12,7 +12,7 @@ from datetime import datetime
 from bridge import errors
 from bridge.actions import ACTIONS
 from bridge.model.evidence import ContainerFacts, Health
-from bridge.model.incident import Entry, Intent, Outcome, Repair
+from bridge.model.incident import Entry, Incident, Intent, Outcome, Repair
 from bridge.model.refusal import Reason, Refusal
 from bridge.pipeline.desk import (
     EDGE_AWAY_SECONDS,
@@ -43,17 +43,25 @@ async def begin(desk: Desk, held: Held) -> Held:
     except errors.EdgeError as error:
         desk.failed(error)
         return await desk.undecided(held, f"cannot ask Docker: {error}", EDGE_AWAY_SECONDS)
-    if (
-        facts is None
-        or judged is None
-        or facts.started_at != judged.started_at
-        or facts.status != judged.status
-        or (facts.health is Health.HEALTHY and judged.health is not Health.HEALTHY)
-    ):
-        what = "was removed" if facts is None else "changed"
-        refusal = Refusal(reason=Reason.TARGET_CHANGED, detail=f"the container {what} after it was judged")
-        return await desk.refuse(held, refusal)
+    if facts is None or not as_judged(incident, facts):
+        return await desk.refuse(held, changed("was removed" if facts is None else "changed"))
     return await act(desk, held, facts, now)
+
+
+def as_judged(incident: Incident, facts: ContainerFacts) -> bool:
+    """Whether the container is still as it was when it was decided to do something to it."""
+    judged = judged_container(incident)
+    return (
+        judged is not None
+        and facts.started_at == judged.started_at
+        and facts.status == judged.status
+        and (facts.health is not Health.HEALTHY or judged.health is Health.HEALTHY)
+    )
+
+
+def changed(what: str) -> Refusal:
+    """It is not any more; ``what`` became of it."""
+    return Refusal(reason=Reason.TARGET_CHANGED, detail=f"the container {what} after it was judged")
 
 
 async def act(desk: Desk, held: Held, facts: ContainerFacts, now: datetime) -> Held:

@@ -156,7 +156,7 @@ async def _suspect(desk: Desk, held: Held, now: datetime) -> Held | None:
     """A firing that began before the last resolved ended: stale or true. ``None``: it is true, go on."""
     incident = held.incident
     hold = (incident.opened_at + timedelta(seconds=SUSPECT_HOLD_SECONDS) - now).total_seconds()
-    views = await desk.views(held)
+    views = await desk.views(held, now)
     if views is not None:
         if any(view.active for view in views):
             return None

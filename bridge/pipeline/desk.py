@@ -29,6 +29,9 @@ EDGE_AWAY_SECONDS = 2.0
 WATCH_SECONDS = 10.0
 """Between two looks at a target that has healed."""
 
+UP_SLACK_SECONDS = 2.0
+"""Alertmanager tells its time in whole seconds, and was up before it sent what opened the incident."""
+
 NEEDS_A_HUMAN = frozenset(
     {
         Outcome.ESCALATED,
@@ -61,24 +64,29 @@ class Desk:
         container = judged_container(held.incident)
         return narrowed(self.judge.ruleset.policy.for_alerts(alerts), container.labels if container else {})
 
-    async def views(self, held: Held) -> Sequence[AlertView] | None:
-        """Alertmanager's view of each alert that fires; ``None``: there is none, or it does not answer."""
+    async def views(self, held: Held, now: datetime) -> Sequence[AlertView] | None:
+        """Alertmanager's view of each alert that fires; ``None``: there is none, it does not answer, or it was restarted
+        since the incident opened and may have forgotten what it does not list."""
         if self.alerts is None:
             return None
         try:
-            return [await self.alerts.active(alert.fingerprint) for alert in held.firing]
+            views = [await self.alerts.active(alert.fingerprint) for alert in held.firing]
         except errors.EdgeError as error:
             self.failed(error)
             return None
+        age = (now - held.incident.opened_at).total_seconds() - UP_SLACK_SECONDS
+        if not any(view.active for view in views) and any(
+            view.up_seconds is not None and view.up_seconds < age for view in views
+        ):
+            return None
+        return views
 
     async def undecided(self, held: Held, reason: str, seconds: float) -> Held:
         """Look again later; after ``wait_for`` a human is told instead."""
         reason = self.plain(reason)
         now = await self.journal.now()
         policy = self.policy(held)
-        proposal = held.incident.proposal
-        since = (proposal and proposal.answered_at) or held.incident.opened_at
-        waited = (now - since).total_seconds()
+        waited = waited_seconds(held.incident, now=now)
         if waited > policy.wait_for_seconds:
             return await self.close(held, Outcome.ESCALATED, f"undecided for {waited:.0f} s: {reason}")
         if held.incident.state is State.RESERVED:
@@ -169,6 +177,13 @@ def _breaker_effect(closed: Incident) -> bool | None:
     if closed.intent is None or closed.outcome is None or closed.watch_until is not None:
         return None
     return {Outcome.HEALED: True, Outcome.NOT_HEALED: False, Outcome.FAILED: False}.get(closed.outcome)
+
+
+def waited_seconds(incident: Incident, *, now: datetime) -> float:
+    """Since it opened, or since a person's answer: the time until then was theirs."""
+    proposal = incident.proposal
+    since = (proposal and proposal.answered_at) or incident.opened_at
+    return (now - since).total_seconds()
 
 
 def action_of(incident: Incident) -> Action:

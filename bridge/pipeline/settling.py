@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from bridge import errors, verification
 from bridge.model.incident import Intent, Outcome
-from bridge.pipeline.acting import act, acted, or_dead
+from bridge.pipeline.acting import act, acted, as_judged, changed, or_dead
 from bridge.pipeline.desk import EDGE_AWAY_SECONDS, LOOK_SECONDS, Desk, entry_of, host_of
 from bridge.roles import Held
 from bridge.verification import Settled
@@ -50,6 +50,8 @@ async def settle(desk: Desk, held: Held) -> Held:
                 )
             if facts is None:
                 raise AssertionError("a container that is gone is TARGET_CHANGED")
+            if not as_judged(incident, facts):
+                return await desk.refuse(held, changed("changed"))
             if intent.failures >= MAX_FAILURES:
                 why = f"Docker answered {intent.failures} times with an error and did not {intent.action.value} it"
                 return await desk.close(held, Outcome.FAILED, why)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from datetime import datetime
 
 from bridge import errors, verification
 from bridge.model.incident import Outcome, Repair
@@ -28,7 +29,7 @@ async def verify(desk: Desk, held: Held) -> Held:
         desk.failed(error)
         answer = verification.unseen(repair, desk.plain(str(error)), policy=policy, now=now)
     else:
-        alert = await _alert_state(desk, held, repair)
+        alert = await _alert_state(desk, held, repair, now)
         answer = verification.assess(repair, facts, incident.finding, policy=policy, alert=alert, now=now)
     if isinstance(answer, verification.LookAgain):
         news = incident.finding is None or incident.finding.text != answer.finding.text
@@ -39,11 +40,11 @@ async def verify(desk: Desk, held: Held) -> Held:
     return await desk.close(held, answer.outcome, answer.reason)
 
 
-async def _alert_state(desk: Desk, held: Held, repair: Repair) -> AlertState:
+async def _alert_state(desk: Desk, held: Held, repair: Repair, now: datetime) -> AlertState:
     return verification.alert_state(
         all_resolved=held.resolved,
         watched=desk.alerts is not None,
-        views=None if held.resolved else await desk.views(held),
+        views=None if held.resolved else await desk.views(held, now),
         acted_at=repair.at,
     )
 

@@ -41,10 +41,15 @@ class AlertLister(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertView:
-    """``updated_at`` is when Alertmanager was last told that it fires; ``None`` if it does not know the alert."""
+    """``updated_at`` is when Alertmanager was last told that it fires; ``None`` if it does not know the alert.
+
+    ``up_seconds``, of one that it does not know: for how long it has been up, by its own clock. What it was told before
+    is forgotten. ``None``: it does not say.
+    """
 
     active: bool
     updated_at: datetime | None = None
+    up_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

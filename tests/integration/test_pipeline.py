@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import NoReturn
 
 import pytest
 
@@ -23,6 +24,7 @@ from bridge.pipeline import MAX_FAILURES, deciding
 from bridge.roles import AlertView, Held
 from tests.in_memory_containers import BOOT, InMemoryContainers
 from tests.integration.walking import NoDeadman, Walk, pipeline_on
+from tests.waiting import until
 
 
 class RecordingDeadman(NoDeadman):
@@ -194,6 +196,24 @@ async def test_a_restart_that_did_not_happen_is_not_begun_again_in_a_pause(walk:
     assert (incident.outcome, walk.docker.actions) == (Outcome.REFUSED, [])
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [{"health": Health.HEALTHY}, {"status": ContainerStatus.PAUSED}],
+    ids=["well again", "paused by a person"],
+)
+async def test_a_restart_that_did_not_happen_is_not_begun_again_where_it_is_not_as_it_was_judged(
+    walk: Walk, changed: dict[str, object]
+) -> None:
+    """Perhaps an hour later, after an outage of ours: what would have kept it from beginning keeps it from that too."""
+    incident_id = await walk.alert()
+    await walk.dies_while(State.ACTING, incident_id)
+    walk.docker.change(**changed)
+    incident = await walk.until_closed(incident_id)
+    assert (incident.outcome, walk.docker.actions) == (Outcome.REFUSED, [])
+    assert incident.decision is not None
+    assert incident.decision.refusals[-1].reason is Reason.TARGET_CHANGED
+
+
 async def test_what_still_fires_when_a_pause_ends_is_repaired_at_its_next_resend(walk: Walk) -> None:
     """Not only after a cooldown, as after a refusal without an end; and once."""
     await walk.budgets.pause(by="ann", why="night", until=None)
@@ -246,6 +266,27 @@ async def test_a_walk_that_stumbles_for_too_long_ends_with_a_human(walk: Walk) -
     assert await walk.pipeline.stumbled(await walk.claim(incident_id)) is not None
     walk.policy(wait_for_seconds=-1)
     assert await walk.pipeline.stumbled(await walk.claim(incident_id)) is None
+    assert (await walk.written(incident_id)).outcome is Outcome.ESCALATED
+
+
+async def test_a_walk_that_writes_before_it_stumbles_ends_with_a_human_too(walk: Walk) -> None:
+    """Each turn writes something; that is no progress, or it would be judged again for ever."""
+
+    class Buggy(StoredBudgets):
+        async def acquire(self, *_: object, **__: object) -> NoReturn:
+            raise ZeroDivisionError
+
+    walk.pipeline.budgets = Buggy(walk.store, lease_seconds=30, trust_empty=True)
+    walk.policy(wait_for_seconds=0.5)
+    incident_id = await walk.alert()
+
+    async def stumbled() -> bool:
+        held = await walk.claim(incident_id)
+        with pytest.raises(ZeroDivisionError):
+            await walk.pipeline.walk(held)
+        return await walk.pipeline.stumbled(held) is None
+
+    await until(stumbled, seconds=10)
     assert (await walk.written(incident_id)).outcome is Outcome.ESCALATED
 
 
@@ -382,6 +423,22 @@ async def test_alertmanager_has_a_say_in_the_outcome(
     walk.policy(verify=VerifyPolicy(within_seconds=0.2, stable_for_seconds=0, relapse_watch_seconds=0))
     walk.alerts.view, walk.pipeline.desk.alerts = view, walk.alerts
     assert (await walk.until_closed(await walk.alert())).outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("up_seconds", "outcome"), [(0.0, Outcome.UNVERIFIED), (3600.0, Outcome.HEALED)], ids=["since", "before"]
+)
+async def test_an_alertmanager_that_was_restarted_since_cannot_say_that_an_alert_has_ended(
+    walk: Walk, up_seconds: float, outcome: Outcome
+) -> None:
+    """It keeps alerts in memory: what it does not list may well fire. One that heard of it and has dropped it knows."""
+    walk.policy(verify=VerifyPolicy(within_seconds=0.2, stable_for_seconds=0, relapse_watch_seconds=0))
+    walk.alerts.view = AlertView(active=False, up_seconds=up_seconds)
+    walk.pipeline.alerts = walk.alerts
+    incident_id = await walk.alert()
+    long_ago = (await walk.journal.now()).timestamp() * 1000 - 60_000
+    await walk.store.command("HSET", f"{{hemostat}}:incident:{incident_id}", "opened", round(long_ago))
+    assert (await walk.until_closed(incident_id)).outcome is outcome
 
 
 async def after_a_resolved(walk: Walk) -> str:

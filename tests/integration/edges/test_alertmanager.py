@@ -91,7 +91,10 @@ async def test_follows_an_alert_through_its_life(start_alertmanager: StartAlertm
     edge = at(f"{alertmanager.url}/")
     assert await edge.ready()
     assert re.fullmatch(r"\d+\.\d+\.\d+.*", await edge.version())
-    assert await edge.active("0" * 16) == AlertView(active=False, updated_at=None)
+    unheard = await edge.active("0" * 16)
+    assert (unheard.active, unheard.updated_at) == (False, None)
+    assert unheard.up_seconds is not None
+    assert -1 <= unheard.up_seconds < 60
 
     labels = {"alertname": "ContainerDown", "name": "web"}
     begun = datetime.now(UTC)
@@ -261,12 +264,14 @@ async def test_a_failure_is_not_remembered(serve: Serve, at: At) -> None:
     statuses = iter([500, 200])
 
     async def handler(request: web.Request) -> web.Response:
+        if request.path.endswith("status"):
+            return web.json_response(status("2026-11-20T11:00:00Z"), headers={"Date": NOW})
         return web.json_response([], status=next(statuses))
 
     edge = at((await serve(handler)).make_url("/"))
     with pytest.raises(errors.EdgeUnavailable):
         await edge.active("a" * 16)
-    assert await edge.active("a" * 16) == AlertView(active=False)
+    assert await edge.active("a" * 16) == AlertView(active=False, up_seconds=3600.0)
 
 
 async def test_sends_the_authorization_and_never_tells_it(serve: Serve, at: At) -> None:
