@@ -21,6 +21,7 @@ from bridge.edges.store.transitions import StoredTransitions
 from bridge.event_watch import EventWatch
 from bridge.judgement import Replayed, replay
 from bridge.model.channel import Channel
+from bridge.model.evidence import ContainerFacts
 from bridge.model.incident import Answer, Target
 from bridge.model.policy import narrowed
 from bridge.model.share import Population, Share
@@ -37,6 +38,12 @@ log = logging.getLogger("hemostat.app")
 
 PRUNE_SECONDS = 3600.0
 STORE_RETRY_SECONDS = 1.0
+
+TARGETS_SECONDS = 4.0
+"""How long Docker is waited for, for all targets that are shown together; then they are shown without its word."""
+
+TARGETS_AT_ONCE = 4
+"""Asked about at once: the walk needs the same Engine, which is asked eight things at once at most."""
 
 
 class Duty(StrEnum):
@@ -151,24 +158,37 @@ class HemoStat:
 
     async def targets(self) -> Sequence[BudgetState]:
         """Every target that was ever looked at, with its budget."""
-        return [await self._budget(target) for target in await self._parts.journal.known_targets()]
+        until, free = _soon(), asyncio.Semaphore(TARGETS_AT_ONCE)
+
+        async def one(target: Target) -> BudgetState:
+            async with free:
+                return await self._budget(target, await self._seen(target, until))
+
+        return await asyncio.gather(*map(one, await self._parts.journal.known_targets()))
 
     async def target(self, target: Target) -> BudgetState | None:
         """One target, known to the journal or to Docker."""
-        known = target in await self._parts.journal.known_targets()
-        if not known and target.host in self.hosts():
-            with contextlib.suppress(errors.EdgeUnavailable):
-                known = await self._parts.docker.inspect(target.host, target.name) is not None
-        return await self._budget(target) if known else None
+        seen = await self._seen(target, _soon())
+        if seen is None and target not in await self._parts.journal.known_targets():
+            return None
+        return await self._budget(target, seen)
 
-    async def _budget(self, target: Target) -> BudgetState:
+    async def _seen(self, target: Target, until: float) -> ContainerFacts | None:
+        """The container that bears its name, as far as Docker says so by then (on the loop's clock)."""
+        if target.host not in self.hosts() or asyncio.get_running_loop().time() >= until:
+            return None
+        with contextlib.suppress(errors.EdgeError, TimeoutError):
+            async with asyncio.timeout_at(until):
+                return await self._parts.docker.inspect(target.host, target.name)
+        return None
+
+    async def _budget(self, target: Target, facts: ContainerFacts | None) -> BudgetState:
         """Under the policy that a container-level alert would get, narrowed by the container's labels if it answers."""
-        facts = None
         populations: Sequence[Population] = ()
-        if target.host in self.hosts():
-            with contextlib.suppress(errors.EdgeUnavailable):
-                facts = await self._parts.docker.inspect(target.host, target.name)
-                populations = await self._parts.judge.census.around(facts) if facts else ()
+        if facts is not None:
+            with contextlib.suppress(errors.EdgeUnavailable, TimeoutError):
+                async with asyncio.timeout(TARGETS_SECONDS):
+                    populations = await self._parts.judge.census.around(facts)
         policy = self._parts.judge.ruleset.policy
         return await self._parts.budgets.state(
             target,
@@ -299,3 +319,8 @@ class HemoStat:
             except errors.EdgeError as error:
                 log.warning("prune_failed", extra={"error": str(error)})
             await asyncio.sleep(PRUNE_SECONDS)
+
+
+def _soon() -> float:
+    """On the loop's clock."""
+    return asyncio.get_running_loop().time() + TARGETS_SECONDS

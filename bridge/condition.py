@@ -28,29 +28,34 @@ class Condition:
         self._worker = worker
         self._queue = queue
         self._path = path
-        self._readiness: web.Readiness | None = None
+        self._looking: asyncio.Task[web.Readiness] | None = None
         self._readiness_until = 0.0
         self._alertmanager: str | None = "not asked yet"
         self._alertmanager_until = 0.0
         self._started_at = datetime.now(UTC)
 
     async def readiness(self) -> web.Readiness:
-        """Store, and for a worker its loop and every Docker host, looked at no more often than each READINESS_SECONDS."""
-        if self._readiness is None or time.monotonic() > self._readiness_until:
-            hosts = self._parts.docker.hosts() if self._worker else ()
-            troubles = await asyncio.gather(
-                _trouble(self._parts.journal.writable()),
-                *(_trouble(self._parts.docker.ping(h)) for h in hosts),
-            )
-            parts: dict[str, str | None] = {"store": troubles[0]}
-            if self._worker is not None:
-                alive = self._worker.alive()
-                parts["worker"] = None if alive else "the worker loop gets no answer from the store"
-            parts |= {f"docker/{host}": trouble for host, trouble in zip(hosts, troubles[1:], strict=True)}
-            self._readiness = web.Readiness(parts=parts)
-            # A "no" is looked at again soon: whoever waits for a start should not wait for a cache.
-            self._readiness_until = time.monotonic() + (READINESS_SECONDS if self._readiness.ready else 0.25)
-        return self._readiness
+        """Store, and for a worker its loop and every Docker host, looked at no more often than each READINESS_SECONDS,
+        and once for all who ask meanwhile."""
+        if self._looking is None or (self._looking.done() and time.monotonic() > self._readiness_until):
+            self._looking = asyncio.create_task(self._looked_around(), name="readiness")
+        return await asyncio.shield(self._looking)  # one who gives up must not end it for the others
+
+    async def _looked_around(self) -> web.Readiness:
+        hosts = self._parts.docker.hosts() if self._worker else ()
+        troubles = await asyncio.gather(
+            _trouble(self._parts.journal.writable()),
+            *(_trouble(self._parts.docker.ping(h)) for h in hosts),
+        )
+        parts: dict[str, str | None] = {"store": troubles[0]}
+        if self._worker is not None:
+            alive = self._worker.alive()
+            parts["worker"] = None if alive else "the worker loop gets no answer from the store"
+        parts |= {f"docker/{host}": trouble for host, trouble in zip(hosts, troubles[1:], strict=True)}
+        readiness = web.Readiness(parts=parts)
+        # A "no" is looked at again soon: whoever waits for a start should not wait for a cache.
+        self._readiness_until = time.monotonic() + (READINESS_SECONDS if readiness.ready else 0.25)
+        return readiness
 
     async def status(self) -> web.Status:
         """How it stands, with Alertmanager, for which nothing waits."""

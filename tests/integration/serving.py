@@ -53,13 +53,17 @@ class Running:
 
 
 def config_of(
-    redis_url: str, *, tokens: tuple[AccessToken, ...] = (), max_body: int = 16 << 20
+    redis_url: str,
+    *,
+    tokens: tuple[AccessToken, ...] = (),
+    max_body: int = 16 << 20,
+    docker_url: str = "unix:///nonexistent/docker.sock",
 ) -> settings.Settings:
-    """A bridge on this Redis, whose Docker does not exist."""
+    """A bridge on this Redis, whose Docker does not exist unless one is named."""
     return replace(
         settings.Settings.defaults(),
         redis=Redis(url=redis_url.removesuffix("/0")),
-        docker=settings.Docker(hosts=(DockerHost(name="local", url="unix:///nonexistent/docker.sock"),)),
+        docker=settings.Docker(hosts=(DockerHost(name="local", url=docker_url),)),
         store=Store(backlog_limit=100, trust_empty=True),
         web=Web(tokens=tokens, max_body_bytes=max_body),
     )
