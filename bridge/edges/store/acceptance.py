@@ -80,7 +80,7 @@ class Acceptor:
     async def _write(self) -> None:
         # WAIT answers at once for a call that wrote nothing: where it counts, even a re-send writes.
         granularity = 0 if self._store.replicas else SEEN_GRANULARITY_MS
-        while self._waiting:
+        while self._any_waits():
             batches = [self._waiting.pop(0)]
             total = batches[0].alerts
             while self._waiting and total + self._waiting[0].alerts <= MAX_ALERTS_PER_CALL:
@@ -112,6 +112,11 @@ class Acceptor:
                     if not batch.done.done():
                         batch.done.set_result(ids[at : at + batch.alerts])
                     at += batch.alerts
+
+    def _any_waits(self) -> bool:
+        # Whose sender was told 503 meanwhile comes again: while the store hangs, that must not pile up here.
+        self._waiting = [batch for batch in self._waiting if not batch.done.done()]
+        return bool(self._waiting)
 
     @staticmethod
     def _settle(batches: Sequence[_Batch], error: errors.EdgeError) -> None:

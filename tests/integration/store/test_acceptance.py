@@ -17,6 +17,7 @@ from bridge.intake import read_webhook, subject_of
 from bridge.model.incident import Entry, Outcome
 from bridge.model.policy import BreakerPolicy
 from tests.integration.desk import START, Desk, alert
+from tests.waiting import until_true
 
 PAYLOADS = Path(__file__).parents[2] / "payloads"
 
@@ -56,6 +57,22 @@ async def test_it_is_crowded_while_webhooks_wait_for_those_before_them(desk: Des
     assert desk.acceptor.crowded
     await asyncio.gather(*taking)
     assert not desk.acceptor.crowded
+
+
+async def test_what_nobody_waits_for_any_more_is_not_written(desk: Desk, store: Store) -> None:
+    """Its sender was told 503 and sends it again: while the store hangs, what was given up must not pile up."""
+    await store.command("CLIENT", "PAUSE", 60_000, "WRITE")
+    under_way = []
+    for n in range(2):
+        under_way.append(asyncio.create_task(desk.take(alert(f"c{n}", fingerprint=f"f{n}"))))
+        await asyncio.sleep(0)
+        await until_true(lambda: not desk.acceptor.crowded)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await desk.take(alert("given-up", fingerprint="ff"))
+    await store.command("CLIENT", "UNPAUSE")
+    await asyncio.gather(*under_way)
+    assert await store.command("EXISTS", "{hemostat}:episode:ff") == 0
 
 
 async def test_a_resend_joins_and_writes_nothing(desk: Desk) -> None:
