@@ -81,10 +81,10 @@ def named(request: web.Request, asked: Mapping[str, str]) -> str:
 
 
 def time_of(text: str) -> datetime:
-    """An RFC 3339 time or Unix seconds, as Prometheus takes both."""
+    """An RFC 3339 time or Unix seconds, as Prometheus takes both; in UTC, where it must be a time, too."""
     try:
         at = datetime.fromtimestamp(float(text), UTC) if text.replace(".", "", 1).isdigit() else None
         at = at or datetime.fromisoformat(text)
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
     except (ValueError, OverflowError, OSError) as error:
         raise ValueError(f"not a time: {text[:40]!r}; RFC 3339 or Unix seconds are") from error
-    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -106,6 +106,6 @@ async def _opened_since(request: web.Request) -> datetime:
 
 
 def _limit(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:6]) <= 1000:
+    if len(text) > 6 or not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 1000:
         raise ValueError("limit must be a number from 1 to 1000")
     return int(text)

@@ -24,6 +24,8 @@ from bridge.web.failures import answer_errors
 from bridge.web.interface import BRIDGE, TOKENS, Bridge, Token
 
 WEBHOOK_PATHS = ("/api/v1/alerts", "/alerts", "/webhook", "/")
+ID = "{id:[0-9A-Za-z_-]+}"
+"""Of an incident: with a colon it would name what the store keeps beside one."""
 
 
 def application(
@@ -39,10 +41,10 @@ def application(
     app.router.add_get("/ui/{name}", page.part)
     app.router.add_get("/api/v1/status", standing.show)
     app.router.add_get("/api/v1/incidents", incidents.search)
-    app.router.add_get("/api/v1/incidents/{id}", incidents.show)
-    app.router.add_get("/api/v1/incidents/{id}/replay", incidents.replay)
-    app.router.add_post("/api/v1/incidents/{id}/approve", approvals.approve)
-    app.router.add_post("/api/v1/incidents/{id}/reject", approvals.reject)
+    app.router.add_get(f"/api/v1/incidents/{ID}", incidents.show)
+    app.router.add_get(f"/api/v1/incidents/{ID}/replay", incidents.replay)
+    app.router.add_post(f"/api/v1/incidents/{ID}/approve", approvals.approve)
+    app.router.add_post(f"/api/v1/incidents/{ID}/reject", approvals.reject)
     app.router.add_post(approvals.SLACK_PATH, approvals.slack)
     app.router.add_get("/api/v1/targets", targets.show_all)
     app.router.add_get("/api/v1/targets/{host}/{name}", targets.show)

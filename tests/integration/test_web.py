@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -175,10 +176,13 @@ async def test_incidents_are_listed_and_shown(running: Running) -> None:
         ("GET", "/api/v1/incidents?outcome=fine", 400, "bad_query"),
         ("GET", "/api/v1/incidents?limit=0", 400, "bad_query"),
         ("GET", "/api/v1/incidents?limit=x", 400, "bad_query"),
+        ("GET", "/api/v1/incidents?limit=0000019999999", 400, "bad_query"),
         ("GET", "/api/v1/incidents?since=yesterday", 400, "bad_query"),
         ("GET", "/api/v1/incidents?since=99999999999999999999", 400, "bad_query"),
         ("GET", "/api/v1/incidents?since=9999999y", 400, "bad_query"),
+        ("GET", "/api/v1/incidents?since=9999-12-31T23:59:59-12:00", 400, "bad_query"),
         ("GET", "/api/v1/incidents?cursor=x", 400, "bad_query"),
+        ("GET", "/api/v1/incidents?cursor=1-99999999999999999999", 400, "bad_query"),
         ("GET", "/api/v1/targets/local/nothing", 404, "not_found"),
         ("GET", "/nowhere", 404, "not_found"),
         ("DELETE", "/api/v1/incidents", 405, "method_not_allowed"),
@@ -206,6 +210,38 @@ async def test_incidents_may_be_asked_for_by_age(running: Running) -> None:
     """Prometheus' durations, back from the store's clock."""
     await running.post(FIRING)
     assert len((await running.get("/api/v1/incidents?since=2h"))[1]["incidents"]) == 5
+
+
+@pytest.mark.parametrize("part", ["alerts", "timeline", "told"])
+async def test_what_is_kept_beside_an_incident_is_no_incident(running: Running, part: str) -> None:
+    """Whoever knows how the store names things can ask for nothing but incidents."""
+    _, taken, _ = await running.post(FIRING)
+    key = f"{taken['incidents'][0]}:{part}"
+    await running.parts.store.command("RPUSH", f"{{hemostat}}:incident:{taken['incidents'][0]}:timeline", "x")
+    await running.parts.store.command("HSET", f"{{hemostat}}:incident:{taken['incidents'][0]}:told", "x", "y")
+    assert (await running.get(f"/api/v1/incidents/{key}"))[0] == 404
+    assert (await running.get(f"/api/v1/incidents/{key}/replay"))[0] == 404
+    async with running.client.post(f"/api/v1/incidents/{key}/approve") as answer:
+        assert answer.status == 404
+
+
+async def test_a_pause_beyond_the_last_day_of_the_calendar_is_refused(running: Running) -> None:
+    """Its end in UTC would be a time that nobody can read any more, and every look at the pause would fail."""
+    async with running.client.put("/api/v1/pause", json={"until": "9999-12-31T23:59:59-12:00"}) as answer:
+        assert (answer.status, (await answer.json())["error"]["code"]) == (400, "bad_request")
+    assert await running.get("/api/v1/pause") == (200, {"paused": False})
+
+
+async def test_probes_that_come_at_once_share_one_look(running: Running) -> None:
+    """A load balancer with many heads must not become a load of its own."""
+
+    async def looks() -> int:
+        stats = await running.parts.store.info("commandstats")
+        return int(stats.get("cmdstat_setrange", "calls=0").partition("calls=")[2].partition(",")[0])
+
+    before = await looks()
+    seen = await asyncio.gather(*(running.bridge.readiness() for _ in range(10)))
+    assert (await looks() - before, len({id(one) for one in seen})) == (1, 1)
 
 
 async def test_the_kill_switch_is_pulled_seen_and_released(running: Running) -> None:

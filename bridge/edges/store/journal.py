@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
@@ -41,6 +42,7 @@ class _Container(msgspec.Struct):
 
 
 _container = msgspec.json.Decoder(_Container)
+_CURSOR = re.compile("([0-9]{1,16})-([0-9]{1,9})")
 
 CONFIG_LABEL = "com.docker.compose.config-hash"
 CHANGES_SECONDS = 86_400.0
@@ -317,10 +319,10 @@ def _place(cursor: str | None) -> tuple[str, int]:
     """Where a page begins: the highest time in milliseconds, and how many of that time were given already."""
     if cursor is None:
         return "+inf", 0
-    upper, _, skip = cursor.partition("-")
-    if not (upper.isascii() and upper.isdigit() and skip.isascii() and skip.isdigit()) or len(cursor) > 40:
+    place = _CURSOR.fullmatch(cursor)
+    if place is None:
         raise ValueError("cursor is not one this server gave")
-    return upper, int(skip)
+    return place[1], int(place[2])
 
 
 def _asked(incident: Incident) -> tuple[str | int, ...]:
