@@ -276,7 +276,7 @@ async def test_a_walk_that_writes_before_it_stumbles_ends_with_a_human_too(walk:
         async def acquire(self, *_: object, **__: object) -> NoReturn:
             raise ZeroDivisionError
 
-    walk.pipeline.budgets = Buggy(walk.store, lease_seconds=30, trust_empty=True)
+    walk.pipeline.desk.budgets = Buggy(walk.store, lease_seconds=30, trust_empty=True)
     walk.policy(wait_for_seconds=0.5)
     incident_id = await walk.alert()
 
@@ -434,7 +434,7 @@ async def test_an_alertmanager_that_was_restarted_since_cannot_say_that_an_alert
     """It keeps alerts in memory: what it does not list may well fire. One that heard of it and has dropped it knows."""
     walk.policy(verify=VerifyPolicy(within_seconds=0.2, stable_for_seconds=0, relapse_watch_seconds=0))
     walk.alerts.view = AlertView(active=False, up_seconds=up_seconds)
-    walk.pipeline.alerts = walk.alerts
+    walk.pipeline.desk.alerts = walk.alerts
     incident_id = await walk.alert()
     long_ago = (await walk.journal.now()).timestamp() * 1000 - 60_000
     await walk.store.command("HSET", f"{{hemostat}}:incident:{incident_id}", "opened", round(long_ago))
