@@ -73,14 +73,32 @@ class OwnPattern:
 def clean(text: str) -> str:
     """The text without terminal codes, control, zero-width and bidirectional characters; ``\\n`` and ``\\t`` stay.
 
-    Other line ends become a blank, so that they can neither forge a line nor glue two words together.
+    Other line ends become a blank, so that they can neither forge a line nor glue two words together; what is struck
+    over by backspaces is what a terminal shows.
     """
     if text.isprintable() and text.isascii():
         return text
     text = _TERMINAL_CODE.sub("", _INVISIBLE.sub("", text.replace("\r\n", "\n")))
     if text.isprintable():
         return text
+    if "\b" in text:
+        text = "\n".join(_struck_over(line) if "\b" in line else line for line in text.split("\n"))
     return "".join(char if char.isprintable() or char in "\n\t" else _instead(char) for char in text)
+
+
+def _struck_over(line: str) -> str:
+    """One line as a terminal shows it: a backspace goes back, and what comes then takes the place."""
+    shown: list[str] = []
+    at = 0
+    for char in line:
+        if char == "\b":
+            at = max(0, at - 1)
+            continue
+        seen = char if char == "\t" or char.isprintable() else _instead(char)
+        if seen and (seen != "_" or at >= len(shown)):  # under a letter it only underlines
+            shown[at : at + 1] = [seen]
+        at += len(seen)
+    return "".join(shown)
 
 
 def _instead(char: str) -> str:
@@ -118,10 +136,7 @@ class Redactor:
         if self._own or not text.isprintable():  # an invisible character may split a word that is looked for
             return True
         lowered = text.lower()
-        if any(hint in lowered for hint in _HINTS):
-            return True
-        digits = lowered.encode(errors="replace").translate(_DIGITS_AS_ZERO)
-        return any(group in digits for group in _CARD_GROUPS)
+        return any(hint in lowered for hint in _HINTS) or any(needs(text) for needs in _NEEDS)
 
     def suspects_any(self, texts: set[str]) -> bool:
         """``suspects`` of many texts at once, most of which were there before."""
@@ -171,24 +186,24 @@ class Redactor:
         return plain, counts
 
     def _once(self, text: str, counts: Counter[str]) -> str:
-        lowered = text.lower()
+        lowered, hinted = text.lower(), dict[tuple[str, ...], bool]()
         for kind in self._kinds:
-            if kind.hints and not any(hint in lowered for hint in kind.hints):
+            if kind.hints not in hinted:  # several kinds share theirs
+                hinted[kind.hints] = not kind.hints or any(hint in lowered for hint in kind.hints)
+            if not hinted[kind.hints] or (kind.needs is not None and not kind.needs(text)):
                 continue
             after = kind.pattern.sub(partial(_replaced, kind, counts), text)
             if after != text:
-                text, lowered = after, after.lower()
+                text, lowered, hinted = after, after.lower(), {}
         for own in self._own:
             text = "\n".join(_without_own(line, own, counts) for line in text.split("\n"))
         return text
 
 
-_HINTS = tuple(dict.fromkeys(hint for kind in BUILT_IN for hint in kind.hints))
-_DIGITS_AS_ZERO = bytes(
-    ord("0") if char in b"0123456789" else ord(" ") if char in b" -" else ord("x") for char in range(256)
-)
-_CARD_GROUPS = (b"0" * 13, b"0000 0000 0000", b"0000 000000 0000")
-"""What the one kind without a hint needs: its shortest runs of digits."""
+_ALL_HINTS = dict.fromkeys(hint for kind in BUILT_IN for hint in kind.hints)
+_HINTS = tuple(hint for hint in _ALL_HINTS if not any(part in hint for part in _ALL_HINTS if part != hint))
+"""Without those that hold another one."""
+_NEEDS = tuple(kind.needs for kind in BUILT_IN if kind.needs is not None)
 
 
 def _replaced(kind: Kind, counts: Counter[str], match: re.Match[str]) -> str:

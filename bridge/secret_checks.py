@@ -82,6 +82,49 @@ def on_the_next_line(match: re.Match[str]) -> bool:
     return _DIGIT.search(match["secret"]) is not None and of_an_assignment(match)
 
 
+_BASE64_AS_A = bytes(
+    ord("a") if chr(char).isascii() and (chr(char).isalnum() or char in b"+/") else ord(" ")
+    for char in range(256)
+)
+
+
+_LONG_BASE64 = re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{64}")
+
+
+def has_long_base64(text: str) -> bool:
+    """Whether a line of a key could be in it: cheap, and certain where it says no."""
+    if len(text) <= 2 * 64 or b"a" * 64 not in text.encode(errors="replace").translate(_BASE64_AS_A):
+        return False
+    return any(
+        _random(found[0]) for found in _LONG_BASE64.finditer(text.replace("\\n", " ").replace("\\r", " "))
+    )
+
+
+def _random(line: str) -> bool:
+    """Neither an id nor a fingerprint in hexadecimal."""
+    return bool(re.search("[g-z]", line) and re.search("[G-Z]", line) and _DIGIT.search(line))
+
+
+def of_pem_body(match: re.Match[str]) -> bool:
+    """A key's, and not a certificate's, which is public, and whose label stands beside it."""
+    text = match.string
+    if not _random(match["secret"][:64]):
+        return False
+    begin = text.rfind("-----BEGIN ", max(0, match.start() - _LABEL_WITHIN), match.start())
+    ended = text.find("-----END ", begin, match.start()) >= 0
+    label = text[begin : begin + 64] if begin >= 0 and not ended else text[match.end() : match.end() + 64]
+    return re.search("CERTIFICATE|PUBLIC KEY", label) is None
+
+
+_LABEL_WITHIN = 16 * 1024
+"""Characters before a key's line among which the label that it belongs to is looked for."""
+
+
+def of_pgpass(match: re.Match[str]) -> bool:
+    """A password, not a word about a connection."""
+    return no_marker(match) and match["secret"].lower() not in _WORDS and not match["secret"].isdigit()
+
+
 def no_marker(match: re.Match[str]) -> bool:
     """Whatever is not gone already."""
     return MARKER.fullmatch(match["secret"]) is None
@@ -138,6 +181,18 @@ _BRANDS = re.compile(
     r"4[0-9]{12}(?:[0-9]{3}){0,2}|(?:5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720)[0-9]*|3[47][0-9]{13}|3(?:0[0-5]|[68])[0-9]{12,13}"
     r"|6(?:011|5|4[4-9]|2)[0-9]*|35(?:2[89]|[3-8])[0-9]*"
 )
+
+
+_DIGITS_AS_ZERO = bytes(
+    ord("0") if char in b"0123456789" else ord(" ") if char in b" -" else ord("x") for char in range(256)
+)
+_CARD_GROUPS = (b"0" * 13, b"0000 0000 0000", b"0000 000000 0000")
+
+
+def has_card_groups(text: str) -> bool:
+    """Whether a card's number could be in it, by its shortest runs of digits: cheap, and certain where it says no."""
+    digits = text.encode(errors="replace").translate(_DIGITS_AS_ZERO)
+    return any(group in digits for group in _CARD_GROUPS)
 
 
 def of_card(match: re.Match[str]) -> bool:

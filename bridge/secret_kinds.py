@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bridge.secret_checks import (
+    has_card_groups,
+    has_long_base64,
     mixed,
     no_marker,
     of_an_assignment,
@@ -20,6 +22,8 @@ from bridge.secret_checks import (
     of_encoded_userinfo,
     of_header,
     of_mail,
+    of_pem_body,
+    of_pgpass,
     of_userinfo,
     on_the_next_line,
     with_digit,
@@ -35,8 +39,8 @@ def marked(kind: str) -> str:
 class Kind:
     """One kind of secret.
 
-    ``hints``: in lower case; the pattern is only tried where one of them occurs. ``certain``: whether a match is one;
-    what looks like a secret and is none stays.
+    ``hints``: in lower case; the pattern is only tried where one of them occurs. ``needs``: the same of a kind that no
+    word gives away. ``certain``: whether a match is one; what looks like a secret and is none stays.
     """
 
     name: str
@@ -45,6 +49,7 @@ class Kind:
     certain: Callable[[re.Match[str]], bool] | None = None
     closers: bool = False
     """Whether brackets at its end belong to what stands around it."""
+    needs: Callable[[str], bool] | None = None
 
 
 def _kind(
@@ -76,8 +81,13 @@ _NAMES = (
     r"|(?<![a-z])(?:pass(?=\\{0,3}[\"']?[ \t]{0,3}=|[\"'])|pw|sid|session_?id|phpsessid|jsessionid|otp|cvv2?|cvc|ssn"
     r"|sig|signature|_auth)(?![a-z]))(?P<suffix>[\w.\-]{0,40})"
 )
-_IS = r"\\{0,3}[\"']?(?:\]?[ \t]{0,3}=>|[ \t]{0,3}(?::=|==?|[:\uff1a\uff1d]|%(?:25){0,3}3[ad]))[ \t]{0,3}"
-"""Between a name and its value: also as PHP prints it (``[password] => x``), percent-encoded, and of full width."""
+_ESCAPED_QUOTE = r"(?:&(?:amp;){0,3}(?:quot|apos|#0{0,4}3[49]|#x0{0,4}2[27]);|\\{1,3}u002[27])"
+_ESCAPED_SIGN = r"&(?:amp;){0,3}(?:equals|colon|#0{0,4}(?:61|58)|#x0{0,4}3[ad]);|\\{1,3}u003[ad]"
+"""A quote, ``=`` and ``:`` as HTML and the JSON of some languages escape them."""
+
+_OPEN = rf"(?:{_ESCAPED_QUOTE}|\\{{0,3}}[\"']?)"
+_IS = rf"{_OPEN}(?:\]?[ \t]{{0,3}}=>|[ \t]{{0,3}}(?::=|==?|[:\uff1a\uff1d]|%(?:25){{0,3}}3[ad]|{_ESCAPED_SIGN}))[ \t]{{0,3}}"
+"""Between a name and its value: also as PHP prints it (``[password] => x``), escaped, and of full width."""
 
 _UNQUOTED = (
     r"(?:[^\s\"'`,;&|\\]|[,;&|](?!\s|$|[\\\"'`]|[\w.\-]{1,40}\\{0,3}[\"']?[=:])|\\(?![\"'nrt])){1,4096}"
@@ -106,6 +116,15 @@ def names_a_secret(name: str, value: str) -> bool:
     return found is not None and of_an_assignment(found)
 
 
+_HOST = r"(?:[\w.*\-]{1,253}|/[\w./\-]{1,253})"
+_FIELD = r"(?:\\.|[^\s:\\\"'/]){1,64}"
+"""Of a line of ~/.pgpass: a name or a socket's directory; a database or a user, with ``:`` and a backslash escaped."""
+
+_NO_BASE64_BEFORE = r"(?<![\w+/=\-])"
+_PEM_LINE = r"[A-Za-z0-9+/]{64}(?:[A-Za-z0-9+/]{6})?(?![\w+/=\-])"
+_PEM_BREAK = rf"(?:[ \t]{{0,8}}\n[^\n]{{0,120}}?{_NO_BASE64_BEFORE}|(?:\\{{1,4}}[nr])+|[ \t]{{1,8}})"
+"""A line of a key's body: 64 characters (RFC 7468), 70 of OpenSSH's; and what stands between two of them."""
+
 BUILT_IN: tuple[Kind, ...] = (
     _kind(  # each line of it behind a time or a name, as loggers write them
         "private_key",
@@ -127,6 +146,16 @@ BUILT_IN: tuple[Kind, ...] = (
         "private_key",
         "-----end",
         r"(?<![A-Za-z0-9+/=])(?P<secret>(?:[A-Za-z0-9+/=]{16,512}(?:\s|\\+[nr])+){1,64}-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)",
+    ),
+    Kind(  # its middle alone: a cut took both ends
+        name="private_key",
+        hints=(),
+        needs=has_long_base64,
+        pattern=re.compile(
+            rf"(?:{_NO_BASE64_BEFORE}|(?<=\\[nr]))(?P<secret>{_PEM_LINE}(?:{_PEM_BREAK}{_PEM_LINE}){{1,400}}"
+            rf"(?:{_PEM_BREAK}(?:[A-Za-z0-9+/]{{16,69}}={{0,2}}|[A-Za-z0-9+/]{{1,69}}={{1,2}})(?![\w+/=\-]))?)"
+        ),
+        certain=of_pem_body,
     ),
     _kind("url_userinfo", "@", r"(?<=://)(?P<secret>[^\s/?#\"'<>`\\]{1,4096})@", of_userinfo),
     _kind(  # a password with a slash in it, which belongs encoded and often is not
@@ -157,19 +186,19 @@ BUILT_IN: tuple[Kind, ...] = (
     _kind(
         "authorization",
         "authorization",
-        rf"authorization{_IS}\\{{0,3}}[\"']?{_SCHEMES}[ \t]{{1,3}}(?P<secret>[^\s\"',;\\]{{4,8192}})",
+        rf"authorization{_IS}{_OPEN}{_SCHEMES}[ \t]{{1,3}}(?P<secret>[^\s\"',;\\]{{4,8192}})",
         of_header,
     ),
     _kind(
         "authorization",
         "authorization",
-        rf"authorization{_IS}\\{{0,3}}[\"']?(?:aws4-hmac-sha256|digest|oauth|signature|hawk)[ \t]{{1,3}}"
+        rf"authorization{_IS}{_OPEN}(?:aws4-hmac-sha256|digest|oauth|signature|hawk)[ \t]{{1,3}}"
         rf"(?P<secret>{_PAIR}(?:,[ \t]{{0,3}}{_PAIR}){{0,30}})",
     ),
     _kind(
         "authorization",
         "authorization",
-        rf"authorization{_IS}\\{{0,3}}[\"']?(?!(?:aws4-hmac|digest|oauth|signature|hawk))"
+        rf"authorization{_IS}{_OPEN}(?!(?:aws4-hmac|digest|oauth|signature|hawk))"
         r"(?P<secret>[^\s\"',;\\]{8,8192})",
         of_bare_header,
     ),
@@ -258,6 +287,12 @@ BUILT_IN: tuple[Kind, ...] = (
     _UNDER_A_NAME,
     _kind(
         CREDENTIAL,
+        "quot; apos; &# amp;# u002",
+        rf"{_NAMES}{_IS}{_ESCAPED_QUOTE}(?P<secret>(?:(?!{_ESCAPED_QUOTE})[^\"\n]){{1,4096}})",
+        of_an_assignment,
+    ),
+    _kind(
+        CREDENTIAL,
         _NAME_HINTS,
         rf"{_NAMES}{_IS}\\{{1,3}}[\"'](?P<secret>[^\"'\\\n]{{1,4096}})\\{{1,3}}[\"']",
         of_an_assignment,
@@ -265,7 +300,7 @@ BUILT_IN: tuple[Kind, ...] = (
     _kind(
         CREDENTIAL,
         _NAME_HINTS,
-        rf"{_NAMES}{_IS}\\{{0,3}}[\"'`]?(?P<secret>{_UNQUOTED})",
+        rf"{_NAMES}{_IS}(?!{_ESCAPED_QUOTE})\\{{0,3}}[\"'`]?(?P<secret>{_UNQUOTED})",
         of_an_assignment,
         closers=True,
     ),
@@ -286,6 +321,13 @@ BUILT_IN: tuple[Kind, ...] = (
         CREDENTIAL,
         "$1$ $5$ $6$ $y$ $2a$ $2b$ $2y$ $apr1$ $argon2",
         r"(?P<secret>\$(?:[156y]|2[aby]|apr1|argon2(?:id|i|d))\$[\w./$=,+\-]{20,512})",
+    ),
+    _kind(  # a line of ~/.pgpass: db:5432:shop:app:hunter2
+        CREDENTIAL,
+        ":543 :6432: :*:",
+        rf"(?<![^\s\"'`(\[])(?:{_HOST}:(?:543[0-9]|6432):{_FIELD}|{_HOST}:\*:\*|\*:\*:{_FIELD}):{_FIELD}"
+        r":(?P<secret>(?:\\.|[^\s:\\\"'`]){1,256})(?=[\"'`)\],;]{0,2}(?:\s|$))",
+        of_pgpass,
     ),
     _kind(  # mysql -uroot -phunter2
         CREDENTIAL,
@@ -328,8 +370,9 @@ BUILT_IN: tuple[Kind, ...] = (
     ),
     _kind(  # <password>hunter2</password>
         CREDENTIAL,
-        "</",
-        r"<[\w:.\-]{0,40}?(?:password|passwd|secret|token|api[_-]?key)[\w.\-]{0,20}(?:\s[^<>\n]{0,200})?>(?P<secret>[^<\n]{1,2000})</",
+        "</ lt;/ 3c/",
+        r"(?:<|&lt;|u003c)[\w:.\-]{0,40}?(?:password|passwd|secret|token|api[_-]?key)[\w.\-]{0,20}(?:\s(?:(?!&[lg]t;|\\{1,3}u003[ce])[^<>\n]){0,200})?"
+        r"(?:>|&gt;|\\{1,3}u003e)(?P<secret>(?:(?!&lt;|\\{1,3}u003c)[^<\n]){1,2000})(?:<|&lt;|\\{1,3}u003c)/",
         no_marker,
     ),
     _kind(
@@ -345,6 +388,7 @@ BUILT_IN: tuple[Kind, ...] = (
             r"(?P<secret>[2-6](?<![\w.\-+][2-6])[0-9]{3}(?:[0-9]{9,15}|(?:[ -][0-9]{4}){3}|[ -][0-9]{6}[ -][0-9]{4,5}))(?![\w\-]|\.[0-9])"
         ),
         certain=of_card,
+        needs=has_card_groups,
     ),
 )
 """All built-in kinds, in the order in which they are looked for: the surer before the wider."""

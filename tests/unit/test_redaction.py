@@ -108,6 +108,31 @@ def test_cleaning_keeps_what_people_read() -> None:
     assert clean("10%\r20%\r\nfor\u200bged") == "10% 20%\nforged"
 
 
+@pytest.mark.parametrize(
+    ("struck", "seen"),
+    [
+        pytest.param("p\bpa\bas\bss\bsw\bwo\bor\brd\bd=hunter2", "password=hunter2", id="bold"),
+        pytest.param("_\bp_\ba_\bs_\bs_\bw_\bo_\br_\bd=hunter2", "password=hunter2", id="underlined"),
+        pytest.param("p\b_a\b_s\b_s\b_w\b_o\b_r\b_d\b_=hunter2", "password=hunter2", id="underlined after"),
+        pytest.param("passX\bword=hunter2", "password=hunter2", id="a letter replaced"),
+        pytest.param("\x1b[1mtoXX\b\b\x1b[0mken=hun\u200bter22", "token=hunter22", id="with colours between"),
+        pytest.param("10%\b\b\b20%\b\nold", "20%\nold", id="a progress"),
+        pytest.param("\b\ba\r\n\bb\tc", "a\nb\tc", id="not beyond its line"),
+    ],
+)
+def test_what_is_struck_over_is_read_as_a_terminal_shows_it(struck: str, seen: str) -> None:
+    assert clean(struck) == seen
+    assert "hunter" not in Redactor().plain(struck, limit=99).text
+
+
+@pytest.mark.parametrize("label", ["CERTIFICATE", "PUBLIC KEY"])
+def test_what_is_public_of_a_key_stays(label: str) -> None:
+    """A whole one, and one of which only the end is left."""
+    body = next(s for s in SECRETS if s.text.endswith(" and more")).text.removesuffix(" and more")
+    for text in (f"-----BEGIN {label}-----\n{body}\n-----END {label}-----", f"{body}\n-----END {label}-----"):
+        assert Redactor().text(text).text == text
+
+
 def test_a_cut_halves_neither_token_nor_marker() -> None:
     long = "x" * 90 + " password=hunter2" + " tail" * 10
     for limit in range(80, 130):
@@ -188,6 +213,17 @@ def test_an_operators_pattern_may_say_which_part_is_the_secret() -> None:
         "curl -u",
         "\x1b]",
         "[REDACTED:",
+        "Aa1" * 22 + "\n",
+        "Aa1" * 21 + "A x ",
+        f"{'Aa1' * 21}A\n{'x ' * 60}",
+        "password&#61;&quot;",
+        "token\\u0022:\\u0022",
+        "&amp;" * 4,
+        "&lt;token &gt;",
+        "&lt;token a\\u003e",
+        "db:5432:a:",
+        "*:",
+        "a\b",
         "=,a",
         "eyJaaaaaaaaa.",
         "<password ",
