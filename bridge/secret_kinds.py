@@ -122,7 +122,7 @@ _FIELD = r"(?:\\.|[^\s:\\\"'/]){1,64}"
 
 _NO_BASE64_BEFORE = r"(?<![\w+/=\-])"
 _PEM_LINE = r"[A-Za-z0-9+/]{64}(?:[A-Za-z0-9+/]{6})?(?![\w+/=\-])"
-_PEM_BREAK = rf"(?:[ \t]{{0,8}}\n[^\n]{{0,120}}?{_NO_BASE64_BEFORE}|(?:\\{{1,4}}[nr])+|[ \t]{{1,8}})"
+_PEM_BREAK = rf"(?:[ \t]{{0,8}}\s[^\n]{{0,120}}?{_NO_BASE64_BEFORE}|(?:\\{{1,4}}[nr])+)"
 """A line of a key's body: 64 characters (RFC 7468), 70 of OpenSSH's; and what stands between two of them."""
 
 BUILT_IN: tuple[Kind, ...] = (
