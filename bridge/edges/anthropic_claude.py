@@ -26,11 +26,10 @@ keep_quiet("anthropic")
 
 
 class AnthropicClaude:
-    """Implements ``roles.Model``. ``user_id`` is an opaque name of this installation."""
+    """Implements ``roles.Model``."""
 
-    def __init__(self, *, api_key: Secret, base_url: str | None = None, user_id: str = "hemostat") -> None:
+    def __init__(self, *, api_key: Secret, base_url: str | None = None) -> None:
         self.provider = EDGE
-        self._metadata = {"user_id": user_id}
         # Key and address are given even where they are the default, so that a stray variable of the environment
         # cannot send evidence elsewhere. Its own retries sleep as long as a server tells them to.
         self._client = anthropic.AsyncAnthropic(
@@ -65,7 +64,7 @@ class AnthropicClaude:
             ],
             "messages": [{"role": "user", "content": request.user}],
             "output_config": config,
-            "metadata": self._metadata,
+            "metadata": {"user_id": "hemostat"},
         }
         if request.thinking is not None:
             parameters["thinking"] = {"type": request.thinking}

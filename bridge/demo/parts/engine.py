@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
 IMAGE = "hemostat-part:latest"
+START_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,13 +69,9 @@ class DockerEngine:
         self,
         directory: Path | None = None,
         *,
-        live_restore: bool = True,
         networks: bool = False,
-        start_seconds: float = 30,
     ) -> None:
-        """`live_restore` lets containers survive dockerd; the Engine cannot be a Swarm manager with it.
-
-        `networks` gives containers bridges and published ports, which takes iptables. All of it lies in the Engine's
+        """`networks` gives containers bridges and published ports, which takes iptables. All of it lies in the Engine's
         own network namespace: from there 127.0.0.1 is reached, and neither this machine nor the world.
         """
         self.name = "dockerd"
@@ -85,9 +82,7 @@ class DockerEngine:
             raise PartFailed(self.name, f"cannot listen on a path of more than 107 bytes: {self.socket}")
         self.url = f"unix://{self.socket}"
         self.image = IMAGE
-        self._live_restore = live_restore
         self._networks = networks
-        self._start_seconds = start_seconds
         self._keeper: subprocess.Popen[bytes] | None = None
         self._dockerd: int | None = None
 
@@ -210,9 +205,9 @@ class DockerEngine:
         if not reply:
             raise PartFailed(self.name, "could not be started by its keeper", self.log_tail())
         self._dockerd = pid = int(reply)
-        wait_until(lambda: self.answers() or not process_state(pid), seconds=self._start_seconds)
+        wait_until(lambda: self.answers() or not process_state(pid), seconds=START_SECONDS)
         if not self.answers():
-            raise PartFailed(self.name, f"did not answer within {self._start_seconds} s", self.log_tail())
+            raise PartFailed(self.name, f"did not answer within {START_SECONDS} s", self.log_tail())
 
     @property
     def daemon_pid(self) -> int:
@@ -239,7 +234,7 @@ class DockerEngine:
             # Without it, a systemd host would be asked to run the containers and keep what is left of them.
             "exec-opt": "native.cgroupdriver=cgroupfs",
             "ip6tables": "false",
-            "live-restore": str(self._live_restore).lower(),
+            "live-restore": "true",  # containers survive dockerd
         }
         if self._networks:
             find_program("iptables", package="iptables")

@@ -152,27 +152,17 @@ class Alertmanager(Process):
         *,
         webhook_url: str,
         token: str | None = None,
-        group_by: Sequence[str] = ("alertname", "name"),
-        group_wait: str = "0s",
-        group_interval: str = "1s",
-        repeat_interval: str = "1h",
-        max_alerts: int = 0,
         port: int | None = None,
     ) -> None:
-        """`group_by=("...",)` gives one notification per alert; `max_alerts` 0 sends groups whole."""
         program = find_program("prometheus-alertmanager", "alertmanager", package="prometheus-alertmanager")
         self.address = f"{LOOPBACK}:{port or free_port()}"
         directory = private_directory("alertmanager", directory)
-        webhook: dict[str, Any] = {"url": webhook_url, "send_resolved": True, "max_alerts": max_alerts}
+        webhook: dict[str, Any] = {"url": webhook_url, "send_resolved": True}
         if token is not None:
             webhook["http_config"] = {"authorization": {"type": "Bearer", "credentials": token}}
-        timing = {
-            "group_wait": group_wait,
-            "group_interval": group_interval,
-            "repeat_interval": repeat_interval,
-        }
+        timing = {"group_wait": "0s", "group_interval": "1s", "repeat_interval": "1h"}
         config = {
-            "route": {"receiver": "hemostat", "group_by": list(group_by), **timing},
+            "route": {"receiver": "hemostat", "group_by": ["alertname", "name"], **timing},
             "receivers": [{"name": "hemostat", "webhook_configs": [webhook]}],
         }
         self.config = directory / "alertmanager.yml"
