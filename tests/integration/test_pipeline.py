@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -202,7 +202,7 @@ async def test_a_restart_that_did_not_happen_is_not_begun_again_in_a_pause(walk:
     ids=["well again", "paused by a person"],
 )
 async def test_a_restart_that_did_not_happen_is_not_begun_again_where_it_is_not_as_it_was_judged(
-    walk: Walk, changed: dict[str, object]
+    walk: Walk, changed: dict[str, Any]
 ) -> None:
     """Perhaps an hour later, after an outage of ours: what would have kept it from beginning keeps it from that too."""
     incident_id = await walk.alert()
