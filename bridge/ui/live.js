@@ -27,19 +27,19 @@ let locked = false;
 class Locked extends Error {} // only a token helps
 class Refused extends Error {} // the same question will never be answered
 
-function headers() {
-  const token = sessionStorage.getItem(TOKEN);
-  return token ? { Authorization: `Bearer ${token}` } : {};
-}
-
 async function reach(path, signal) {
-  const answer = await fetch(path, { headers: headers(), cache: "no-store", redirect: "error", signal }).catch((error) => {
+  const token = sessionStorage.getItem(TOKEN);
+  const headers = token ? { Authorization: `Bearer ${token}` } : {};
+  const answer = await fetch(path, { headers, cache: "no-store", redirect: "error", signal }).catch((error) => {
     throw error instanceof TypeError ? new Error("HemoStat cannot be reached") : error;
   });
   if (answer.ok) return answer;
   const told = await answer.json().catch(() => null);
   const message = told?.error?.message ?? `HTTP status ${answer.status}`;
-  if (answer.status === 401 || (answer.status === 403 && told?.error?.code === "forbidden")) throw new Locked(message);
+  if (answer.status === 401 || (answer.status === 403 && told?.error?.code === "forbidden")) {
+    // A late no to the token before says nothing of the one given since.
+    throw token === sessionStorage.getItem(TOKEN) ? new Locked(message) : new Error("another token was given meanwhile");
+  }
   throw answer.status < 500 ? new Refused(message) : new Error(message);
 }
 

@@ -279,6 +279,38 @@ async def test_a_token_is_asked_for_kept_in_the_tab_and_taken_back_when_it_is_re
         assert await page.text("#door") == ""
 
 
+async def test_a_late_no_to_the_token_before_does_not_take_back_the_one_given_since(
+    start: Callable[..., Awaitable[Running]], chromium: Chromium
+) -> None:
+    """Several questions are under way with each token; the first no asks for another."""
+    running = await start(tokens=TOKENS)
+    await desk_of(running).take(new("shop-new-1"))
+    async with chromium.page() as page:
+        await shown(page, running)
+        await page.shows("HemoStat asks for a token")
+        await page.value(HOLD_INCIDENTS)
+        await give(page, "receiver-0123456789abcdef")
+        await page.shows("receiver", at="#door-why")
+        await until(lambda: page.value("held.length"), lambda count: count == 1)
+        await give(page, "viewer-0123456789abcdef")
+        await page.value("held.forEach((go) => go())")
+        await page.shows("shop-new-1")
+        await page.shows("live", at="#live.on")
+
+
+HOLD_INCIDENTS = """
+(() => {
+  const reached = window.fetch;
+  window.held = [];
+  window.fetch = async (path, how) => {
+    const answer = await reached(path, how);
+    if (path.startsWith("api/v1/incidents") && answer.status === 403) await new Promise((go) => held.push(go));
+    return answer;
+  };
+})()
+"""
+
+
 async def give(page: Page, token: str) -> None:
     """Type it and send it."""
     await page.value(f"document.getElementById('token').value = {token!r}")
