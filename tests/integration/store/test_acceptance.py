@@ -113,6 +113,17 @@ async def test_a_resolved_marks_the_alert_of_its_incident(desk: Desk) -> None:
     assert (await desk.claim(incident_id)).resolved
 
 
+async def test_a_resolved_of_an_incident_that_was_swept_writes_nothing_of_it_again(desk: Desk) -> None:
+    """What is written under it now nobody would ever sweep."""
+    incident_id = await desk.incident_for(alert())
+    await close(desk, incident_id)
+    of_it = f"{{hemostat}}:incident:{incident_id}*"
+    await desk.store.command("DEL", *await desk.store.command("KEYS", of_it))
+    answer = await desk.take(alert(ended=30))
+    assert answer.accepted == 1
+    assert await desk.store.command("KEYS", of_it) == []
+
+
 async def test_one_of_two_resolved_is_not_all(desk: Desk) -> None:
     """An incident is over only when every alert of it is."""
     incident_id = await desk.incident_for(alert(fingerprint="aa"), alert(fingerprint="bb"))

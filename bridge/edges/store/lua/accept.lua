@@ -116,7 +116,7 @@ for a = FIRST, #ARGV, STRIDE do
       if fires then
         id = e.id
         local i = redis.call('HMGET', incident_key(id), 'state', 'target')
-        if i[1] == 'closed' then
+        if not i[1] or i[1] == 'closed' then -- or swept: nothing may be written under it again
           local set, name = sick_subject(subject)
           if set then redis.call('ZREM', set, name) end
           if i[2] then redis.call('ZREM', sick_target(i[2])) end
