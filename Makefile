@@ -8,6 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 INSTALLED := $(VENV)/.installed
 PYTEST_ARGS ?=
 # Most tests wait for something real: two files at a time halve the suite. 0: one after the other.
+# A worker that dies (a test beyond its time) ends the run: what it had left would be waited for without end.
 PYTEST_WORKERS ?= 2
 
 # A Docker Engine of the demo's own needs root.
@@ -23,7 +24,7 @@ demo: install ## the whole loop on this machine: a container falls sick and is h
 
 test: lint ## everything CI runs: lint, types, architecture, tests
 	@PYTHON="$(PYTHON)" deploy/install-system-packages test
-	@$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	@$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(PYTEST_ARGS)
 
 test-compose: install ## docker-compose.yml brought up, and a container healed by it: three minutes, as root
 	@PYTHON="$(PYTHON)" deploy/install-system-packages compose
