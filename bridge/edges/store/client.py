@@ -6,6 +6,7 @@ Source: Redis >= 6.2 or any Valkey. No key, no rule and no topology of HemoStat'
 from __future__ import annotations
 
 import asyncio
+import builtins
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +22,6 @@ from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
     ConnectionError,  # the field's own name; nothing here needs the builtin
-    MaxConnectionsError,
     MovedError,
     NoScriptError,
     OutOfMemoryError,
@@ -39,6 +39,7 @@ BLOCK_MS = 1000
 """How long a read waits for something to read."""
 
 MAX_CONNECTIONS = 64
+"""To one server. Further calls wait for their turn."""
 
 CLIENT_NAME = "hemostat"
 """What our connections are called at the server, for operators and for a restore."""
@@ -86,6 +87,7 @@ class Access:
     database: int = 0
     tls: Tls | None = None
     connect_seconds: float = 2.0
+    """Until a connection is made, and until one comes free where all are in use."""
     timeout_seconds: float = 5.0
 
     def url(self, host: str, port: int) -> str:
@@ -105,19 +107,21 @@ class Client:
         )
         self._pool.connection_class = _packing(self._pool.connection_class)
         self._redis = Redis(connection_pool=self._pool)
+        self._free = asyncio.Semaphore(MAX_CONNECTIONS)
+        self._wait_seconds = access.connect_seconds
         self._execute = cast(
             "Callable[..., Awaitable[Any]]", self._redis.execute_command
         )  # untyped in redis-py
 
     async def execute(self, *words: Word, what: str = "") -> Any:
         """One command; ``what`` is its name in errors where the first word says little."""
-        async with _translated(what or str(words[0])):
+        async with self._connection(what or str(words[0])):
             return await self._execute(*words)
 
     async def pipelined(self, calls: Sequence[Sequence[Word]], *, what: str = "") -> list[Any]:
         """Several commands on one connection, in one round trip, without a transaction; the first error is raised."""
         async with (
-            _translated(what or (str(calls[0][0]) if calls else "pipeline")),
+            self._connection(what or (str(calls[0][0]) if calls else "pipeline")),
             self._redis.pipeline(transaction=False) as pipe,
         ):
             for call in calls:
@@ -131,9 +135,26 @@ class Client:
 
     async def info(self, section: str) -> dict[str, str]:
         """A section of ``INFO``, values as text as the server wrote it."""
-        async with _translated("INFO"):
+        async with self._connection("INFO"):
             answer = await self._redis.info(section)
         return {str(name): _text(value) for name, value in answer.items()}
+
+    @contextlib.asynccontextmanager
+    async def _connection(self, what: str) -> AsyncIterator[None]:
+        """One is free for what is done within, first come, first served: the pool itself would turn a burst away."""
+        try:
+            async with asyncio.timeout(self._wait_seconds):
+                await self._free.acquire()
+        except builtins.TimeoutError:
+            message = (
+                f"{what}: {MAX_CONNECTIONS} calls are under way, none ended within {self._wait_seconds:g} s"
+            )
+            raise errors.EdgeUnavailable(EDGE, message) from None
+        try:
+            async with _translated(what):
+                yield
+        finally:
+            self._free.release()
 
     async def retire(self) -> None:
         """Close idle connections, and each of the others as soon as its command is done."""
@@ -234,10 +255,6 @@ async def _translated(what: str) -> AsyncIterator[None]:
             # While a slot moves, our keys are partly here and partly there, and a script on either side would miss
             # grants that the other side has. So nobody is followed: it passes.
             raise errors.EdgeUnavailable(EDGE, f"{what}: the slot is being moved to another node") from error
-        except MaxConnectionsError as error:
-            raise errors.EdgeUnavailable(
-                EDGE, f"{what}: more than {MAX_CONNECTIONS} calls at once"
-            ) from error
         except BusyLoadingError as error:
             raise NoAnswer(EDGE, f"{what}: the server is loading its data") from error
         except TimeoutError as error:
