@@ -9,11 +9,15 @@ Source: https://github.com/google/cadvisor/blob/master/docs/storage/prometheus.m
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 Row = tuple[bytes, ...]
 """The numbers of one container, each as it will stand on the page (but for the slot's power of ten)."""
+
+Column = Sequence[bytes]
+"""The same number of several containers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ follows from the containers alone comes first, and lasts until one of them chang
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,7 +18,7 @@ from exporters.docker.families import CONTAINER_FAMILIES, INFO_HEADER, Labelling
 from exporters.docker.figures import FIGURES, Layout, Row, Slot
 from exporters.docker.own import Own, single
 from exporters.docker.packing import Lasting
-from exporters.docker.readings import Group, Readings
+from exporters.docker.readings import Group, Readings, group
 from exporters.docker.snapshot import Snapshot
 
 _LAST_SEEN = "container_last_seen"
@@ -37,6 +37,24 @@ class _Rendered:
     facts: Row
 
 
+class _Known:
+    """All containers of a snapshot, and what is kept of them."""
+
+    def __init__(self, containers: Sequence[Container], rendered: Mapping[str, _Rendered]) -> None:
+        self.containers = containers
+        self.rendered = rendered
+        self._identities: dict[Sequence[str], tuple[list[bytes], list[bytes]]] = {}
+
+    def identities(self, ids: Sequence[str]) -> tuple[list[bytes], list[bytes]]:
+        """Their labels in the Engine's families and in cAdvisor's."""
+        found = self._identities.get(ids)
+        if found is None:
+            shown = [self.rendered[container_id] for container_id in ids]
+            found = [each.identity for each in shown], [each.cadvisor_identity for each in shown]
+            self._identities[ids] = found
+        return found
+
+
 class Page:
     """`started_at`: when the process started, seconds since the epoch. `own`: what is told of the exporter itself."""
 
@@ -45,8 +63,8 @@ class Page:
     ) -> None:
         self._labelling = labelling
         self._own = own or Own(version=version, started_at=started_at)
-        self._rendered: dict[str, _Rendered] = {}
-        self._lasting: tuple[Sequence[Container] | None, Lasting] = (None, Lasting(tuple))
+        self._known = _Known((), {})
+        self._lasting: tuple[_Known | None, Lasting] = (None, Lasting(tuple))
 
     def chunks(
         self,
@@ -62,12 +80,11 @@ class Page:
 
     def lasting(self, snapshot: Snapshot) -> Lasting:
         """What the Engine knows: the same object for as long as it knows nothing new."""
-        containers, lasting = self._lasting
-        if containers is not snapshot.containers:
-            known = self._known(snapshot.containers)
-            shown = [known[container.id] for container in snapshot.containers]
-            lasting = Lasting(lambda: _facts(shown, known))
-            self._lasting = snapshot.containers, lasting
+        of, lasting = self._lasting
+        known = self._of(snapshot.containers)
+        if of is not known:
+            lasting = Lasting(lambda: _facts(known))
+            self._lasting = known, lasting
         return lasting
 
     def changing(
@@ -80,28 +97,27 @@ class Page:
     ) -> Iterator[bytes]:
         """The rest of the page: the Engine's state, figures, the exporter itself."""
         readings = readings or Readings()
-        known = self._known(snapshot.containers)
-        shown = [known[container.id] for container in snapshot.containers]
+        known = self._of(snapshot.containers)
         yield single("docker_up", "gauge", "1 if the Engine answers and its events arrive.", int(snapshot.up))
-        yield from _families(
-            ((f.name, f.kind, f.help) for f in FIGURES if f.name != figures.OOM_EVENTS),
-            [_Columns(layout, group.ids, group.rows) for layout, group in readings.groups.items()],
-            known,
-        )
-        yield _oom_events(shown, readings, known)
-        yield _last_seen(shown, now)
+        figures_but_oom = ((f.name, f.kind, f.help) for f in FIGURES if f.name != figures.OOM_EVENTS)
+        yield from _families(figures_but_oom, readings.groups, known)
+        yield _oom_events(readings.groups, known)
+        yield _last_seen(known, now)
         yield _sources(readings, known)
-        yield from self._own.chunks(snapshot, readings, inventory_age)
+        yield b"".join(self._own.chunks(snapshot, readings, inventory_age))
 
-    def _known(self, containers: Sequence[Container]) -> dict[str, _Rendered]:
-        """By id; made anew only for those that changed. Two scrapes at once may both make them; both are right."""
-        before, known = self._rendered, {}
-        for container in containers:
-            rendered = before.get(container.id)
-            if rendered is None or rendered.container is not container:
-                rendered = self._render(container)
-            known[container.id] = rendered
-        self._rendered = known
+    def _of(self, containers: Sequence[Container]) -> _Known:
+        """Made anew only for those that changed. Two scrapes at once may both make it; both are right."""
+        known = self._known
+        if known.containers is not containers:
+            before = known.rendered
+            rendered = {
+                one.id: kept
+                if (kept := before.get(one.id)) is not None and kept.container is one
+                else self._render(one)
+                for one in containers
+            }
+            known = self._known = _Known(containers, rendered)
         return known
 
     def _render(self, container: Container) -> _Rendered:
@@ -117,19 +133,6 @@ class Page:
         )
 
 
-class _Columns:
-    """Rows of one layout, turned round: what a family takes from them."""
-
-    def __init__(self, layout: Layout, ids: list[str], rows: list[Row]) -> None:
-        self.ids = ids
-        self._places = _places(layout)
-        self._columns = list(zip(*rows, strict=True))
-
-    def of(self, family: str) -> Iterator[tuple[Slot, Sequence[bytes]]]:
-        for place, slot in self._places.get(family, ()):
-            yield slot, self._columns[place]
-
-
 @lru_cache(maxsize=1024)
 def _places(layout: Layout) -> dict[str, list[tuple[int, Slot]]]:
     """Where in a row the numbers of each family are."""
@@ -139,64 +142,72 @@ def _places(layout: Layout) -> dict[str, list[tuple[int, Slot]]]:
     return places
 
 
-def _facts(shown: Sequence[_Rendered], known: dict[str, _Rendered]) -> Iterator[bytes]:
-    yield encoded(INFO_HEADER) + b"".join([each.info for each in shown])
-    yield from _families(((f.name, f.kind, f.help) for f in CONTAINER_FAMILIES), _by_facts(shown), known)
-
-
-def _by_facts(shown: Iterable[_Rendered]) -> list[_Columns]:
-    groups: dict[Layout, Group] = {}
-    for each in shown:
-        group = groups.setdefault(each.layout, Group())
-        group.ids.append(each.container.id)
-        group.rows.append(each.facts)
-    return [_Columns(layout, group.ids, group.rows) for layout, group in groups.items()]
+def _facts(known: _Known) -> Iterator[bytes]:
+    yield encoded(INFO_HEADER) + b"".join([each.info for each in known.rendered.values()])
+    rows: dict[Layout, list[tuple[str, Row]]] = defaultdict(list)
+    for container_id, each in known.rendered.items():
+        rows[each.layout].append((container_id, each.facts))
+    groups = [group(layout, told) for layout, told in rows.items()]
+    yield from _families(((f.name, f.kind, f.help) for f in CONTAINER_FAMILIES), groups, known)
 
 
 def _families(
-    described: Iterable[tuple[str, str, str]], columns: Sequence[_Columns], known: dict[str, _Rendered]
+    described: Iterable[tuple[str, str, str]], groups: Sequence[Group], known: _Known
 ) -> Iterator[bytes]:
     """Each family in one piece; nothing of a family of which there is no number."""
-    engines = [[known[container_id].identity for container_id in each.ids] for each in columns]
-    cadvisors = [[known[container_id].cadvisor_identity for container_id in each.ids] for each in columns]
+    shown = [(each, _places(each.layout), *known.identities(each.ids)) for each in groups]
     for name, kind, help_text in described:
-        identities = engines if name.startswith("docker_") else cadvisors
+        of_engine = name.startswith("docker_")
         pieces = [
-            lines(name, who, values, labels=slot.labels, scale=slot.scale)
-            for who, each in zip(identities, columns, strict=True)
-            for slot, values in each.of(name)
+            lines(
+                name,
+                engine if of_engine else cadvisor,
+                each.columns[place],
+                labels=slot.labels,
+                scale=slot.scale,
+            )
+            for each, places, engine, cadvisor in shown
+            for place, slot in places.get(name, ())
         ]
         if pieces:
             yield b"".join([encoded(header(name, kind, help_text)), *pieces])
 
 
-def _oom_events(shown: Iterable[_Rendered], readings: Readings, known: dict[str, _Rendered]) -> bytes:
+def _oom_events(groups: Sequence[Group], known: _Known) -> bytes:
     """The kernel's count where it was read, else the Engine's events."""
     figure = next(figure for figure in FIGURES if figure.name == figures.OOM_EVENTS)
-    values = {each.container.id: b"%d" % each.container.tally.oom_total for each in shown}
-    for layout, group in readings.groups.items():
-        for place, _ in _places(layout).get(figures.OOM_EVENTS, ()):
-            values.update((who, row[place]) for who, row in zip(group.ids, group.rows, strict=True))
-    identities = [known[container_id].cadvisor_identity for container_id in values]
-    text = lines(figure.name, identities, list(values.values()))
-    return encoded(header(figure.name, figure.kind, figure.help)) + text
+    counted = [
+        (group.ids, group.columns[place])
+        for group in groups
+        for place, _ in _places(group.layout).get(figure.name, ())
+    ]
+    by_kernel = set().union(*(ids for ids, _ in counted))
+    told = tuple(container_id for container_id in known.rendered if container_id not in by_kernel)
+    counted.append((told, [b"%d" % known.rendered[who].container.tally.oom_total for who in told]))
+    pieces = [lines(figure.name, known.identities(ids)[1], totals) for ids, totals in counted]
+    return b"".join([encoded(header(figure.name, figure.kind, figure.help)), *pieces])
 
 
-def _last_seen(shown: Iterable[_Rendered], now: float) -> bytes:
+def _last_seen(known: _Known, now: float) -> bytes:
     help_text = (
         "When the container was last known to run, as a Unix time: the scrape's time while it runs, then "
         "the time it ended, until it is removed (cAdvisor's name)."
     )
-    seen = [
-        (each.cadvisor_identity, now if each.container.alive else each.container.finished_at)
-        for each in shown
-    ]
-    identities = [identity for identity, at in seen if at is not None]
-    values = [seconds(at).encode() for _, at in seen if at is not None]
+    moment = encoded(seconds(now))
+    identities, values = [], []
+    for each in known.rendered.values():
+        if each.container.alive:
+            at = moment
+        elif (ended := each.container.finished_at) is not None:
+            at = encoded(seconds(ended))
+        else:
+            continue
+        identities.append(each.cadvisor_identity)
+        values.append(at)
     return encoded(header(_LAST_SEEN, "gauge", help_text)) + lines(_LAST_SEEN, identities, values)
 
 
-def _sources(readings: Readings, known: dict[str, _Rendered]) -> bytes:
+def _sources(readings: Readings, known: _Known) -> bytes:
     help_text = (
         "Always 1; source says where a living container's figures come from: the kernel, the kernel except for the "
         "network, the Engine's API (a background round), or none."
@@ -204,7 +215,7 @@ def _sources(readings: Readings, known: dict[str, _Rendered]) -> bytes:
     pieces = [
         lines(
             _SOURCE,
-            [known[container_id].identity for container_id in ids],
+            [known.rendered[container_id].identity for container_id in ids],
             [b"1"] * len(ids),
             labels=pairs({"source": kind}),
         )

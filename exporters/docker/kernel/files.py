@@ -48,22 +48,22 @@ class KeptFiles:
     """Raises: OSError: one cannot be opened."""
 
     def __init__(self, paths: Sequence[str], descriptors: Descriptors) -> None:
-        self._descriptors = descriptors
-        self._open: list[int] = []
+        self._limit = descriptors
+        self.descriptors: list[int] = []
         try:
             for path in paths:
-                self._open.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+                self.descriptors.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
         except OSError:
-            _close_all(self._open)
+            _close_all(self.descriptors)
             raise
 
     def read(self) -> list[bytes]:
-        return [os.pread(descriptor, READ_BYTES, 0) for descriptor in self._open]
+        return [os.pread(descriptor, READ_BYTES, 0) for descriptor in self.descriptors]
 
     def close(self) -> None:
-        closing, self._open = self._open, []
+        closing, self.descriptors = self.descriptors, []
         _close_all(closing)
-        self._descriptors.give_back(len(closing))
+        self._limit.give_back(len(closing))
 
 
 class OpenedFiles:

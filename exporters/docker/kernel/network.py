@@ -6,10 +6,11 @@ Source: proc_pid_net(5)
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from exporters.docker import figures
 from exporters.docker.exposition import escaped
-from exporters.docker.figures import Slot
+from exporters.docker.figures import Column, Slot
 from exporters.docker.kernel.part import Part, Unreadable
 
 HEAD_LINES = 2
@@ -20,28 +21,29 @@ def part(path: str, content: bytes) -> Part | None:
     """For the devices that `content` names now; `None`: nothing but loopback, so nothing to tell."""
     lines = content.split(b"\n")
     devices = [(at, line.split()[0]) for at, line in enumerate(lines) if at >= HEAD_LINES and line]
-    shown = [(at, name) for at, name in devices if name != LOOPBACK]
+    shown = tuple((at, name) for at, name in devices if name != LOOPBACK)
     if not shown:
         return None
-    return Part((path,), _slots([name for _, name in shown]), _Reader(len(lines), shown))
+    return Part((path,), _slots([name for _, name in shown]), _Reader(len(lines) - 1, shown))
 
 
+@dataclass(frozen=True, slots=True)
 class _Reader:
-    def __init__(self, line_count: int, devices: Sequence[tuple[int, bytes]]) -> None:
-        self._line_count = line_count
-        self._devices = devices
+    line_count: int
+    devices: tuple[tuple[int, bytes], ...]
+    """Each with the number of its line."""
 
-    def __call__(self, content: bytes) -> list[bytes]:
-        lines = content.split(b"\n")
-        if len(lines) != self._line_count:
+    def __call__(self, contents: Column) -> Sequence[Column]:
+        if {content.count(b"\n") for content in contents} != {self.line_count}:
             raise Unreadable("a network device came or went")
-        numbers: list[bytes] = []
-        for at, name in self._devices:
-            words = lines[at].split()
-            if words[0] != name:
+        numbers: list[Column] = []
+        for at, name in self.devices:
+            rows = [content.split(b"\n", at + 1)[at].split() for content in contents]
+            if {row[0] for row in rows} != {name}:
                 raise Unreadable("another network device stands there")
-            numbers += words[1:5]
-            numbers += words[9:13]
+            columns = list(zip(*rows, strict=True))
+            numbers += columns[1:5]
+            numbers += columns[9:13]
         return numbers
 
 

@@ -2,62 +2,54 @@
 
 from __future__ import annotations
 
-from itertools import accumulate
+from collections.abc import Sequence
 
-from exporters.docker.container import Container, Tally
-from exporters.docker.figures import Layout, Row, layout
+from exporters.docker.container import Container
+from exporters.docker.figures import Layout, Row
 from exporters.docker.kernel import network, v1, v2
 from exporters.docker.kernel.cgroups import UNIFIED, CgroupTree
-from exporters.docker.kernel.files import Descriptors, OpenedFiles, files
+from exporters.docker.kernel.files import Descriptors, KeptFiles, OpenedFiles, files
 from exporters.docker.kernel.part import Closed, Part, Unreadable
+from exporters.docker.kernel.plan import OomKills, plan_of
 
 
 class KernelSource:
     """Reads one run of one container. `read` and `close` never at the same time.
 
-    `tally`: what was counted before; set anew whenever the inventory counts.
+    `oom.tally`: what was counted before; set anew whenever the inventory counts.
     """
 
     def __init__(self, parts: list[Part], descriptors: Descriptors, oom: OomKills, *, kind: str) -> None:
         self.kind = kind
         self.broken = False
         """It could not be read, and is of no more use."""
-        self.layout: Layout = layout(tuple(slot for part in parts for slot in part.slots))
+        self.plan = plan_of(parts)
         self.oom = oom
-        ends = list(accumulate(len(part.paths) for part in parts))
-        self._plan = [(part.parse, end - len(part.paths), end) for part, end in zip(parts, ends, strict=True)]
         self._files = files([path for part in parts for path in part.paths], descriptors)
+
+    @property
+    def layout(self) -> Layout:
+        return self.plan.layout
+
+    @property
+    def kept(self) -> Sequence[int]:
+        """The descriptors of its files, in the plan's order; none if they are opened each time, or closed."""
+        return self._files.descriptors if isinstance(self._files, KeptFiles) else ()
 
     def read(self) -> Row:
         """Raises: Unreadable: the container has ended, or one of its files changed its form. From then on: Closed."""
         if self.broken:
             raise Closed
         try:
-            contents = self._files.read()
-            row: list[bytes] = []
-            for parse, start, end in self._plan:
-                row += parse(*contents[start:end])
+            contents = [[content] for content in self._files.read()]
+            return tuple(number for (number,) in self.plan.columns(contents, [self.oom]))
         except (OSError, LookupError, ValueError, Unreadable) as error:
             self.broken = True
             raise Unreadable(str(error)) from error
-        return tuple(row)
 
     def close(self) -> None:
         self.broken = True
         self._files.close()
-
-
-class OomKills:
-    """What to show for the kernel's count of kills, which begins at 0 with each run of the container."""
-
-    def __init__(self, tally: Tally) -> None:
-        self.tally = tally
-        self.kills = 0
-        """The kernel's count when it was last read."""
-
-    def total(self, kills: int) -> bytes:
-        self.kills = kills
-        return b"%d" % (self.tally.oom_before + max(kills, self.tally.oom_this_run))
 
 
 def open_source(container: Container, tree: CgroupTree, descriptors: Descriptors) -> KernelSource | None:
@@ -68,9 +60,9 @@ def open_source(container: Container, tree: CgroupTree, descriptors: Descriptors
     oom = OomKills(container.tally)
     quota, limit = container.cpu_quota > 0, container.memory_limit > 0
     if UNIFIED in groups:
-        parts = v2.parts(groups[UNIFIED], quota=quota, limit=limit, oom_total=oom.total)
+        parts = v2.parts(groups[UNIFIED], quota=quota, limit=limit)
     else:
-        parts = v1.parts(groups, quota=quota, limit=limit, oom_total=oom.total)
+        parts = v1.parts(groups, quota=quota, limit=limit)
     parts = [part for part in parts if _readable(part)]
     if not parts:
         return None
@@ -99,7 +91,7 @@ def _network_content(container: Container, tree: CgroupTree, net_dev: str) -> by
 def _readable(part: Part) -> bool:
     """Controllers may be absent (no memory controller, no pressure): what is there is shown."""
     try:
-        part.parse(*OpenedFiles(part.paths).read())
+        part.parse(*([content] for content in OpenedFiles(part.paths).read()))
     except (OSError, LookupError, ValueError):
         return False
     return True

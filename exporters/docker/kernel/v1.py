@@ -5,11 +5,11 @@ Source: https://docs.kernel.org/admin-guide/cgroup-v1/ (cpuacct, memory, blkio-c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 
 from exporters.docker import figures
-from exporters.docker.figures import Slot
-from exporters.docker.kernel.part import Part, after, less
+from exporters.docker.figures import Column, Slot
+from exporters.docker.kernel.part import Part, after, less, whole
 
 CONTROLLERS = ("cpuacct", "cpu", "memory", "pids", "blkio")
 
@@ -37,17 +37,11 @@ _THREADS = (Slot(figures.THREADS),)
 _IO = (Slot(figures.FS_READS), Slot(figures.FS_WRITES))
 
 
-def parts(
-    groups: Mapping[str, str], *, quota: bool, limit: bool, oom_total: Callable[[int], bytes]
-) -> list[Part]:
-    """`groups`: the container's directory by controller. `oom_total`: what to show for so many kills in this run.
+def parts(groups: Mapping[str, str], *, quota: bool, limit: bool) -> list[Part]:
+    """`groups`: the container's directory by controller.
 
     Throttling only with a CPU `quota`, failures only with a memory `limit`: else they are 0, and cost a read each.
     """
-
-    def limited(failcnt: bytes, oom_control: bytes) -> tuple[bytes, ...]:
-        return failcnt[:-1], oom_total(int(after(oom_control, b"oom_kill ")))
-
     cpuacct, cpu, memory = groups.get("cpuacct"), groups.get("cpu"), groups.get("memory")
     pids, blkio = groups.get("pids"), groups.get("blkio")
     found = []
@@ -58,38 +52,47 @@ def parts(
     if memory:
         found.append(Part((f"{memory}/memory.usage_in_bytes", f"{memory}/memory.stat"), _MEMORY, _memory))
     if memory and limit:
-        found.append(Part((f"{memory}/memory.failcnt", f"{memory}/memory.oom_control"), _LIMIT, limited))
+        found.append(Part((f"{memory}/memory.failcnt", f"{memory}/memory.oom_control"), _LIMIT, _limit))
     if pids:
-        found.append(Part((f"{pids}/pids.current",), _THREADS, _number))
+        found.append(Part((f"{pids}/pids.current",), _THREADS, _threads))
     if blkio:
         found.append(Part((f"{blkio}/blkio.throttle.io_service_bytes_recursive",), _IO, _io))
     return found
 
 
-def _cpu(usage: bytes, stat: bytes) -> tuple[bytes, ...]:
-    return usage[:-1], after(stat, b"user "), after(stat, b"system ")
+def _cpu(usages: Column, stats: Column) -> Sequence[Column]:
+    return whole(usages), after(stats, b"user "), after(stats, b"system ")
 
 
-def _throttling(stat: bytes) -> tuple[bytes, ...]:
-    return after(stat, b"nr_periods "), after(stat, b"nr_throttled "), after(stat, b"throttled_time ")
+def _throttling(stats: Column) -> Sequence[Column]:
+    return after(stats, b"nr_periods "), after(stats, b"nr_throttled "), after(stats, b"throttled_time ")
 
 
-def _memory(usage: bytes, stat: bytes) -> tuple[bytes, ...]:
-    used = usage[:-1]
+def _memory(usages: Column, stats: Column) -> Sequence[Column]:
+    used = whole(usages)
     # The totals include the groups that a container may have made below its own.
     return (
         used,
-        less(used, after(stat, b"\ntotal_inactive_file ")),
-        after(stat, b"\ntotal_rss "),
-        after(stat, b"\ntotal_cache "),
+        less(used, after(stats, b"\ntotal_inactive_file ")),
+        after(stats, b"\ntotal_rss "),
+        after(stats, b"\ntotal_cache "),
     )
 
 
-def _number(content: bytes) -> tuple[bytes, ...]:
-    return (content[:-1],)
+def _limit(failcnts: Column, oom_controls: Column) -> Sequence[Column]:
+    return whole(failcnts), after(oom_controls, b"oom_kill ")
 
 
-def _io(service_bytes: bytes) -> tuple[bytes, ...]:
+def _threads(currents: Column) -> Sequence[Column]:
+    return (whole(currents),)
+
+
+def _io(service_bytes: Column) -> Sequence[Column]:
+    read, written = zip(*map(_summed, service_bytes), strict=True)
+    return read, written
+
+
+def _summed(service_bytes: bytes) -> tuple[bytes, bytes]:
     """Lines of `8:0 Read 4096`, and a `Total 4096` at the end, which is all there is before the first of them."""
     read = written = 0
     words = service_bytes.split()

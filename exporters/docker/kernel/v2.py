@@ -5,11 +5,11 @@ Source: https://docs.kernel.org/admin-guide/cgroup-v2.html
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
 from exporters.docker import figures
-from exporters.docker.figures import Slot
-from exporters.docker.kernel.part import Part, after, less
+from exporters.docker.figures import Column, Slot
+from exporters.docker.kernel.part import Part, after, less, whole
 
 _MICRO = "e-6"
 _CPU = (
@@ -33,15 +33,11 @@ _THREADS = (Slot(figures.THREADS),)
 _IO = (Slot(figures.FS_READS), Slot(figures.FS_WRITES))
 
 
-def parts(group: str, *, quota: bool, limit: bool, oom_total: Callable[[int], bytes]) -> list[Part]:
-    """`group`: the container's directory. `oom_total`: what to show for so many kills in this run.
+def parts(group: str, *, quota: bool, limit: bool) -> list[Part]:
+    """`group`: the container's directory.
 
     Throttling only with a CPU `quota`, failures only with a memory `limit`.
     """
-
-    def limited(events: bytes) -> tuple[bytes, ...]:
-        return after(events, b"\nmax "), oom_total(int(after(events, b"\noom_kill ")))
-
     cpu = Part((f"{group}/cpu.stat",), _CPU + _THROTTLING, _cpu_throttled)
     if not quota:
         cpu = Part((f"{group}/cpu.stat",), _CPU, _cpu)
@@ -49,46 +45,55 @@ def parts(group: str, *, quota: bool, limit: bool, oom_total: Callable[[int], by
     found = [
         cpu,
         memory,
-        Part((f"{group}/pids.current",), _THREADS, _number),
+        Part((f"{group}/pids.current",), _THREADS, _threads),
         Part((f"{group}/io.stat",), _IO, _io),
     ]
     if limit:
-        found.append(Part((f"{group}/memory.events",), _LIMIT, limited))
+        found.append(Part((f"{group}/memory.events",), _LIMIT, _limit))
     for resource, names in figures.PRESSURE.items():
         slots = tuple(Slot(name, scale=_MICRO) for name in names)
         found.append(Part((f"{group}/{resource}.pressure",), slots, _pressure))
     return found
 
 
-def _cpu(stat: bytes) -> tuple[bytes, ...]:
-    return after(stat, b"usage_usec "), after(stat, b"user_usec "), after(stat, b"system_usec ")
+def _cpu(stats: Column) -> Sequence[Column]:
+    return after(stats, b"usage_usec "), after(stats, b"user_usec "), after(stats, b"system_usec ")
 
 
-def _cpu_throttled(stat: bytes) -> tuple[bytes, ...]:
+def _cpu_throttled(stats: Column) -> Sequence[Column]:
     return (
-        *_cpu(stat),
-        after(stat, b"nr_periods "),
-        after(stat, b"nr_throttled "),
-        after(stat, b"throttled_usec "),
+        *_cpu(stats),
+        after(stats, b"nr_periods "),
+        after(stats, b"nr_throttled "),
+        after(stats, b"throttled_usec "),
     )
 
 
-def _memory(current: bytes, stat: bytes) -> tuple[bytes, ...]:
-    used = current[:-1]
+def _memory(currents: Column, stats: Column) -> Sequence[Column]:
+    used = whole(currents)
     # `anon` is the first line of the file.
     return (
         used,
-        less(used, after(stat, b"\ninactive_file ")),
-        after(stat, b"anon "),
-        after(stat, b"\nfile "),
+        less(used, after(stats, b"\ninactive_file ")),
+        after(stats, b"anon "),
+        after(stats, b"\nfile "),
     )
 
 
-def _number(content: bytes) -> tuple[bytes, ...]:
-    return (content[:-1],)
+def _limit(events: Column) -> Sequence[Column]:
+    return after(events, b"\nmax "), after(events, b"\noom_kill ")
 
 
-def _io(stat: bytes) -> tuple[bytes, ...]:
+def _threads(currents: Column) -> Sequence[Column]:
+    return (whole(currents),)
+
+
+def _io(stats: Column) -> Sequence[Column]:
+    read, written = zip(*map(_summed, stats), strict=True)
+    return read, written
+
+
+def _summed(stat: bytes) -> tuple[bytes, bytes]:
     """Lines of `8:0 rbytes=4096 wbytes=0 rios=1 ...`; none before the first of them."""
     read = written = 0
     for word in stat.split():
@@ -99,7 +104,10 @@ def _io(stat: bytes) -> tuple[bytes, ...]:
     return b"%d" % read, b"%d" % written
 
 
-def _pressure(content: bytes) -> tuple[bytes, ...]:
+def _pressure(contents: Column) -> Sequence[Column]:
     """`some avg10=0.00 avg60=0.00 avg300=0.00 total=17`, then the same for `full`."""
-    some, _, full = content.partition(b"\nfull ")
-    return after(some + b"\n", b"total="), after(full, b"total=")
+    halves = [content.partition(b"\nfull ") for content in contents]
+    return (
+        after([some + b"\n" for some, _, _ in halves], b"total="),
+        after([full for _, _, full in halves], b"total="),
+    )

@@ -17,7 +17,7 @@ WEB, DB = "c0ffee" + "0" * 58, "dec0de" + "0" * 58
 
 
 def kinds(watched: Watch) -> dict[str, list[str]]:
-    return {kind: ids for kind, ids in watched.look().readings.by_kind.items() if ids}
+    return {kind: list(ids) for kind, ids in watched.look().readings.by_kind.items() if ids}
 
 
 def test_only_the_container_that_the_kernel_does_not_show_is_asked_for(
@@ -119,9 +119,9 @@ def test_a_working_set_is_never_less_than_nothing(scripted: ScriptedEngine, watc
     scripted.stats[DB] = stats_answer(memory_stats={"usage": 10, "stats": {"total_inactive_file": 20}})
     watched = watch(scripted.url)
     until(lambda: kinds(watched) == {"api": [DB]})
-    [(layout, group)] = watched.look().readings.groups.items()
-    names = [slot.name for slot in layout.slots]
-    assert group.rows[0][names.index(figures.MEMORY_WORKING_SET)] == b"0"
+    [group] = watched.look().readings.groups
+    names = [slot.name for slot in group.layout.slots]
+    assert group.columns[names.index(figures.MEMORY_WORKING_SET)][0] == b"0"
 
 
 def test_nothing_is_asked_while_the_kernel_shows_all(

@@ -31,7 +31,7 @@ def exported() -> dict[str, str]:
         cpu_quota=1,
     )
     whole = layout(tuple(Slot(figure.name) for figure in FIGURES))
-    readings = replace(Readings(), groups={whole: Group([ran.id], [tuple(b"1" for _ in FIGURES)])})
+    readings = replace(Readings(), groups=[Group(whole, (ran.id,), [[b"1"] for _ in FIGURES])])
     statistics = Statistics(Engine(UnixAddress("/nowhere"), timeout=1), interval=1)
     own = Own(version="1", started_at=0.0, descriptors=Descriptors(1), statistics=statistics)
     page = Page(labelling=Labelling(), version="1", started_at=0.0, own=own)

@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -13,11 +14,13 @@ from exporters.docker.figures import Layout, Row, Slot, layout
 from exporters.docker.kernel.cgroups import CgroupTree
 from exporters.docker.kernel.files import Descriptors
 from exporters.docker.kernel.part import Closed, Unreadable
+from exporters.docker.kernel.source import open_source
 from exporters.docker.page import Page
-from exporters.docker.readings import SAME_SECONDS, Look, Reader
+from exporters.docker.readings import BATCH, SAME_SECONDS, Look, Reader
 from exporters.docker.snapshot import Snapshot
 from exporters.docker.sources import Source, Sources
 from exporters.docker.stats import NoFigures
+from tests.unit.exporters.kernel_tree import KernelTree
 
 WEB = Container(id="a" * 64, name="web", image="web:1", image_id="sha256:0", state="running")
 JOB = replace(WEB, id="b" * 64, name="job")
@@ -109,6 +112,33 @@ def test_a_container_that_cannot_be_read_costs_the_page_its_own_figures_only(err
         "api": 0,
         "none": 1,
     }
+
+
+def test_one_of_many_that_ends_while_it_is_read_costs_its_own_figures_only(tmp_path: Path) -> None:
+    """Those whose files are kept open are read together; of more than one batch of them, too."""
+    kernel = KernelTree(tmp_path, 1)
+    tree, descriptors = CgroupTree(str(kernel.cgroupfs), str(kernel.procfs)), Descriptors(100_000)
+    fleet: list[tuple[Container, Source]] = []
+    for number in range(BATCH + 2):
+        one = replace(WEB, id=f"{number:064x}", name=f"web-{number}")
+        kernel.add(one.id)
+        source = open_source(one, tree, descriptors)
+        assert source is not None
+        fleet.append((one, source))
+    desk = Desk(snapshot(*fleet))
+    try:
+        assert values(desk.reader.take(), figures.THREADS) == {one.name: 3 for one, _ in fleet}
+        kernel.file(fleet[7][0].id, "pids/pids.current").write_text("")
+        for _ in range(2):
+            desk.now += 2 * SAME_SECONDS
+            look = desk.reader.take()
+            assert values(look, figures.THREADS) == {one.name: 3 for one, _ in fleet if one.name != "web-7"}
+            assert values(look, "docker_exporter_containers")["none"] == 1
+        assert look.readings.errors == 1
+        assert desk.suspected == [fleet[7][0].id]
+    finally:
+        for _, opened in fleet:
+            opened.close()
 
 
 def test_the_inventory_is_told_once_of_one_that_has_become_unreadable() -> None:
