@@ -17,7 +17,7 @@ from exporters.docker.kernel.files import READ_BYTES
 SHARE = 128
 """Files taken at a time: half a millisecond of work, which is the longest that one waits for the other."""
 
-Done = tuple[int, "list[bytes] | OSError"]
+Done = tuple[int, "list[bytes] | OSError | MemoryError"]
 
 
 class _Job:
@@ -51,15 +51,20 @@ class ParallelReader:
         job.work()
         read: list[bytes] = []
         for _, found in sorted((job.done.get() for _ in range(job.shares)), key=lambda done: done[0]):
-            if isinstance(found, OSError):
+            if not isinstance(found, list):
                 raise found
             read += found
         return read
 
     def _ask_for_help(self, job: _Job) -> None:
         if self._jobs is None:
-            jobs = self._jobs = SimpleQueue[_Job]()
-            threading.Thread(target=_help, args=(jobs,), name="reader", daemon=True).start()
+            jobs = SimpleQueue[_Job]()
+            try:
+                threading.Thread(target=_help, args=(jobs,), name="reader", daemon=True).start()
+            except RuntimeError:  # a limit on threads: then alone, and no further try
+                self._cores = 1
+                return
+            self._jobs = jobs
         self._jobs.put(job)
 
 
@@ -68,9 +73,9 @@ def _help(jobs: SimpleQueue[_Job]) -> None:
         jobs.get().work()
 
 
-def _contents(descriptors: Sequence[int]) -> list[bytes] | OSError:
+def _contents(descriptors: Sequence[int]) -> list[bytes] | OSError | MemoryError:
     read = os.pread
     try:
         return [read(descriptor, READ_BYTES, 0) for descriptor in descriptors]
-    except OSError as error:
+    except (OSError, MemoryError) as error:  # of either thread: whoever waits for this share must hear of it
         return error
