@@ -21,6 +21,9 @@ from exporters.docker.packing import Lasting
 from exporters.docker.readings import Group, Readings, group
 from exporters.docker.snapshot import Snapshot
 
+IDENTITIES_KEPT = 512
+"""Of so many groups; there are more only if who can be read together is another at each scrape."""
+
 _LAST_SEEN = "container_last_seen"
 _SOURCE = "docker_container_figures_source"
 
@@ -51,6 +54,8 @@ class _Known:
         if found is None:
             shown = [self.rendered[container_id] for container_id in ids]
             found = [each.identity for each in shown], [each.cadvisor_identity for each in shown]
+            if len(self._identities) >= IDENTITIES_KEPT:
+                self._identities.clear()
             self._identities[ids] = found
         return found
 
