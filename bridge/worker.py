@@ -46,6 +46,8 @@ class _Job:
     held: Held | None = None
     lease_ends: float = 0.0
     """On the monotonic clock; the walk is cancelled when it passes without a renewal."""
+    ending: bool = False
+    """It is being given back: its claim may be freed at any moment, and that is no loss."""
 
 
 class Worker:
@@ -142,27 +144,27 @@ class Worker:
             asked = time.monotonic()
             try:
                 await self._queue.beat([job.turn for job in jobs])
-                held = [job.held for job in jobs if job.held is not None]
-                lost = await self._claims.beat(held)
+                held = [(job, job.held) for job in jobs if job.held is not None and not job.ending]
+                lost = await self._claims.beat([one for _, one in held])
             except errors.EdgeError as error:
                 log.warning("heartbeat_failed", extra={"error": str(error)})
                 self._cancel_expired()
                 continue
-            for job in jobs:
-                if job.held is None:
+            for job, one in held:
+                if job.ending:  # by now: whoever gives a claim back loses none
                     continue
-                if job.held.incident.id in lost:
+                if one.claim in lost:
                     self._cancel(job, "claim_lost")
                 else:
                     job.lease_ends = asked + self._lease_seconds
                     # Counted from the question, as the lease at its latest is: a pause between the two must not add.
                     left = asked + DEADMAN_SHARE * self._lease_seconds - time.monotonic()
-                    self._deadman.renew(str(job.held.claim), left)
+                    self._deadman.renew(str(one.claim), left)
 
     def _cancel_expired(self) -> None:
         now = time.monotonic()
         for job in list(self._jobs.values()):
-            if job.held is not None and job.lease_ends <= now:
+            if job.held is not None and not job.ending and job.lease_ends <= now:
                 self._cancel(job, "lease_ran_out")
 
     def _cancel(self, job: _Job, why: str) -> None:
@@ -235,6 +237,7 @@ class Worker:
             return await self._stumbled(held)
 
     async def _give_back(self, job: _Job, seconds: float | None) -> None:
+        job.ending = True
         claim = job.held.claim if job.held is not None else None
         if seconds is None:
             await self._queue.done(job.turn, claim=claim)

@@ -31,8 +31,8 @@ class Claims(Protocol):
         """Take an incident to work on it; ``None`` if it does not exist any more. ``owner`` is unique per call."""
         ...
 
-    async def beat(self, held: Sequence[Held]) -> set[str]:
-        """Renew the claims; gives the ids of incidents that are no longer ours."""
+    async def beat(self, held: Sequence[Held]) -> set[int]:
+        """Renew the claims; gives the numbers of those that are no longer ours."""
         ...
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -41,6 +41,7 @@ class Crew:
         *,
         concurrency: int = 4,
         queue: type[StoredQueue] = StoredQueue,
+        claims: type[StoredJournal] = StoredJournal,
         crowded: Callable[[], bool] = lambda: False,
     ) -> asyncio.Task[None]:
         """A worker that walks like this."""
@@ -57,7 +58,7 @@ class Crew:
         name = f"worker-{len(self.tasks)}"
         worker = Worker(
             queue=queue(self.store, consumer=name, lease_seconds=LEASE_SECONDS),
-            claims=StoredJournal(self.store, lease_seconds=LEASE_SECONDS),
+            claims=claims(self.store, lease_seconds=LEASE_SECONDS),
             walk=counted,
             stumbled=soon,
             deadman=NoDeadman(),
@@ -71,9 +72,10 @@ class Crew:
 
     async def idle(self) -> None:
         """Nothing waits and nothing is due."""
-        await until(self._empty)
+        await until(self.empty)
 
-    async def _empty(self) -> bool:
+    async def empty(self) -> bool:
+        """Whether nothing waits and nothing is due."""
         counts = await self.store.commands(("XLEN", "{hemostat}:work"), ("ZCARD", "{hemostat}:later"))
         return counts == [0, 0]
 
@@ -273,6 +275,35 @@ async def test_a_walk_whose_claim_was_taken_is_cancelled(crew: Crew, desk: Desk)
     await desk.store.command("HINCRBY", f"{{hemostat}}:incident:{incident_id}", "claim", 1000)
     async with asyncio.timeout(10):
         await cancelled.wait()
+
+
+async def test_a_walk_that_ends_while_the_heartbeat_is_under_way_has_lost_no_claim(
+    crew: Crew, desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It gave it back by itself; a warning that somebody took it would send people looking for a thief."""
+    await desk.take(alert())
+    asked, answered = asyncio.Event(), asyncio.Event()
+
+    class Slow(StoredJournal):
+        async def beat(self, held: Sequence[Held]) -> set[int]:
+            if held and not answered.is_set():
+                asked.set()
+                await until(crew.empty)
+            lost = await super().beat(held)
+            if asked.is_set():
+                answered.set()
+            return lost
+
+    async def until_asked(_: Held) -> None:
+        await asked.wait()
+
+    async def beaten() -> bool:
+        return answered.is_set()
+
+    crew.hire(until_asked, claims=Slow)
+    await until(beaten)
+    await crew.idle()
+    assert "claim_lost" not in caplog.messages
 
 
 async def test_a_walk_that_lost_the_store_is_taken_over_after_the_lease(crew: Crew, desk: Desk) -> None:

@@ -87,10 +87,12 @@ class StoredJournal:
         record, joins = found
         return Held(incident=record.incident, episodes=record.episodes, claim=int(answer[1]), joins=joins)
 
-    async def beat(self, held: Sequence[Held]) -> set[str]:
-        """Renew the leases; gives the ids of incidents that are no longer ours."""
+    async def beat(self, held: Sequence[Held]) -> set[int]:
+        """Renew the leases; gives the numbers of the claims that are no longer ours."""
         pairs = [part for one in held for part in (one.incident.id, str(one.claim))]
-        return set(await self._store.script("beat", self.lease_ms, *pairs)) if pairs else set()
+        if not pairs:
+            return set()
+        return {int(claim) for claim in await self._store.script("beat", self.lease_ms, *pairs)}
 
     async def load(self, held: Held) -> Held:
         """The same claim on the incident as it is written now, with its alerts."""

@@ -48,7 +48,7 @@ async def test_after_a_takeover_the_old_holder_can_write_nothing(desk: Desk) -> 
     assert new.claim > old.claim
     with pytest.raises(errors.ClaimLost):
         await desk.journal.save(old, NOTE)
-    assert await desk.journal.beat([old, new]) == {old.incident.id}
+    assert await desk.journal.beat([old, new]) == {old.claim}
 
 
 async def test_what_was_saved_is_what_is_read(desk: Desk) -> None:
