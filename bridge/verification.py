@@ -1,6 +1,6 @@
 """Did the repair help, and did the action in doubt happen? Pure: facts and times in, an answer out.
 
-Nothing here ever turns "unknown" into "healed".
+Nothing here ever turns "unknown" into "healed", nor into "not healed".
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from bridge.roles import AlertView
 
 STOPPED_BY_SIGNAL = (130, 137, 143)
 """Exit codes of SIGINT, SIGKILL and SIGTERM: unless the kernel's OOM killer sent it, somebody stopped it."""
+
+BLIND_SECONDS = 10.0
+"""Between two looks, or ``stable_for`` where that is longer: of a longer pause nobody can say what happened in it."""
 
 SETTLE_GRACE_SECONDS = 2.0
 """On top of the stop timeout: how long Docker may take for a restart whose caller died, once it answers again."""
@@ -64,11 +67,7 @@ def assess(
         return Verified(outcome=Outcome.UNVERIFIED, reason="the container was removed after the repair")
     if facts.id != repair.container_id:
         return Verified(outcome=Outcome.UNVERIFIED, reason="the container was recreated after the repair")
-    if (
-        facts.status is ContainerStatus.EXITED
-        and facts.exit_code in STOPPED_BY_SIGNAL
-        and not facts.oom_killed
-    ):
+    if _stopped(facts):
         return Verified(
             outcome=Outcome.UNVERIFIED, reason=f"it was stopped (code {facts.exit_code}) after the repair"
         )
@@ -79,7 +78,8 @@ def assess(
         )
 
     trouble = _trouble(facts)
-    since = None if trouble else _well_since(facts, previous, now)
+    sick_at = now if trouble else _seen_sick_at(previous)
+    since = None if trouble else _well_since(facts, previous, policy, now)
     stable = since is not None and now - since >= timedelta(seconds=policy.stable_for_seconds)
     if stable and alert in (AlertState.ENDED, AlertState.UNWATCHED):
         seconds = policy.stable_for_seconds
@@ -92,17 +92,31 @@ def assess(
                 at=now,
                 text=text,
                 healthy_since=since,
+                sick_at=sick_at,
                 restart_count=facts.restart_count,
                 started_at=facts.started_at,
             )
         )
-    return _out_of_time(trouble, stable, alert, policy)
+    if facts.status is ContainerStatus.PAUSED:
+        return Verified(outcome=Outcome.UNVERIFIED, reason="somebody paused the container after the repair")
+    if trouble is None and not stable and alert is not AlertState.FIRING:
+        return _too_short(_down_at(repair, facts, sick_at, now), policy, now)
+    return _out_of_time(trouble, alert, policy)
 
 
-def unseen(repair: Repair, why: str, *, policy: VerifyPolicy, now: datetime) -> Verified | LookAgain:
+def unseen(
+    repair: Repair, why: str, previous: Finding | None, *, policy: VerifyPolicy, now: datetime
+) -> Verified | LookAgain:
     """A look that failed because nobody answered. It breaks the run of good looks: unknown is not well."""
+    sick_at = _seen_sick_at(previous)
     if now - repair.at < timedelta(seconds=policy.within_seconds):
-        return LookAgain(finding=Finding(at=now, text=f"cannot look: {why}"))
+        return LookAgain(finding=Finding(at=now, text=f"cannot look: {why}", sick_at=sick_at))
+    if sick_at is not None and now - sick_at < timedelta(seconds=policy.stable_for_seconds):
+        seconds = (now - sick_at).total_seconds()
+        reason = (
+            f"not well within {policy.within_seconds:g} s; sick {seconds:.0f} s ago, and since then: {why}"
+        )
+        return Verified(outcome=Outcome.NOT_HEALED, reason=reason)
     return Verified(
         outcome=Outcome.UNVERIFIED, reason=f"could not be looked at within {policy.within_seconds:g} s: {why}"
     )
@@ -115,10 +129,10 @@ def relapse(repair: Repair, facts: ContainerFacts | None, healed: Finding | None
     """
     if facts is None or facts.id != repair.container_id:
         return None
-    if facts.status is ContainerStatus.EXITED and facts.exit_code not in (0, *STOPPED_BY_SIGNAL):
-        return f"exited again with code {facts.exit_code}"
     if facts.status is ContainerStatus.EXITED and facts.oom_killed:
         return "was OOM-killed again"
+    if facts.status is ContainerStatus.EXITED and not _stopped(facts):
+        return f"exited again with code {facts.exit_code}"
     since = facts.restart_count - ((healed and healed.restart_count) or 0)
     if facts.status is ContainerStatus.RESTARTING or since > 0:
         return f"its restart policy restarted it {max(since, 1)} times since"
@@ -134,6 +148,15 @@ def not_lasting(repair: Repair, facts: ContainerFacts | None) -> str | None:
     return None if facts.running else f"the container is {facts.status}"
 
 
+def _stopped(facts: ContainerFacts) -> bool:
+    """Whether it may be that somebody stopped it, or that it has finished: it is down, and did not crash."""
+    if facts.status is not ContainerStatus.EXITED or facts.oom_killed:
+        return False
+    # Docker restarts a container with such a policy whatever its exit code, unless it was told to stop it or cannot.
+    restarted = facts.restart_policy.strip().lower() in ("always", "unless-stopped") and not facts.error
+    return restarted or facts.exit_code in (0, *STOPPED_BY_SIGNAL)
+
+
 def _trouble(facts: ContainerFacts) -> str | None:
     if not facts.running:
         return f"the container is {facts.status}"
@@ -144,11 +167,15 @@ def _trouble(facts: ContainerFacts) -> str | None:
     return None
 
 
-def _well_since(facts: ContainerFacts, previous: Finding | None, now: datetime) -> datetime:
-    """Since when it has been well without a pause; a start since the last look, by whomever, is a pause nobody saw."""
+def _well_since(
+    facts: ContainerFacts, previous: Finding | None, policy: VerifyPolicy, now: datetime
+) -> datetime:
+    """Since when it has been well without a pause; a start since the last look, by whomever, is a pause nobody saw,
+    and so is a time in which nobody looked."""
     if (
         previous is None
         or previous.healthy_since is None
+        or now - previous.at > timedelta(seconds=max(BLIND_SECONDS, policy.stable_for_seconds))
         or facts.restart_count > (previous.restart_count or 0)
         or (previous.started_at is not None and facts.started_at != previous.started_at)
     ):
@@ -156,14 +183,32 @@ def _well_since(facts: ContainerFacts, previous: Finding | None, now: datetime) 
     return previous.healthy_since
 
 
-def _out_of_time(trouble: str | None, stable: bool, alert: AlertState, policy: VerifyPolicy) -> Verified:
+def _seen_sick_at(previous: Finding | None) -> datetime | None:
+    return previous.sick_at if previous is not None else None
+
+
+def _down_at(repair: Repair, facts: ContainerFacts, sick_at: datetime | None, now: datetime) -> datetime:
+    """The last moment at which it is known not to have been well: seen so, or before it was started last."""
+    uptime = facts.uptime_seconds
+    started_at = now if uptime is None else now - timedelta(seconds=uptime)
+    return max(repair.at, started_at, sick_at or repair.at)
+
+
+def _too_short(down_at: datetime, policy: VerifyPolicy, now: datetime) -> Verified:
+    """It is well at the end, and was not seen to be so for long enough."""
+    within, seconds = f"within {policy.within_seconds:g} s", f"{policy.stable_for_seconds:g} s on end"
+    if now - down_at < timedelta(seconds=policy.stable_for_seconds):
+        return Verified(outcome=Outcome.NOT_HEALED, reason=f"not well for {seconds} {within}")
+    reason = (
+        f"it is well, but for a part of the time nobody could look: whether for {seconds} {within} is unknown"
+    )
+    return Verified(outcome=Outcome.UNVERIFIED, reason=reason)
+
+
+def _out_of_time(trouble: str | None, alert: AlertState, policy: VerifyPolicy) -> Verified:
     within = f"within {policy.within_seconds:g} s"
     if trouble:
         return Verified(outcome=Outcome.NOT_HEALED, reason=f"{trouble}, not well {within}")
-    if not stable:
-        return Verified(
-            outcome=Outcome.NOT_HEALED, reason=f"not well for {policy.stable_for_seconds:g} s on end {within}"
-        )
     if alert is AlertState.FIRING:
         return Verified(
             outcome=Outcome.NOT_HEALED, reason=f"the container is well, but its alert still fires {within}"

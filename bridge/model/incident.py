@@ -149,12 +149,13 @@ class Repair:
 class Finding:
     """What verification saw last. ``healthy_since``: since when every look found it well; ``None`` if the last did not.
 
-    ``restart_count`` and ``started_at`` (by the Docker host's clock) tell whether it was started again since.
+    ``sick_at``: when a look last found it not well, ``None`` if none did. ``restart_count`` and ``started_at`` (by the Docker host's clock) tell whether it was started again since.
     """
 
     at: datetime
     text: str
     healthy_since: datetime | None = None
+    sick_at: datetime | None = None
     restart_count: int | None = None
     started_at: datetime | None = None
 

@@ -27,7 +27,7 @@ async def verify(desk: Desk, held: Held) -> Held:
         facts = await desk.containers.inspect(host_of(incident), repair.container_id)
     except errors.EdgeError as error:
         desk.failed(error)
-        answer = verification.unseen(repair, desk.plain(str(error)), policy=policy, now=now)
+        answer = verification.unseen(repair, desk.plain(str(error)), incident.finding, policy=policy, now=now)
     else:
         alert = await _alert_state(desk, held, repair, now)
         answer = verification.assess(repair, facts, incident.finding, policy=policy, alert=alert, now=now)

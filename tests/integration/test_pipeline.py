@@ -403,6 +403,33 @@ async def test_docker_away_during_verification_is_unverified_never_healed(walk: 
     assert (await walk.until_closed(incident_id)).outcome is Outcome.UNVERIFIED
 
 
+async def test_docker_away_at_the_end_of_a_repair_that_was_seen_not_to_help(walk: Walk) -> None:
+    """What is known to have failed is not told as unknown because of the last look."""
+    walk.policy(verify=VerifyPolicy(within_seconds=0.2, stable_for_seconds=60, relapse_watch_seconds=0))
+    walk.docker.heals = False
+    incident_id = await walk.alert()
+    await walk.turn(incident_id)
+    walk.docker.away = True
+    assert (await walk.until_closed(incident_id)).outcome is Outcome.NOT_HEALED
+
+
+async def test_a_repair_that_nobody_could_look_at_is_unverified_though_it_is_well_at_the_end(
+    walk: Walk,
+) -> None:
+    """Whether it was well for long enough is unknown, and unknown is no failure."""
+    walk.policy(verify=VerifyPolicy(within_seconds=60, stable_for_seconds=30, relapse_watch_seconds=0))
+    incident_id = await walk.alert()
+    await walk.dies_while(State.VERIFYING, incident_id)
+    held = await walk.claim(incident_id)
+    repair = held.incident.repair
+    assert repair is not None
+    long_ago = replace(repair, at=repair.at - timedelta(seconds=60))
+    await walk.journal.save(replace(held, incident=replace(held.incident, repair=long_ago)), None)
+    walk.docker.started()
+    incident = await walk.turn(incident_id)
+    assert (incident.outcome, "nobody could look" in incident.reason) == (Outcome.UNVERIFIED, True)
+
+
 @pytest.mark.parametrize(
     ("view", "outcome"),
     [

@@ -28,9 +28,15 @@ from tests.unit.triage.builders import ID, exited, in_status, running, unhealthy
 NOW = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
 POLICY = VerifyPolicy(within_seconds=60, stable_for_seconds=10, relapse_watch_seconds=60)
 REPAIR = Repair(action=Action.RESTART, container_id=ID, at=NOW - timedelta(seconds=20))
-LONG_WELL = Finding(at=NOW, text="well", healthy_since=NOW - timedelta(seconds=10), restart_count=0)
+A_SECOND_AGO = NOW - timedelta(seconds=1)
+LONG_WELL = Finding(at=A_SECOND_AGO, text="well", healthy_since=NOW - timedelta(seconds=10), restart_count=0)
 JUST_WELL = replace(LONG_WELL, healthy_since=NOW - timedelta(seconds=3))
 SEEN_BEFORE = replace(LONG_WELL, restart_count=2, started_at=running(up=20).started_at)
+JUST_SICK = replace(JUST_WELL, sick_at=NOW - timedelta(seconds=4))
+SICK_BEFORE = replace(JUST_WELL, sick_at=NOW - timedelta(seconds=10))
+SICK_TO_THE_END = Finding(at=A_SECOND_AGO, text="sick", sick_at=A_SECOND_AGO)
+LEFT_ALONE = replace(LONG_WELL, at=NOW - timedelta(seconds=11), healthy_since=NOW - timedelta(seconds=12))
+HARDLY_LEFT_ALONE = replace(LEFT_ALONE, at=NOW - timedelta(seconds=10))
 LATE = replace(REPAIR, at=NOW - timedelta(seconds=61))
 JUST_LATE = replace(REPAIR, at=NOW - timedelta(seconds=60))
 
@@ -59,18 +65,49 @@ JUST_LATE = replace(REPAIR, at=NOW - timedelta(seconds=60))
         pytest.param(unhealthy(), LONG_WELL, "ended", REPAIR, None, id="unhealthy again, time left"),
         pytest.param(unhealthy(), None, "firing", LATE, Outcome.NOT_HEALED, id="unhealthy to the end"),
         pytest.param(unhealthy(), None, "firing", JUST_LATE, Outcome.NOT_HEALED, id="time is up just now"),
-        pytest.param(running(), None, "ended", LATE, Outcome.NOT_HEALED, id="never well on end"),
+        pytest.param(running(), JUST_SICK, "ended", LATE, Outcome.NOT_HEALED, id="never well on end"),
+        pytest.param(
+            running(), JUST_SICK, "unknown", LATE, Outcome.NOT_HEALED, id="never well, alert unknown"
+        ),
+        pytest.param(
+            running(), SICK_BEFORE, "ended", LATE, Outcome.UNVERIFIED, id="unseen after it was sick"
+        ),
+        pytest.param(
+            running(), JUST_WELL, "ended", LATE, Outcome.UNVERIFIED, id="unseen for most of the time"
+        ),
+        pytest.param(running(), None, "ended", LATE, Outcome.UNVERIFIED, id="nobody looked before the end"),
+        pytest.param(running(), None, "unwatched", LATE, Outcome.UNVERIFIED, id="nobody looked nor watches"),
+        pytest.param(running(), None, "firing", LATE, Outcome.NOT_HEALED, id="nobody looked, alert fires"),
+        pytest.param(running(up=9), None, "ended", LATE, Outcome.NOT_HEALED, id="unseen, and started lately"),
+        pytest.param(running(up=10), None, "ended", LATE, Outcome.UNVERIFIED, id="unseen since its start"),
+        pytest.param(running(up=None), None, "ended", LATE, Outcome.NOT_HEALED, id="start unknown"),
+        pytest.param(running(), LEFT_ALONE, "ended", REPAIR, None, id="nobody looked for a while, time left"),
+        pytest.param(running(), HARDLY_LEFT_ALONE, "ended", REPAIR, Outcome.HEALED, id="a slow look"),
+        pytest.param(unhealthy(), LONG_WELL, "ended", LATE, Outcome.NOT_HEALED, id="sick at the end"),
         pytest.param(running(), LONG_WELL, "firing", LATE, Outcome.NOT_HEALED, id="alert fires to the end"),
         pytest.param(running(), LONG_WELL, "unknown", LATE, Outcome.UNVERIFIED, id="nobody can say"),
         pytest.param(exited(1), None, "firing", REPAIR, Outcome.NOT_HEALED, id="exited again"),
         pytest.param(exited(143), None, "firing", REPAIR, Outcome.UNVERIFIED, id="stopped by somebody"),
+        pytest.param(exited(0), None, "firing", REPAIR, Outcome.UNVERIFIED, id="finished, or stopped"),
+        pytest.param(
+            exited(1, restart_policy="always"), None, "firing", REPAIR, Outcome.UNVERIFIED, id="told to stop"
+        ),
+        pytest.param(
+            exited(1, restart_policy="always", error="port is taken"),
+            None,
+            "firing",
+            REPAIR,
+            Outcome.NOT_HEALED,
+            id="could not be started again",
+        ),
         pytest.param(
             exited(137, oom_killed=True), None, "firing", REPAIR, Outcome.NOT_HEALED, id="OOM-killed again"
         ),
         pytest.param(
             in_status(ContainerStatus.RESTARTING), None, "firing", REPAIR, None, id="restarting, time left"
         ),
-        pytest.param(in_status(ContainerStatus.PAUSED), None, "ended", LATE, Outcome.NOT_HEALED, id="paused"),
+        pytest.param(in_status(ContainerStatus.PAUSED), None, "ended", LATE, Outcome.UNVERIFIED, id="paused"),
+        pytest.param(in_status(ContainerStatus.PAUSED), None, "ended", REPAIR, None, id="paused, time left"),
         pytest.param(None, LONG_WELL, "ended", REPAIR, Outcome.UNVERIFIED, id="removed"),
         pytest.param(running(id="other"), LONG_WELL, "ended", REPAIR, Outcome.UNVERIFIED, id="recreated"),
     ],
@@ -92,14 +129,39 @@ def test_a_bad_look_starts_the_run_anew() -> None:
     assert good.finding.healthy_since == NOW
 
 
+def test_a_bad_look_is_remembered_through_good_ones_and_those_that_nobody_answered() -> None:
+    """At the end it decides between "was not well for long enough" and "nobody knows"."""
+    bad = assess(REPAIR, unhealthy(), None, policy=POLICY, alert=AlertState.ENDED, now=NOW)
+    assert isinstance(bad, LookAgain)
+    later = NOW + timedelta(seconds=1)
+    blind = unseen(REPAIR, "docker: no answer", bad.finding, policy=POLICY, now=later)
+    assert isinstance(blind, LookAgain)
+    good = assess(REPAIR, running(), blind.finding, policy=POLICY, alert=AlertState.ENDED, now=later)
+    assert isinstance(good, LookAgain)
+    assert (good.finding.sick_at, good.finding.healthy_since) == (NOW, later)
+
+
 def test_a_look_that_nobody_answered_is_not_a_good_one() -> None:
     """Unknown breaks the run, and ends as unverified, never as healed."""
-    soon = unseen(REPAIR, "docker: no answer", policy=POLICY, now=NOW)
+    soon = unseen(REPAIR, "docker: no answer", LONG_WELL, policy=POLICY, now=NOW)
     assert isinstance(soon, LookAgain)
     assert soon.finding.healthy_since is None
-    late = unseen(LATE, "docker: no answer", policy=POLICY, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("before", "outcome"),
+    [
+        pytest.param(None, Outcome.UNVERIFIED, id="nobody ever looked"),
+        pytest.param(LONG_WELL, Outcome.UNVERIFIED, id="well before"),
+        pytest.param(SICK_BEFORE, Outcome.UNVERIFIED, id="sick before, with time to be well"),
+        pytest.param(SICK_TO_THE_END, Outcome.NOT_HEALED, id="sick until just before the end"),
+    ],
+)
+def test_a_last_look_that_nobody_answered(before: Finding | None, outcome: Outcome) -> None:
+    """What is known to have failed has failed; all else is unknown."""
+    late = unseen(LATE, "docker: no answer", before, policy=POLICY, now=NOW)
     assert isinstance(late, Verified)
-    assert late.outcome is Outcome.UNVERIFIED
+    assert late.outcome is outcome
 
 
 @pytest.mark.parametrize(
@@ -112,6 +174,8 @@ def test_a_look_that_nobody_answered_is_not_a_good_one() -> None:
         pytest.param(exited(143), False, id="stopped by somebody"),
         pytest.param(exited(137), False, id="killed by somebody"),
         pytest.param(exited(137, oom_killed=True), True, id="OOM-killed"),
+        pytest.param(exited(0, oom_killed=True), True, id="OOM-killed, and said that all was well"),
+        pytest.param(exited(1, restart_policy="unless-stopped"), False, id="told to stop"),
         pytest.param(running(restart_count=2), True, id="restarted by its policy"),
         pytest.param(running(id="other"), False, id="recreated"),
         pytest.param(None, False, id="removed"),
