@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from bridge import errors, web
 from bridge.edges.alertmanager import AlertmanagerApi
+from bridge.edges.store import clock
 from bridge.edges.store.dump import last_success
 from bridge.edges.store.queue import StoredQueue
 from bridge.model.share import ShareScope
@@ -86,6 +87,7 @@ class Condition:
             async with asyncio.timeout(READINESS_SECONDS):
                 depth, untold = await self._queue.depth(), await self._parts.backlog.depth()
                 metrics.incidents_open.set(await self._parts.journal.open_count())
+                metrics.store_clock_behind.set((await clock.read(self._parts.store)).behind_seconds)
                 metrics.paused.set(0 if await budgets.paused() is None else 1)
                 await self._path.gauges()
                 limits = self._parts.judge.ruleset.policy.limits

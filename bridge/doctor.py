@@ -7,7 +7,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from bridge import errors, settings
+from bridge.edges.store import clock
 from bridge.edges.store.budgets import EVICTION_SAFE
+from bridge.edges.store.clock import BEHIND_SECONDS, LEAP_SECONDS
 from bridge.model.consultation import ModelRequest, Stop
 from bridge.sinks import BacklogState
 from bridge.triage import answer, prompt
@@ -104,7 +106,20 @@ async def _store(parts: Parts) -> list[Check]:
         )
     )
     checks.append(await _durability(parts, persistence, replication))
+    checks.append(_clock((await clock.read(parts.store)).behind_seconds))
     return checks
+
+
+def _clock(behind_seconds: float) -> Check:
+    if behind_seconds <= BEHIND_SECONDS:
+        return Check(name="store/clock", ok=True, found="not behind the time that is known")
+    return Check(
+        name="store/clock",
+        ok=False,
+        found=f"{behind_seconds:.0f} s behind the time that is known, as after a failover or where it was set back",
+        advice="set the server's clock right: until they meet, time goes at half its pace, so that whatever waits "
+        f"takes twice as long, and while it is more than {LEAP_SECONDS:g} s behind nothing is repaired",
+    )
 
 
 async def _durability(parts: Parts, persistence: dict[str, str], replication: dict[str, str]) -> Check:

@@ -180,6 +180,11 @@ class Metrics:
             registry=r,
         )
         self.store_up = Gauge("hemostat_store_up", "1 if the store answered at this scrape.", registry=r)
+        self.store_clock_behind = Gauge(
+            "hemostat_store_clock_behind_seconds",
+            "How far the store's own clock is behind the time that is known; with it behind, time goes slowly.",
+            registry=r,
+        )
         self.backup_success = Gauge(
             "hemostat_backup_last_success_timestamp_seconds",
             "When `hemostat backup` last worked, by the store's clock; 0 for never.",

@@ -105,7 +105,7 @@ class Journal(Protocol):
     """
 
     async def now(self) -> datetime:
-        """Redis' clock, never below the highest time a grant was given at."""
+        """Redis' clock, never below the highest time that is known."""
         ...
 
     async def load(self, held: Held) -> Held:

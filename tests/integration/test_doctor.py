@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -113,6 +115,19 @@ async def test_a_replica_is_no_store_and_an_absent_engine_is_told_by_its_address
     assert "must lead to its master" in found["store"].advice
     absent = f"docker: GET /version: No such file or directory (unix://{tmp_path}/absent.sock) on local"
     assert found["docker/local"].found == absent
+
+
+async def test_a_clock_that_is_behind_is_told_with_what_it_means(
+    redis_url: str, redis_server: parts.RedisServer, tmp_path: Path
+) -> None:
+    """As after a failover to a machine whose clock is wrong; without, nobody would see why all is slow."""
+    before = await examined(tmp_path, redis={"url": redis_url})
+    assert before["store/clock"].ok
+    ahead = round(time.time() * 1000) + 3_600_000
+    redis_server.command("SET", "{hemostat}:tick", f"{ahead} {ahead}")
+    clock = (await examined(tmp_path, redis={"url": redis_url}))["store/clock"]
+    assert (clock.ok, "nothing is repaired" in clock.advice) == (False, True)
+    assert re.match("3(600|59[0-9]) s behind", clock.found)
 
 
 async def test_a_store_that_is_away_is_told_with_the_reason(tmp_path: Path) -> None:

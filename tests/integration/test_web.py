@@ -142,6 +142,7 @@ async def test_every_metric_of_the_contract_is_there_at_zero(running: Running) -
         'hemostat_triage_total{source="rules",verdict="repair"} 0.0',
         'hemostat_backlog{queue="work"} 0.0',
         "hemostat_paused 0.0",
+        "hemostat_store_clock_behind_seconds 0.0",
         "hemostat_storm 0.0",
         'hemostat_reconciled_alerts_total{what="taken_in"} 0.0',
         'hemostat_reconciled_alerts_total{what="ended"} 0.0',

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bridge import errors
+from bridge.edges.store import clock
 from bridge.edges.store.connection import Store, instant, key, milliseconds
 from bridge.edges.store.records import encode, encode_entry, encode_incident
 from bridge.edges.store.storms import population_fields, share_of
@@ -32,8 +33,8 @@ class StoredBudgets:
 
     async def open(self) -> None:
         """Note when this store began to count. Harmless to repeat; ``acquire`` does the same if nobody did."""
-        now = await self._store.command("TIME")
-        born = 0 if self._trust_empty else int(now[0]) * 1000
+        now = (await clock.read(self._store)).now
+        born = 0 if self._trust_empty else milliseconds(now)
         await self._store.command("SET", key("born"), born, "NX")
 
     async def eviction_policy(self) -> str:
@@ -46,8 +47,7 @@ class StoredBudgets:
         by, why, since, until = fields
         if since is None:
             return None
-        now = await self._store.command("TIME")
-        if until and int(until) <= int(now[0]) * 1000:
+        if until and int(until) <= milliseconds((await clock.read(self._store)).now):
             return None
         return Pause(
             by=by or "", why=why or "", since=instant(since), until=instant(until) if until else None
@@ -55,8 +55,8 @@ class StoredBudgets:
 
     async def pause(self, *, by: str, why: str, until: datetime | None) -> Pause:
         """Pull the kill switch. Raises EdgeUnavailable: it may not survive a failover; pull it again."""
-        now = await self._store.command("TIME")
-        since = int(now[0]) * 1000 + int(now[1]) // 1000
+        now = (await clock.read(self._store)).now
+        since = milliseconds(now)
         ends = milliseconds(until) if until else ""
         fields = ("by", by, "why", why, "since", since, "until", ends)
         # A failover must not switch repairs on again behind the operator's back.
@@ -143,8 +143,8 @@ class StoredBudgets:
 
     async def fleet_actions(self, limits: Limits) -> int:
         """Actions granted to the whole fleet within its window."""
-        now = await self._store.command("TIME")
-        since = round((int(now[0]) - limits.fleet.per_seconds) * 1000)
+        now = (await clock.read(self._store)).now
+        since = milliseconds(now - timedelta(seconds=limits.fleet.per_seconds))
         return int(await self._store.command("ZCOUNT", key("window:fleet"), since, "+inf"))
 
     async def state(
@@ -160,8 +160,8 @@ class StoredBudgets:
         refusal = await self.would_grant(
             target, policy=policy, limits=limits, facts=facts, populations=populations
         )
-        now = await self._store.command("TIME")
-        hour_ago = (int(now[0]) - 3600) * 1000
+        now = (await clock.read(self._store)).now
+        hour_ago = milliseconds(now - timedelta(hours=1))
         window = key(f"window:target:{target.key}")
         count, last = await self._store.commands(
             ("ZCOUNT", window, hour_ago, "+inf"), ("ZRANGE", window, -1, -1, "WITHSCORES")

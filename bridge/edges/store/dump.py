@@ -13,8 +13,9 @@ from datetime import datetime
 from itertools import groupby
 
 from bridge import errors
+from bridge.edges.store import clock
 from bridge.edges.store.client import CLIENT_NAME
-from bridge.edges.store.connection import Store, instant, key
+from bridge.edges.store.connection import Store, key
 from bridge.edges.store.portable import REBORN, Digest, Piece, Whole, arguments_of, pieces_of
 
 RECORD = "backups"
@@ -22,8 +23,8 @@ RECORD = "backups"
 
 EVENTS = "events"
 HISTORY = ("incident:", "episode:", "repairs:")
-TRACES = (RECORD, "born", "sink", "engine")
-"""Beginnings of what a bridge writes by starting: its sinks, the Engine's events."""
+TRACES = (RECORD, "born", "tick", "sink", "engine")
+"""Beginnings of what a bridge writes by starting: its sinks, the Engine's events, how far time has come."""
 PARTS = frozenset({"alerts", "timeline"})
 """Of an incident, each a key of its own; others are found by looking."""
 
@@ -66,11 +67,9 @@ class Dump:
         """Of this moment."""
         info = {**await self._store.info("server"), **await self._store.info("replication")}
         valkey = info.get("valkey_version")
-        (seconds, micros), fence, incidents = await self._store.commands(
-            ("TIME",), ("GET", key("fence")), ("ZCARD", key("incidents"))
-        )
+        fence, incidents = await self._store.commands(("GET", key("fence")), ("ZCARD", key("incidents")))
         return Vitals(
-            now=instant(int(seconds) * 1000 + int(micros) / 1000),
+            now=(await clock.read(self._store)).now,
             server={
                 "product": "valkey" if valkey else "redis",
                 "version": valkey or info.get("redis_version", ""),

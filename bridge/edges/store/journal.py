@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from bridge import errors
+from bridge.edges.store import clock
 from bridge.edges.store.connection import Store, instant, key, milliseconds
 from bridge.edges.store.records import (
     decode_alert,
@@ -64,9 +65,8 @@ class StoredJournal:
         self.lease_ms = round(lease_seconds * 1000)
 
     async def now(self) -> datetime:
-        """Redis' clock, never below the highest time a grant was given at."""
-        (seconds, micros), highest = await self._store.commands(("TIME",), ("GET", key("clock")))
-        return instant(max(int(seconds) * 1000 + int(micros) / 1000, float(highest or 0)))
+        """Redis' clock, never below the highest time that is known."""
+        return (await clock.read(self._store)).now
 
     async def writable(self) -> None:
         """Raises EdgeUnavailable: the store is away, or takes nothing: out of memory or disk, not the master."""

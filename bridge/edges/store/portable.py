@@ -17,8 +17,8 @@ PIECE = 500
 
 NO_EXPIRY = -1
 
-REBORN = frozenset({"pause", "fence", "clock", "born"})
-"""What a restore sets by itself: paused, tokens far ahead, young. In the file, but not in the digest."""
+REBORN = frozenset({"pause", "fence", "clock", "tick", "born"})
+"""What a restore sets by itself: paused, tokens far ahead, the time, young. In the file, but not in the digest."""
 
 
 class Piece(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

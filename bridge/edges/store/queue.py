@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Sequence
 
+from bridge.edges.store.clock import BEHIND_SECONDS
 from bridge.edges.store.connection import Store, key
 from bridge.roles import Turn
 
+log = logging.getLogger("hemostat.store")
+
 STREAM = "work"
 GROUP = "workers"
+
+TELL_AGAIN_SECONDS = 60.0
+"""Between two log lines about the same clock."""
 
 
 class StoredQueue:
@@ -17,6 +25,7 @@ class StoredQueue:
     def __init__(self, store: Store, *, consumer: str, lease_seconds: float) -> None:
         self._store = store
         self.consumer = consumer
+        self._behind_told_at = float("-inf")
         self._lease_ms = round(lease_seconds * 1000)
 
     async def open(self) -> None:
@@ -35,8 +44,18 @@ class StoredQueue:
 
     async def due(self) -> float | None:
         """Move what is due into the stream; gives the seconds until the next one, ``None`` if there is none."""
-        _, next_ms = await self._store.script("due", 500)
+        _, next_ms, behind_ms = await self._store.script("due", 500, GROUP)
+        self._tell_behind(int(behind_ms) / 1000)
         return None if int(next_ms) < 0 else int(next_ms) / 1000
+
+    def _tell_behind(self, seconds: float) -> None:
+        """Say that the server's clock is behind, at once and then now and again, and that it is so no more."""
+        if seconds > BEHIND_SECONDS and time.monotonic() - self._behind_told_at > TELL_AGAIN_SECONDS:
+            self._behind_told_at = time.monotonic()
+            log.warning("store_clock_behind", extra={"seconds": seconds})
+        elif seconds == 0 and self._behind_told_at > float("-inf"):
+            self._behind_told_at = float("-inf")
+            log.info("store_clock_caught_up")
 
     async def beat(self, turns: Sequence[Turn]) -> None:
         """Show that these messages are being worked on."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from bridge.edges.store import clock
 from bridge.edges.store.connection import Store, instant, key
 from bridge.edges.store.records import encode, pairs
 from bridge.model.incident import Outcome
@@ -34,9 +35,8 @@ class StoredStorms:
 
     async def now(self) -> Storm | None:
         """The storm that is on."""
-        flat, (seconds, _) = await self._store.commands(("HGETALL", key("storm")), ("TIME",))
-        fields = pairs(flat)
-        if "until" not in fields or int(fields["until"]) <= int(seconds) * 1000:
+        fields = pairs(await self._store.command("HGETALL", key("storm")))
+        if "until" not in fields or instant(fields["until"]) <= (await clock.read(self._store)).now:
             return None
         return _storm(fields)
 

@@ -20,7 +20,7 @@ end
 local policy = redis.pcall('INFO', 'memory')
 policy = type(policy) == 'string' and string.match(policy, 'maxmemory_policy:([%w-]+)') or 'noeviction'
 if policy ~= 'noeviction' then return {'denied', 'store_unsafe', 0, 'maxmemory-policy ' .. policy} end
-if behind > CLOCK_LEAP_MS then return {'denied', 'clock_skew', now, 'the server clock is behind by ' .. behind .. ' ms'} end
+if behind > CLOCK_LEAP_MS then return {'denied', 'clock_skew', now + behind - CLOCK_LEAP_MS, 'the server clock is behind by ' .. behind .. ' ms'} end
 local till = paused()
 if till then return {'denied', 'paused', till, ''} end
 if holder[1] and holder[1] ~= id then return {'denied', 'target_busy', 0, holder[1]} end

@@ -5,14 +5,23 @@ local N = tonumber
 local CLOCK_LEAP_MS = 600000
 local EPISODE_KEPT_MS = '2592000000'
 
--- Redis' own time, never below the highest time a grant was given at: after a failover to a server whose clock is
--- behind, cooldowns get longer, never shorter.
+-- Redis' own time, never below the highest that is known: what a grant was given at, and what `due` writes down every few
+-- seconds, beside the server's own time then. After a failover to a server whose clock is behind, time goes on from
+-- there, at half the pace of that clock until they meet: cooldowns and leases get longer, never shorter, and nothing
+-- stands still. A clock that is set forward while it is behind counts for one step.
+local LONGEST_STEP_MS = 2000
 local function clock()
   local t = redis.call('TIME')
-  local now = t[1] * 1000 + math.floor(t[2] / 1000)
-  local highest = N(redis.call('GET', P .. 'clock') or '0')
-  if now < highest then return highest, highest - now end
-  return now, 0
+  local own = t[1] * 1000 + math.floor(t[2] / 1000)
+  local known = redis.call('MGET', P .. 'clock', P .. 'tick')
+  local highest = N(known[1] or '0')
+  local reached, at = string.match(known[2] or '', '^(%d+) (%d+)$')
+  if reached then
+    local step = math.min(math.max(own - N(at), 0), LONGEST_STEP_MS)
+    highest = math.max(highest, N(reached) + math.floor(step / 2))
+  end
+  if own < highest then return highest, highest - own end
+  return own, 0
 end
 
 local now, behind = clock()
