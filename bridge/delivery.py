@@ -30,6 +30,9 @@ REGISTER_SECONDS = 60.0
 RETIRE_AFTER_SECONDS = 86_400.0
 """A process that has run for so long may say which sinks nobody has any more: all others have said theirs by then."""
 
+UNREADABLE_SECONDS = 60.0
+"""Until an incident that this version cannot read is looked at again, perhaps by a process that can."""
+
 DELIVERY_SECONDS = 60.0
 """For one delivery with all its requests; each of them has a shorter deadline of its own."""
 
@@ -109,6 +112,11 @@ class Teller:
             found = await self._backlog.read(due)
             if found is None:
                 await self._backlog.settled(due, Delivery(sent=False))
+            elif found[0].incident.unreadable:
+                log.warning(
+                    "delivery_left", extra={"channel": due.channel.value, "error": found[0].incident.reason}
+                )
+                await self._backlog.settled(due, Delivery(sent=False, again_seconds=UNREADABLE_SECONDS))
             else:
                 await self._tell(due, *found)
         except errors.ClaimLost as error:

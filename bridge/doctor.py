@@ -11,6 +11,7 @@ from bridge.edges.store import clock
 from bridge.edges.store.budgets import EVICTION_SAFE
 from bridge.edges.store.clock import BEHIND_SECONDS, LEAP_SECONDS
 from bridge.model.consultation import ModelRequest, Stop
+from bridge.model.incident import IncidentQuery
 from bridge.sinks import BacklogState
 from bridge.triage import answer, prompt
 from bridge.triage.traits import traits_of
@@ -18,6 +19,9 @@ from bridge.wiring import Parts, check_extras, grafana_of, model_of, prometheus_
 
 DEADLINE_SECONDS = 5.0
 OLDEST_REDIS = (6, 2)
+
+NEWEST = 200
+"""How many incidents are looked at."""
 
 SILENT_SECONDS = 2
 """A replica speaks every second; one that was silent for longer will hardly confirm a write within one."""
@@ -107,7 +111,24 @@ async def _store(parts: Parts) -> list[Check]:
     )
     checks.append(await _durability(parts, persistence, replication))
     checks.append(_clock((await clock.read(parts.store)).behind_seconds))
+    checks.append(await _incidents(parts))
     return checks
+
+
+async def _incidents(parts: Parts) -> Check:
+    """Whether this version can read what is there, as after an upgrade or its taking back."""
+    newest, _ = await parts.journal.newest(IncidentQuery(limit=NEWEST))
+    unreadable = [incident for incident in newest if incident.unreadable]
+    if not unreadable:
+        return Check(name="store/incidents", ok=True, found=f"the newest {len(newest)} can be read")
+    first, open_now = unreadable[0], sum(not incident.closed for incident in unreadable)
+    return Check(
+        name="store/incidents",
+        ok=False,
+        found=f"{len(unreadable)} of the newest {len(newest)} cannot be read, {open_now} of them open, such as {first.id}:"
+        f" {first.unreadable}",
+        advice="another version of HemoStat wrote them: open ones wait for a worker of that version; let one run",
+    )
 
 
 def _clock(behind_seconds: float) -> Check:

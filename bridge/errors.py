@@ -21,6 +21,7 @@ was tried, on what, and what came back; it never holds a secret or a whole forei
         ├── EdgeRejected             answered "no": trying again will not help
         │   └── MessageRefused       answered "no" to this one message; the next one may be welcome
         └── UnfitAnswer              answered, but not what was asked for
+            └── Unreadable           an incident in the store that this version cannot read: leave it to one that can
 """
 
 from __future__ import annotations
@@ -142,3 +143,15 @@ class UnfitAnswer(EdgeError):
 
 class MessageRefused(EdgeRejected):
     """The neighbour works and does not take this message, such as one it finds malformed."""
+
+
+class Unreadable(UnfitAnswer):
+    """What the store holds of an incident is of another version of HemoStat, or damaged. Nothing of it may be written.
+
+    ``claim``: held on it, to be given back; ``None`` where it was only read.
+    """
+
+    def __init__(self, incident_id: str, why: str, claim: int | None = None) -> None:
+        self.claim = claim
+        self.why = why
+        super().__init__("redis", f"incident {incident_id} cannot be read by this version of HemoStat: {why}")

@@ -206,6 +206,11 @@ class Metrics:
             "Walks that ended in an unexpected error (a bug; see the log).",
             registry=r,
         )
+        self.unreadable = Counter(
+            "hemostat_incidents_unreadable",
+            "Turns of incidents that this version cannot read, each left to a worker that can.",
+            registry=r,
+        )
         self.reload_successful = Gauge(
             "hemostat_config_last_reload_successful", "1 if the last configuration load worked.", registry=r
         )

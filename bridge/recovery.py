@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-import msgspec
-
 from bridge import errors
 from bridge.edges.store.backup_file import FORMAT, VERSION, BackupReader, BackupWriter, Header
 from bridge.edges.store.connection import Store, milliseconds
@@ -216,12 +214,15 @@ async def _readable(store: Store) -> None:
     """Raises: RestoreFailed: this version does not understand an incident, so that it could not go on with it."""
     journal = StoredJournal(store, lease_seconds=LEASE_SECONDS)
     try:
-        await journal.newest(IncidentQuery(state=State.CLOSED, limit=READ_AGAIN))
+        closed, _ = await journal.newest(IncidentQuery(state=State.CLOSED, limit=READ_AGAIN))
+        for incident in closed:
+            if incident.unreadable:
+                raise errors.Unreadable(incident.id, incident.unreadable)
         for incident_id in await Dump(store).open_incidents():
-            await journal.read(incident_id)
-    except (msgspec.MsgspecError, ValueError, KeyError) as error:
+            await journal.readable(incident_id)
+    except errors.Unreadable as error:
         raise errors.RestoreFailed(
-            f"an incident cannot be read by this version of HemoStat ({str(error)[:200]}): restore with the version"
+            f"an incident cannot be read by this version of HemoStat ({error.why}): restore with the version"
             " that made the backup. HemoStat stays paused"
         ) from error
 

@@ -33,6 +33,9 @@ something new has minutes."""
 ALIVE_SECONDS = 5.0
 """Since the last answer of the store: with a longer one the reading loop is not taken for alive."""
 
+UNREADABLE_SECONDS = 10.0
+"""Until an incident that this version cannot read is offered again, perhaps to a worker of a version that can."""
+
 TELL_AGAIN_SECONDS = 30.0
 """Between two log lines about the same outage."""
 
@@ -216,7 +219,11 @@ class Worker:
         # Unique per call: a call that the client repeats is recognised, another turn of ours is not.
         owner = f"{self._queue.consumer}/{secrets.token_hex(4)}"
         started = time.monotonic()
-        claimed = await self._claims.claim(turn.incident_id, owner)
+        try:
+            claimed = await self._claims.claim(turn.incident_id, owner)
+        except errors.Unreadable as error:
+            await self._left(job, error)
+            return
         if claimed is None:
             await self._queue.done(turn, claim=None)
             return
@@ -224,12 +231,25 @@ class Worker:
             await self._queue.later(turn, claim=None, seconds=claimed.seconds)
             return
         job.held, job.lease_ends = claimed, started + self._lease_seconds
-        await self._give_back(job, await self._walked(claimed))
+        try:
+            seconds = await self._walked(claimed)
+        except errors.Unreadable as error:  # an alert that joined meanwhile
+            await self._left(job, error)
+            return
+        await self._give_back(job, seconds)
+
+    async def _left(self, job: _Job, error: errors.Unreadable) -> None:
+        """It stays as it is: whoever cannot read it could only destroy it."""
+        self._metrics.unreadable.inc()
+        log.error("incident_unreadable", extra={"error": error.why})
+        job.ending = True
+        claim = job.held.claim if job.held is not None else error.claim
+        await self._queue.later(job.turn, claim=claim, seconds=UNREADABLE_SECONDS)
 
     async def _walked(self, held: Held) -> float | None:
         try:
             return await self._walk(held)
-        except (errors.EdgeUnavailable, errors.ClaimLost, asyncio.CancelledError):
+        except (errors.EdgeUnavailable, errors.Unreadable, errors.ClaimLost, asyncio.CancelledError):
             raise
         except Exception:  # a bug in the walk must not end the worker: the incident is kept and tried again
             self._metrics.walk_crashes.inc()

@@ -166,7 +166,9 @@ class Incident:
 
     ``look_again_at`` says when a worker must come back to it; ``watch_until`` until when a healed target is
     watched for a relapse; ``reconsider_at`` from when a re-sent alert of this incident may open a new one;
-    ``reconsider_unpaused_at`` the same once no pause holds, of one that the pause refused.
+    ``reconsider_unpaused_at`` the same once no pause holds, of one that the pause refused. ``unreadable``: why this
+    version of HemoStat cannot read it, ``""`` if it can; of such a one only what stands beside its document is known, and
+    it is only ever shown.
     """
 
     id: str
@@ -191,6 +193,7 @@ class Incident:
     reconsider_at: datetime | None = None
     reconsider_unpaused_at: datetime | None = None
     suspect: bool = False
+    unreadable: str = ""
 
     @property
     def closed(self) -> bool:

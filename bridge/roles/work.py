@@ -28,7 +28,10 @@ class Claims(Protocol):
     """Who may write to an incident now."""
 
     async def claim(self, incident_id: str, owner: str) -> Held | HeldElsewhere | None:
-        """Take an incident to work on it; ``None`` if it does not exist any more. ``owner`` is unique per call."""
+        """Take an incident to work on it; ``None`` if it does not exist any more. ``owner`` is unique per call.
+
+        Raises: Unreadable, with the claim that it got: it is of another version, and to be given back untouched.
+        """
         ...
 
     async def beat(self, held: Sequence[Held]) -> set[int]:

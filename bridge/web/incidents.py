@@ -80,6 +80,7 @@ def summary_of(incident: Incident) -> dict[str, object]:
         "action": decision.verdict.action if decision else None,
         "rule": decision.verdict.rule if decision else None,
         "refusals": decision.refusals if decision else (),
+        "unreadable": incident.unreadable,
         "alert_names": incident.audit.alert_names if incident.audit else (),
     }
 

@@ -24,7 +24,7 @@ from bridge.roles import Held
 from bridge.sinks import Delivery, Pace
 from tests.in_memory_sink import InMemorySink
 from tests.integration.desk import START, Desk, alert, as_judged
-from tests.waiting import until_true
+from tests.waiting import until, until_true
 
 LEASE_SECONDS = 0.6
 
@@ -138,6 +138,27 @@ async def test_ten_moves_while_a_sink_is_away_become_one_delivery(office: Office
     async with office.telling(sink):
         await until_true(lambda: len(sink.told) > 0)
     assert sink.told == [(held.incident.id, ["opened", *"abcdefghij"])]
+
+
+async def test_an_incident_of_another_version_is_left_to_a_process_that_can_read_it(office: Office) -> None:
+    """A half of it would be told wrongly; the others are told."""
+    sink = InMemorySink()
+    await office.backlog.register([sink], retire=False)
+    theirs, ours = (
+        await office.desk.take(alert("a", fingerprint="a"), alert("b", fingerprint="b"))
+    ).incidents
+    await office.store.command("HSET", f"{{hemostat}}:incident:{theirs}", "doc", "{}")
+    soon = (await office.desk.journal.now()).timestamp() * 1000 + delivery.UNREADABLE_SECONDS * 1000 / 2
+
+    async def left() -> bool:
+        due = await office.store.command("ZSCORE", "{hemostat}:due:slack", theirs)
+        return due is not None and float(due) > soon
+
+    async with office.telling(sink):
+        await until_true(lambda: sink.lines(ours) == ["opened"])
+        await until(left)
+    assert sink.lines(theirs) == []
+    assert office.count(Channel.SLACK, "failed") == 0
 
 
 async def test_a_move_during_a_delivery_is_told_after_it_and_never_beside_it(office: Office) -> None:

@@ -130,6 +130,20 @@ async def test_a_clock_that_is_behind_is_told_with_what_it_means(
     assert re.match("3(600|59[0-9]) s behind", clock.found)
 
 
+async def test_incidents_of_another_version_are_told(
+    redis_url: str, redis_server: parts.RedisServer, tmp_path: Path
+) -> None:
+    """After a downgrade nobody would go on with the open ones."""
+    before = await examined(tmp_path, redis={"url": redis_url})
+    assert before["store/incidents"].ok
+    incident = ("HSET", "{hemostat}:incident:abc", "state", "open", "opened", "1", "doc", "{}")
+    redis_server.command(*incident)
+    redis_server.command("ZADD", "{hemostat}:incidents", "1", "abc")
+    found = (await examined(tmp_path, redis={"url": redis_url}))["store/incidents"]
+    assert not found.ok
+    assert "1 of the newest 1 cannot be read, 1 of them open, such as abc" in found.found
+
+
 async def test_a_store_that_is_away_is_told_with_the_reason(tmp_path: Path) -> None:
     port = parts.free_port()
     found = await examined(tmp_path, redis={"url": f"redis://{parts.LOOPBACK}:{port}"})

@@ -207,6 +207,21 @@ async def test_a_wrong_word_is_answered_with_the_right_ones(running: Running) ->
     assert outcome["error"]["message"].startswith("outcome is not one of healed, not_healed, ")
 
 
+async def test_an_incident_of_another_version_is_listed_and_shown_as_such(running: Running) -> None:
+    """One of them was a 503 for the whole list, in the middle of an upgrade."""
+    _, told, _ = await running.post(FIRING)
+    theirs = told["incidents"][0]
+    await running.parts.store.command("HSET", f"{{hemostat}}:incident:{theirs}", "doc", '{"of": "another"}')
+    status, listed = await running.get("/api/v1/incidents")
+    assert status == 200
+    assert sorted(one["id"] for one in listed["incidents"]) == sorted(told["incidents"])
+    assert [one["id"] for one in listed["incidents"] if one["unreadable"]] == [theirs]
+    status, shown = await running.get(f"/api/v1/incidents/{theirs}")
+    assert (status, shown["state"], bool(shown["alerts"])) == (200, "open", True)
+    assert "cannot be read by this version" in shown["reason"]
+    assert (await running.get(f"/api/v1/incidents/{theirs}/replay"))[0] == 409
+
+
 async def test_incidents_may_be_asked_for_by_age(running: Running) -> None:
     """Prometheus' durations, back from the store's clock."""
     await running.post(FIRING)

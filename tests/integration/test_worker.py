@@ -15,7 +15,7 @@ from bridge.edges.store.journal import StoredJournal
 from bridge.edges.store.queue import StoredQueue
 from bridge.metrics import Metrics
 from bridge.roles import Held, Turn
-from bridge.worker import SLOTS_WHILE_CROWDED, Worker
+from bridge.worker import SLOTS_WHILE_CROWDED, UNREADABLE_SECONDS, Worker
 from tests.integration.desk import Desk, alert
 from tests.integration.walking import NoDeadman
 from tests.waiting import until
@@ -317,6 +317,53 @@ async def test_a_walk_that_lost_the_store_is_taken_over_after_the_lease(crew: Cr
     crew.hire(store_away)
     await crew.idle()
     assert crew.walked == [incident_id] * 2
+
+
+async def test_an_incident_of_another_version_is_left_as_it_is_told_and_offered_again(
+    crew: Crew, desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The others go on, nobody spins, and whoever can read it takes it at once."""
+    theirs, *ours = (await desk.take(*(alert(f"c{n}", fingerprint=f"c{n}") for n in range(5)))).incidents
+    incident = f"{{hemostat}}:incident:{theirs}"
+    await desk.store.command("HSET", incident, "doc", '{"of": "another version"}')
+
+    async def left() -> bool:
+        return await desk.store.command("ZSCORE", "{hemostat}:later", theirs) is not None
+
+    crew.hire(done)
+    await until(left)
+    await until(lambda: desk.store.command("XLEN", "{hemostat}:work"), lambda entries: entries == 0)
+    assert sorted(crew.walked) == sorted(ours)
+    assert caplog.messages.count("incident_unreadable") == 1
+    assert crew.metrics.registry.get_sample_value("hemostat_incidents_unreadable_total") == 1
+    due = float(await desk.store.command("ZSCORE", "{hemostat}:later", theirs))
+    assert due > (await desk.journal.now()).timestamp() * 1000 + UNREADABLE_SECONDS * 1000 / 2
+    assert await desk.store.command("HGET", incident, "doc") == '{"of": "another version"}'
+    assert await desk.store.command("HGET", incident, "lease") == "0"
+    await desk.store.command("HDEL", incident, "doc")
+    await desk.store.command("ZADD", "{hemostat}:later", 0, theirs)
+    await crew.idle()
+    assert crew.walked[-1] == theirs
+
+
+async def test_an_incident_that_becomes_unreadable_during_its_walk_is_left_too(
+    crew: Crew, desk: Desk
+) -> None:
+    """An alert joined by way of a newer version: no bug of ours, and no reason to end it."""
+    incident_id = await desk.incident_for(alert())
+
+    async def load(held: Held) -> None:
+        await desk.store.command("HSET", f"{{hemostat}}:incident:{incident_id}:alerts", "bb", "F{}")
+        await desk.journal.load(held)
+
+    async def left() -> bool:
+        return await desk.store.command("ZSCORE", "{hemostat}:later", incident_id) is not None
+
+    crew.hire(load)
+    await until(left)
+    assert await desk.store.command("HGET", f"{{hemostat}}:incident:{incident_id}", "lease") == "0"
+    assert crew.metrics.registry.get_sample_value("hemostat_walk_crashes_total") == 0
+    assert crew.metrics.registry.get_sample_value("hemostat_incidents_unreadable_total") == 1
 
 
 async def test_an_incident_that_is_gone_is_finished(crew: Crew, desk: Desk) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -69,16 +70,23 @@ class StoredEpisodes:
                 if doubtful == "1":
                     continue
                 for text in row:
-                    if text.startswith("F"):
-                        alert = decode_alert(text[1:])
-                        alerts[alert.fingerprint] = alert
+                    with contextlib.suppress(
+                        msgspec.DecodeError
+                    ):  # of another version: for that one to compare
+                        if text.startswith("F"):
+                            alert = decode_alert(text[1:])
+                            alerts[alert.fingerprint] = alert
             await asyncio.sleep(0)
         return list(alerts.values())
 
     async def sightings(self) -> Mapping[str, Sighting]:
         """What the last comparison saw."""
         seen = pairs(await self._store.command("HGETALL", key("sighted")))
-        return {fingerprint: _sighting.decode(text) for fingerprint, text in seen.items()}
+        known: dict[str, Sighting] = {}
+        for fingerprint, text in seen.items():
+            with contextlib.suppress(msgspec.DecodeError):  # of another version: as if it had not been seen
+                known[fingerprint] = _sighting.decode(text)
+        return known
 
     async def keep(self, sightings: Mapping[str, Sighting]) -> None:
         """Remember these until the next comparison, and nothing else."""

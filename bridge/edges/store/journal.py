@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import secrets
 from collections.abc import Sequence
@@ -15,9 +16,10 @@ from bridge import errors
 from bridge.edges.store import clock
 from bridge.edges.store.connection import Store, instant, key, milliseconds
 from bridge.edges.store.records import (
-    decode_alert,
-    decode_entry,
+    decode_episode,
     decode_incident,
+    decode_line,
+    decode_shown,
     encode,
     encode_entry,
     encode_incident,
@@ -74,18 +76,25 @@ class StoredJournal:
         await self._store.command("SETRANGE", key("writable"), 0, "")
 
     async def claim(self, incident_id: str, owner: str) -> Held | HeldElsewhere | None:
-        """Take an incident to work on it; ``None`` if there is no such incident any more."""
+        """Take an incident to work on it; ``None`` if there is no such incident any more.
+
+        Raises: Unreadable, with the claim that it got.
+        """
         step = 1 + secrets.randbelow(LONGEST_STEP)
         answer = await self._store.script("claim", incident_id, owner, self.lease_ms, step)
         if answer[0] == "gone":
             return None
         if answer[0] == "busy":
             return HeldElsewhere(seconds=max(0.0, (float(answer[1]) - float(answer[2])) / 1000))
-        found = await self._read(incident_id)
+        claim = int(answer[1])
+        try:
+            found = await self._read(incident_id)
+        except errors.Unreadable as error:
+            raise errors.Unreadable(incident_id, error.why, claim) from error
         if found is None:
             return None
         record, joins = found
-        return Held(incident=record.incident, episodes=record.episodes, claim=int(answer[1]), joins=joins)
+        return Held(incident=record.incident, episodes=record.episodes, claim=claim, joins=joins)
 
     async def beat(self, held: Sequence[Held]) -> set[int]:
         """Renew the leases; gives the numbers of the claims that are no longer ours."""
@@ -217,7 +226,7 @@ class StoredJournal:
         """The last repairs of this target, newest first."""
         ids = await self._store.command("LRANGE", key(f"repairs:{target.key}"), 0, 9)
         rows = await self._store.commands(*(("HGETALL", key(f"incident:{i}")) for i in ids)) if ids else []
-        incidents = [decode_incident(i, pairs(row)) for i, row in zip(ids, rows, strict=True) if row]
+        incidents = [decode_shown(i, pairs(row)) for i, row in zip(ids, rows, strict=True) if row]
         return [
             PastRepair(
                 at=incident.repair.at,
@@ -230,30 +239,40 @@ class StoredJournal:
         ]
 
     async def read(self, incident_id: str) -> Record | None:
-        """One incident whole."""
-        found = await self._read(incident_id)
-        if found is None:
+        """One incident whole, as far as this version can read it."""
+        fields, alerts = await self._fields(incident_id)
+        if not fields:
             return None
         lines = await self._store.command("LRANGE", key(f"incident:{incident_id}:timeline"), 0, -1)
-        record = found[0]
-        opened = TimelineEntry(at=record.incident.opened_at, event="opened", fields={})
-        return replace(record, timeline=(opened, *(decode_entry(line) for line in lines)))
+        incident = decode_shown(incident_id, fields)
+        episodes: list[EpisodeView] = []
+        for text in alerts.values():
+            with contextlib.suppress(errors.Unreadable):
+                episodes.append(decode_episode(incident_id, text))
+        timeline = [TimelineEntry(at=incident.opened_at, event="opened", fields={})]
+        for line in lines:
+            timeline.append(decode_line(line, otherwise_at=timeline[-1].at))
+        return Record(incident=incident, episodes=tuple(episodes), timeline=tuple(timeline))
+
+    async def readable(self, incident_id: str) -> None:
+        """Raises: Unreadable: nobody could go on with it."""
+        await self._read(incident_id)
 
     async def _read(self, incident_id: str) -> tuple[Record, int] | None:
-        """The incident and how many alerts have joined it."""
+        """The incident and how many alerts have joined it. Raises: Unreadable: nobody may go on with a part of it."""
+        fields, alerts = await self._fields(incident_id)
+        if not fields:
+            return None
+        episodes = tuple(decode_episode(incident_id, text) for text in alerts.values())
+        joins = int(fields.get("joins", 0))
+        return Record(incident=decode_incident(incident_id, fields), episodes=episodes), joins
+
+    async def _fields(self, incident_id: str) -> tuple[dict[str, str], dict[str, str]]:
+        """What is written of it, and its alerts; both empty if there is no such incident."""
         flat, alerts = await self._store.commands(
             ("HGETALL", key(f"incident:{incident_id}")), ("HGETALL", key(f"incident:{incident_id}:alerts"))
         )
-        fields = pairs(flat)
-        if not fields:
-            return None
-        episodes = tuple(
-            EpisodeView(alert=decode_alert(text[1:]), firing=text.startswith("F"))
-            for text in pairs(alerts).values()
-        )
-        return Record(incident=decode_incident(incident_id, fields), episodes=episodes), int(
-            fields.get("joins", 0)
-        )
+        return pairs(flat), pairs(alerts)
 
     async def newest(self, query: IncidentQuery) -> tuple[list[Incident], str | None]:
         """A page of incidents, and the cursor of the next one (``None`` at the end).
@@ -278,7 +297,7 @@ class StoredJournal:
                 upper, skip = score, skip + 1 if score == upper else 1
                 if not row:
                     continue
-                incident = decode_incident(incident_id, pairs(row))
+                incident = decode_shown(incident_id, pairs(row))
                 if query.fits(incident):
                     found.append(incident)
                 if len(found) == query.limit:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
-
 from bridge.edges.store.connection import Store, instant, key
-from bridge.edges.store.records import decode_entry, pairs
-from bridge.model.incident import TimelineEntry, Transition
+from bridge.edges.store.records import decode_line, pairs
+from bridge.model.incident import Transition
 
 BEFORE_ALL = "0-0"
-UNREADABLE = "unreadable"
 
 
 class StoredTransitions:
@@ -32,9 +29,5 @@ class StoredTransitions:
 
 
 def _transition(stream_id: str, fields: dict[str, str]) -> Transition:
-    try:
-        entry = decode_entry(fields.get("entry", ""))
-    except msgspec.DecodeError:
-        # Of another version, in an upgrade: no reader may stumble over it, and none pass over it in silence.
-        entry = TimelineEntry(at=instant(stream_id.partition("-")[0]), event=UNREADABLE, fields={})
+    entry = decode_line(fields.get("entry", ""), otherwise_at=instant(stream_id.partition("-")[0]))
     return Transition(id=stream_id, incident_id=fields.get("incident", ""), entry=entry)
