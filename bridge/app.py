@@ -261,9 +261,8 @@ class HemoStat:
         judge.consultant = consultant_of(config, model, store=self._parts.store, metrics=self.metrics)
         if before is not None:  # what it was asked before the reload it may still answer
             self.beside(before.close(finish=True), name="close-model")
-        logs.redact_with(ruleset.redactor)
+        logs.change(level=config.log.level.value, style=config.log.format.value, redactor=ruleset.redactor)
         self._acceptor.storm = config.policy.limits.storm
-        logging.getLogger().setLevel(config.log.level.value.upper())
         self._loaded_well(True)
         log.info("reloaded")
         return []

@@ -94,7 +94,7 @@ class TextFormatter(RedactingFormatter):
 def set_up(*, level: str, style: str, redactor: Redactor | None = None) -> None:
     """Log to standard error. ``style``: ``text`` or ``json``."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter(redactor) if style == "json" else TextFormatter(redactor))
+    handler.setFormatter(_formatter(style, redactor))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
@@ -102,8 +102,14 @@ def set_up(*, level: str, style: str, redactor: Redactor | None = None) -> None:
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
 
 
-def redact_with(redactor: Redactor) -> None:
-    """From now on with these patterns: what a reload of the configuration changes."""
-    for handler in logging.getLogger().handlers:
+def change(*, level: str, style: str, redactor: Redactor) -> None:
+    """From now on at this level, in this style and with these patterns: what a reload of the configuration changes."""
+    root = logging.getLogger()
+    root.setLevel(level.upper())
+    for handler in root.handlers:
         if isinstance(handler.formatter, RedactingFormatter):
-            handler.formatter.redactor = redactor
+            handler.setFormatter(_formatter(style, redactor))
+
+
+def _formatter(style: str, redactor: Redactor | None) -> RedactingFormatter:
+    return JsonFormatter(redactor) if style == "json" else TextFormatter(redactor)

@@ -6,8 +6,9 @@ import argparse
 import asyncio
 import gc
 import logging
+from collections.abc import Callable
 
-from bridge import app, cli, life, logs, metrics, web, wiring
+from bridge import app, cli, life, logs, metrics, settings, web, wiring
 from bridge.cli.configured import loader_of
 from bridge.errors import Problem, SettingsError
 
@@ -16,15 +17,8 @@ log = logging.getLogger("hemostat")
 
 def serve(options: argparse.Namespace) -> int:
     """Run the bridge."""
-    load = loader_of(options)
+    load = guarded_loader_of(options)
     config = load()
-    host, _ = config.web.address
-    if not config.web.tokens and not web.is_loopback(host) and not options.insecure:
-        told = (
-            f"{config.web.listen_address} is reachable from other machines and no token is configured: "
-            "add web.tokens, listen on 127.0.0.1, or insist with --web.insecure"
-        )
-        raise SettingsError([Problem("web.listen_address", 0, told)])
     duties = duties_of(options.roles)
     if duties != app.EVERYTHING and config.redis is None:
         told = "sharing out the work needs redis: the embedded store belongs to one process"
@@ -43,6 +37,27 @@ def serve(options: argparse.Namespace) -> int:
     _spare_the_collector()
     asyncio.run(life.serve(config, load=load, on_listening=listening, duties=duties))
     return cli.GOOD
+
+
+def guarded_loader_of(options: argparse.Namespace) -> Callable[[], settings.Settings]:
+    """Reads the settings, at the start and at each reload: whoever takes the last token away must not open the door.
+
+    What it gives raises SettingsError, too, where other machines could come in without a token.
+    """
+    load_any = loader_of(options)
+
+    def load() -> settings.Settings:
+        config = load_any()
+        host, _ = config.web.address
+        if not config.web.tokens and not web.is_loopback(host) and not options.insecure:
+            told = (
+                f"{config.web.listen_address} is reachable from other machines and no token is configured: "
+                "add web.tokens, listen on 127.0.0.1, or insist with --web.insecure"
+            )
+            raise SettingsError([Problem("web.listen_address", 0, told)])
+        return config
+
+    return load
 
 
 def duties_of(text: str) -> frozenset[app.Duty]:

@@ -376,11 +376,15 @@ class Settings:
         parts = {
             "web.listen_address": (self.web.listen_address, other.web.listen_address),
             "web.tls_server_config": (self.web.tls, other.web.tls),
+            "web.max_body_bytes": (self.web.max_body_bytes, other.web.max_body_bytes),
+            "web.external_url": (self.web.external_url, other.web.external_url),
             "redis": (self.redis, other.redis),
             "store": (self.store, other.store),
             "docker": (self.docker, other.docker),
+            "prometheus": (self.prometheus, other.prometheus),
             "alertmanager": (self.alertmanager, other.alertmanager),
             "slack": (self.slack, other.slack),
+            "grafana": (self.grafana, other.grafana),
             "worker": (self.worker, other.worker),
         }
         return [name for name, (mine, theirs) in parts.items() if mine != theirs]

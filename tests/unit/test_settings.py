@@ -849,8 +849,12 @@ def test_a_server_of_ones_own_is_told_the_longest_answer_in_the_words_it_knows(t
         ("redis: {url: 'redis://h'}", ["redis"]),
         ("store: {backlog_limit: 1}\nworker: {concurrency: 1}", ["store", "worker"]),
         ("docker: {hosts: [{name: a, url: 'unix:///a'}]}", ["docker"]),
+        ("web: {max_body_bytes: 2048, external_url: 'http://h'}", ["web.max_body_bytes", "web.external_url"]),
+        ("prometheus: {url: 'http://p'}\nalertmanager: {url: 'http://a'}", ["prometheus", "alertmanager"]),
+        ("slack: {webhook_url: 'http://s'}\ngrafana: {url: 'http://g', token: t}", ["slack", "grafana"]),
         (
-            "policy: {cooldown: 1s}\nlog: {level: debug}\nllm: {enabled: false}\nweb: {max_body_bytes: 2048}",
+            "policy: {cooldown: 1s}\nlog: {level: debug, format: json}\nllm: {enabled: false}\n"
+            "triage: {deploy_window: 1s}\nweb: {tokens: [{name: a, role: viewer, token: 0123456789abcdefg}]}",
             [],
         ),
     ],
@@ -862,6 +866,14 @@ def test_what_only_a_restart_can_change(tmp_path: Path, text: str, expected: lis
 def test_certificates_change_only_with_a_restart(full: Settings) -> None:
     assert "web.tls_server_config" in full.restart_only_differences(Settings.defaults())
     assert full.restart_only_differences(full) == []
+
+
+def test_the_documentation_says_what_a_reload_changes(full: Settings) -> None:
+    """Every section that not all of a reload refuses, and of `web` what is left of it."""
+    refused = {name for name in full.restart_only_differences(Settings.defaults()) if "." not in name}
+    taken = {field.name for field in dataclasses.fields(Settings)} - refused - {"web"} | {"web.tokens"}
+    [said] = re.findall(r"\* \*\*Reload\*\*: (.*?) take effect at once", DOCUMENT.read_text(encoding="utf-8"))
+    assert set(re.findall(r"`([a-z._]+)`", said)) == taken
 
 
 # The documentation
