@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -96,9 +97,14 @@ def _chosen(text: str, known: Mapping[str, T]) -> T:
 
 
 def _host(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9._:-]{1,253}", text, re.ASCII):
-        raise ValueError("must be a host name or an address")
-    return text
+    if re.fullmatch(r"[A-Za-z0-9._-]{1,253}", text, re.ASCII):
+        return text
+    if re.fullmatch(r"[A-Za-z0-9._-]+:[0-9]+", text, re.ASCII):
+        raise ValueError("must be a host alone: the port belongs into $REDIS_PORT")
+    try:
+        return str(ipaddress.IPv6Address(text))
+    except ValueError:
+        raise ValueError("must be a host name or an address") from None
 
 
 def _port(text: str) -> int:

@@ -646,6 +646,8 @@ def test_an_environment_variable_overrides(environ: dict[str, str], read: Any, e
     [
         pytest.param({"REDIS_PORT": "tcp://10.0.0.1:6379"}, "Kubernetes", id="service-link"),
         pytest.param({"REDIS_HOST": "r", "REDIS_PORT": "0"}, "is not a port", id="port"),
+        pytest.param({"REDIS_HOST": "r:6379"}, "the port belongs into $REDIS_PORT", id="port-in-host"),
+        pytest.param({"REDIS_HOST": "::1:x"}, "a host name or an address", id="no-address"),
         pytest.param(
             {"REDIS_PASSWORD": "HIDDEN"}, "has no effect without $REDIS_HOST", id="password-without-host"
         ),
