@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-import ssl
 from collections.abc import Callable
 
 from aiohttp import web as http
@@ -13,7 +12,7 @@ from aiohttp import web as http
 from bridge import settings, web
 from bridge.app import EVERYTHING, Duty, HemoStat
 from bridge.web.server import runner_of
-from bridge.wiring import Parts, parts_of
+from bridge.wiring import Parts, parts_of, server_tls_of
 
 log = logging.getLogger("hemostat.app")
 
@@ -27,9 +26,10 @@ async def serve(
 ) -> None:
     """Run the bridge, or a part of it, until SIGTERM or SIGINT, then stop within ten seconds.
 
-    ``on_listening`` gets the real URL (the port may have been 0). Raises ``StoreBusy``, ``EdgeUnavailable`` and
-    ``OSError`` (the address is taken) before anything was accepted.
+    ``on_listening`` gets the real URL (the port may have been 0). Raises ``SettingsError`` (a certificate cannot be
+    used), ``StoreBusy``, ``EdgeUnavailable`` and ``OSError`` (the address is taken) before anything was accepted.
     """
+    tls = server_tls_of(config)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -42,7 +42,6 @@ async def serve(
         runner = runner_of(app)
         await runner.setup()
         host, port = config.web.address
-        tls = tls_of(config.web.tls) if config.web.tls else None
         root = asyncio.create_task(_run(hemostat, parts, duties), name="root")
         try:
             site = http.TCPSite(runner, host or None, port, ssl_context=tls, backlog=1024)
@@ -85,18 +84,6 @@ def _first(error: BaseException | None) -> BaseException | None:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
-
-
-def tls_of(tls: settings.WebTls) -> ssl.SSLContext:
-    """The server's TLS context. Raises OSError or ssl.SSLError: a file cannot be read or does not fit."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=tls.client_ca_file)
-    context.load_cert_chain(tls.cert_file, tls.key_file)
-    context.verify_mode = {
-        settings.ClientAuth.NONE: ssl.CERT_NONE,
-        settings.ClientAuth.VERIFY_IF_GIVEN: ssl.CERT_OPTIONAL,
-        settings.ClientAuth.REQUIRE_AND_VERIFY: ssl.CERT_REQUIRED,
-    }[tls.client_auth_type]
-    return context
 
 
 def _shown(host: str) -> str:

@@ -9,6 +9,7 @@ from bridge.wiring.neighbours import prometheus_of
 from bridge.wiring.parts import Parts, parts_of
 from bridge.wiring.storage import store_of
 from bridge.wiring.telling import grafana_of, slack_of
+from bridge.wiring.tls import server_tls_of
 
 __all__ = [
     "Parts",
@@ -20,6 +21,7 @@ __all__ = [
     "prometheus_of",
     "redactor_of",
     "ruleset_of",
+    "server_tls_of",
     "slack_of",
     "store_of",
     "terms_of",
