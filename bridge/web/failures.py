@@ -35,9 +35,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     except web.HTTPRequestEntityTooLarge:
         response = error_answer(413, "too_large", "the body is larger than web.max_body_bytes allows")
     except web.HTTPException as error:
-        response = error_answer(error.status, error.reason.lower().replace(" ", "_"), error.reason)
-        if "Allow" in error.headers:
-            response.headers["Allow"] = error.headers["Allow"]
+        response = refusal_of(error)
     except (ConnectionError, asyncio.CancelledError):
         raise
     except Exception:  # nothing of it may reach the caller; 503 keeps the alert with Alertmanager
@@ -47,4 +45,12 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         request.app[BRIDGE].metrics.webhook_requests.labels(str(response.status)).inc()
         if response.status >= 400:
             log.warning("webhook_refused", extra={"code": response.status, "remote": request.remote})
+    return response
+
+
+def refusal_of(error: web.HTTPException) -> web.Response:
+    """What aiohttp refuses by itself, in the shape of all errors."""
+    response = error_answer(error.status, error.reason.lower().replace(" ", "_"), error.reason)
+    if "Allow" in error.headers:
+        response.headers["Allow"] = error.headers["Allow"]
     return response
