@@ -198,10 +198,14 @@ class HemoStat:
             populations=populations,
         )
 
-    async def reset(self, target: Target, *, by: str) -> None:
-        """Forget a target's cooldown, caps and breaker."""
+    async def reset(self, target: Target, *, by: str) -> bool:
+        """Forget a target's cooldown, caps and breaker; gives whether anybody knows it."""
+        known = target in await self._parts.journal.known_targets()
+        if not known and await self._seen(target, _soon()) is None:
+            return False
         await self._parts.budgets.reset(target)
         log.warning("target_reset", extra={"target": target.key, "by": by})
+        return True
 
     async def answer(self, incident_id: str, answer: Answer, *, by: str) -> Answered:
         """Answer what an incident asks, as an operator."""

@@ -116,8 +116,8 @@ class Bridge(Protocol):
         """One target with its budget; ``None`` if nobody ever heard of it."""
         ...
 
-    async def reset(self, target: Target, *, by: str) -> None:
-        """Forget a target's cooldown, caps and breaker."""
+    async def reset(self, target: Target, *, by: str) -> bool:
+        """Forget a target's cooldown, caps and breaker; ``False``: nobody ever heard of it."""
         ...
 
     async def answer(self, incident_id: str, answer: Answer, *, by: str) -> Answered:

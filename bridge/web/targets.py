@@ -19,14 +19,19 @@ async def show(request: web.Request) -> web.Response:
     """``GET /api/v1/targets/{host}/{name}``."""
     state = await request.app[BRIDGE].target(_target(request))
     if state is None:
-        raise Refused(404, "not_found", "no such container is known on this host")
+        raise _unknown()
     return as_json(_budget(state))
 
 
 async def reset(request: web.Request) -> web.Response:
     """``POST /api/v1/targets/{host}/{name}/reset``."""
-    await request.app[BRIDGE].reset(_target(request), by=request[CALLER])
+    if not await request.app[BRIDGE].reset(_target(request), by=request[CALLER]):
+        raise _unknown()
     return web.Response(status=204)
+
+
+def _unknown() -> Refused:
+    return Refused(404, "not_found", "no such container is known on this host")
 
 
 def _budget(state: BudgetState) -> dict[str, object]:

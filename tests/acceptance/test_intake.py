@@ -129,7 +129,7 @@ ACCESS = [
     ("GET", "/api/v1/pause", None, (401, 403, 200, 200)),
     ("PUT", "/api/v1/pause", {"for": "1s"}, (401, 403, 403, 200)),
     ("DELETE", "/api/v1/pause", None, (401, 403, 403, 200)),
-    ("POST", f"/api/v1/targets/{HOST}/nowhere/reset", None, (401, 403, 403, 204)),
+    ("POST", f"/api/v1/targets/{HOST}/nowhere/reset", None, (401, 403, 403, 404)),
     ("POST", "/-/reload", None, (401, 403, 403, 200)),
     ("GET", "/-/healthy", None, (200, 200, 200, 200)),
     ("GET", "/metrics", None, (200, 200, 200, 200)),

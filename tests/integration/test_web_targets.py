@@ -77,3 +77,13 @@ async def test_an_engine_that_refuses_to_show_a_container_hides_no_other(
     assert await listed(running) == sorted(NAMES)
     assert (await running.get("/api/v1/targets/local/web1"))[0] == 200
     assert (await running.get("/api/v1/targets/local/other"))[0] == 404
+
+
+async def test_a_target_that_nobody_knows_is_not_reset(running: Running, engine: DockerEngineProxy) -> None:
+    """Whoever mistypes a name must not believe that its budget is free again."""
+    engine.answer(is_inspect, status=404, body=b'{"message": "No such container"}')
+    for name, status in (("web1", 204), ("wbe1", 404)):
+        async with running.client.post(f"/api/v1/targets/local/{name}/reset") as answer:
+            assert answer.status == status
+    async with running.client.post("/api/v1/targets/elsewhere/web1/reset") as answer:
+        assert (answer.status, (await answer.json())["error"]["code"]) == (404, "not_found")
