@@ -28,6 +28,7 @@ TARGET_LABELS = (CONTAINER_ID_LABEL, *NAME_LABELS, SERVICE_LABEL)
 MAX_VALUE_CHARS = 8192
 """A longer label or annotation value is cut: it names nothing any more, and the other alerts must not suffer."""
 
+_NO_STATUS = re.compile(r"\AInvalid enum value .* - at `(?=\$\.alerts\[[0-9]+\]\.status`\Z)", re.DOTALL)
 _FINGERPRINT = re.compile(r"[0-9A-Za-z_.:-]{1,64}")
 _CONTAINER_ID = re.compile(r"(?:docker://|/docker/|docker-)?([0-9a-f]{12,64})(?:\.scope)?")
 _CONTAINER_NAME = re.compile(r"/?([A-Za-z0-9][A-Za-z0-9_.-]{0,254})")
@@ -111,8 +112,9 @@ def listed_alert(
 
 
 def _said(error: Exception) -> str:
-    """msgspec's message names types, paths and byte offsets, never values. One line, bounded."""
-    return " ".join(str(error).split())[:200]
+    """msgspec's message names types, paths and byte offsets, and of values only what is no status. One line, bounded."""
+    said = _NO_STATUS.sub("Expected `firing` or `resolved` - at `", str(error))
+    return " ".join(said.split())[:200]
 
 
 def _hint(body: bytes) -> str:
