@@ -183,6 +183,7 @@ def _container_labels(text: str) -> tuple[str, ...]:
 
 
 def _log_level(text: str) -> str:
-    if text not in logs.LEVELS:
+    level = "warn" if text == "warning" else text  # Python's word, which it was told by once
+    if level not in logs.LEVELS:
         raise UsageError(f"{text!r} is not a level: use one of {', '.join(logs.LEVELS)}")
-    return text
+    return level

@@ -7,7 +7,8 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-LEVELS = ("debug", "info", "warning", "error")
+LEVELS = ("debug", "info", "warn", "error")
+"""Prometheus' words."""
 
 _STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 

@@ -39,6 +39,11 @@ def test_every_flag_names_its_twin_in_the_help(capsys: pytest.CaptureFixture[str
         assert "DOCKER_EXPORTER_" + flag.upper().replace(".", "_").replace("-", "_") in text
 
 
+@pytest.mark.parametrize("level", ["debug", "info", "warn", "warning", "error"])
+def test_levels_are_those_of_prometheus_and_of_python(level: str) -> None:
+    assert parse(f"--log.level={level}").log_level == level.removesuffix("ing")
+
+
 @pytest.mark.parametrize(
     ("flag", "value", "seconds"),
     [("--docker.timeout", "500ms", 0.5), ("--docker.resync-interval", "1m30s", 90.0)],
