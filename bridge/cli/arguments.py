@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from pathlib import Path
 from typing import TypeAlias
 
@@ -88,7 +89,7 @@ def _offline(commands: Commands) -> None:
         "--since", metavar="DURATION", type=_duration, help="not older than this, such as 7d"
     )
     backtest.add_argument(
-        "--limit", type=int, default=1000, help="at most this many, newest first (default 1000)"
+        "--limit", type=_number, default=1000, help="at most this many, newest first (default 1000)"
     )
     _configured(backtest)
     _output(backtest)
@@ -102,6 +103,12 @@ def _duration(text: str) -> float:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def _number(text: str) -> int:
+    if not re.fullmatch(r"[1-9][0-9]{0,8}", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1")
+    return int(text)
+
+
 def _asking(commands: Commands) -> None:
     incidents = commands.add_parser("incidents", help="what happened, newest first")
     incidents.add_argument("--state", help="open, waiting, judged, reserved, acting, verifying, closed")
@@ -110,7 +117,7 @@ def _asking(commands: Commands) -> None:
     )
     incidents.add_argument("--target", help="host/name, or a name")
     incidents.add_argument("--since", help="for how long, such as 2h; or an RFC 3339 time, or Unix seconds")
-    incidents.add_argument("--limit", type=int, default=20, help="at most this many (default 20)")
+    incidents.add_argument("--limit", type=_number, default=20, help="at most this many (default 20)")
     _output(incidents)
     _bridge(incidents)
     incidents.set_defaults(command=asking.incidents)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 
-from bridge import errors, settings
+from bridge import errors, logs, settings
 
 
 def settings_of(options: argparse.Namespace) -> settings.Settings:
@@ -22,6 +22,11 @@ def loader_of(options: argparse.Namespace) -> Callable[[], settings.Settings]:
         return _flagged(settings.load(options.config_file, environ=os.environ), options)
 
     return load
+
+
+def log_as_told(options: argparse.Namespace) -> None:
+    """For a command that asks once: errors alone, since its answer is what counts, unless its flags say otherwise."""
+    logs.set_up(level=options.log_level or "error", style=options.log_format or "text")
 
 
 def _flagged(config: settings.Settings, options: argparse.Namespace) -> settings.Settings:

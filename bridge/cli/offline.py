@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from bridge import backtest as backtesting
-from bridge import cli, logs, settings, simulation, wiring
+from bridge import cli, settings, simulation, wiring
 from bridge import doctor as examination
 from bridge.cli import printing
-from bridge.cli.configured import settings_of
+from bridge.cli.configured import log_as_told, settings_of
 from bridge.edges.store.embedded import attach
 from bridge.errors import PayloadError
 from bridge.intake import read_webhook
@@ -131,7 +131,7 @@ async def _with_parts(
 ) -> T:
     """On the store of the running bridge if one runs, else on one started for this moment on the same directory."""
     config = settings_of(options)
-    logs.set_up(level="ERROR", style="text")
+    log_as_told(options)
     embedded = await attach(config.store.path) if config.redis is None else None
     async with wiring.parts_of(config, embedded_url=embedded, with_model=with_model) as parts:
         return await use(parts)

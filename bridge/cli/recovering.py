@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from bridge import cli, errors, logs, metrics, recovery, wiring
+from bridge import cli, errors, metrics, recovery, wiring
 from bridge.cli import printing
-from bridge.cli.configured import settings_of
+from bridge.cli.configured import log_as_told, settings_of
 from bridge.edges.store.connection import Store
 from bridge.edges.store.embedded import attach
 
@@ -98,7 +98,7 @@ def _warn(unrecorded: str, what: str) -> None:
 async def _store(options: argparse.Namespace) -> AsyncIterator[Store]:
     """That of the running bridge if it is embedded and runs, else started for this moment on the same directory."""
     config = settings_of(options)
-    logs.set_up(level="ERROR", style="text")
+    log_as_told(options)
     embedded = await attach(config.store.path) if config.redis is None else None
     async with wiring.parts_of(config, embedded_url=embedded, with_model=False) as parts:
         yield parts.store

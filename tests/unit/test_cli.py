@@ -140,6 +140,23 @@ def test_a_bridge_on_this_machine_is_asked_without_a_proxy(
     assert cli.main(["incidents", "--url", empty_bridge, "-o", "json"]) == cli.GOOD, capsys.readouterr().err
 
 
+@pytest.mark.parametrize("number", ["0", "-5", "ten", ""])
+def test_a_limit_that_leaves_nothing_is_bad_usage(number: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("incidents", "backtest"):
+        with pytest.raises(SystemExit) as ended:
+            cli.main([command, "--limit", number])
+        assert ended.value.code == cli.BAD
+        assert "a number from 1" in capsys.readouterr().err
+
+
+def test_a_command_that_asks_once_logs_as_it_is_told(tmp_path: Path) -> None:
+    """Nothing but errors unless told: its answer is what counts."""
+    words = ("backtest", "--storage.path", tmp_path / "store")
+    alone, told = (written_to(subprocess.DEVNULL, *words, *more) for more in ((), ("--log.level", "info")))
+    assert (alone.returncode, alone.stderr) == (0, "")
+    assert "event=store_started" in told.stderr
+
+
 def test_an_unknown_role_is_told_beside_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["serve", "--roles", "web,boss"]) == cli.BAD
     assert (
