@@ -16,6 +16,9 @@ from bridge.wiring import Parts, parts_of, server_tls_of
 
 log = logging.getLogger("hemostat.app")
 
+BACKLOG = 256
+"""Connections that wait to be accepted. asyncio accepts so many before it looks at the first: they must all be files."""
+
 
 async def serve(
     config: settings.Settings,
@@ -44,7 +47,7 @@ async def serve(
         host, port = config.web.address
         root = asyncio.create_task(_run(hemostat, parts, duties), name="root")
         try:
-            site = http.TCPSite(runner, host or None, port, ssl_context=tls, backlog=1024)
+            site = http.TCPSite(runner, host or None, port, ssl_context=tls, backlog=BACKLOG)
             await site.start()
             real = runner.addresses[0]
             on_listening(f"{'https' if tls else 'http'}://{_shown(real[0])}:{real[1]}")

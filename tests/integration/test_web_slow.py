@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -12,6 +13,7 @@ from aiohttp import web
 from bridge.demo import parts
 from bridge.web import answers, server
 from tests.integration.serving import Running
+from tests.waiting import until
 
 Serve = Callable[..., Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
@@ -29,7 +31,7 @@ async def serve() -> AsyncIterator[Serve]:
 
     async with contextlib.AsyncExitStack() as stack:
 
-        async def start(**options: float) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        async def start(**options: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
             app = web.Application()
             app.add_routes([web.get("/-/healthy", at_once), web.get("/slow", slow)])
             runner = server.runner_of(app, **options)
@@ -87,3 +89,23 @@ async def test_a_connection_whose_request_is_being_answered_is_not_idle(serve: S
     writer.write(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
     async with asyncio.timeout(10):
         assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+
+
+async def test_one_connection_too_many_is_turned_away_until_there_is_a_place(serve: Serve) -> None:
+    _, first = await serve(most=2)
+    address = first.get_extra_info("peername")
+
+    async def asked(opened: list[asyncio.StreamWriter]) -> bytes:
+        reader, writer = await asyncio.open_connection(*address)
+        opened.append(writer)
+        with contextlib.suppress(ConnectionError):
+            writer.write(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
+            return await reader.readline()
+        return b""
+
+    opened: list[asyncio.StreamWriter] = []
+    assert [await asked(opened), await asked(opened)] == [b"HTTP/1.1 200 OK\r\n", b""]
+    first.close()
+    await until(lambda: asked(opened))
+    for writer in opened:
+        writer.close()
