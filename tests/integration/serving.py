@@ -49,7 +49,8 @@ class Running:
 
     async def stored(self) -> int:
         """How many keys the store has beside its own birth."""
-        return len([key for key in await self.parts.store.command("KEYS", "*") if not key.endswith(":born")])
+        births = ("{hemostat}:born", "{hemostat}:born_empty")
+        return len([key for key in await self.parts.store.command("KEYS", "*") if key not in births])
 
 
 def config_of(

@@ -33,9 +33,7 @@ class StoredBudgets:
 
     async def open(self) -> None:
         """Note when this store began to count. Harmless to repeat; ``acquire`` does the same if nobody did."""
-        now = (await clock.read(self._store)).now
-        born = 0 if self._trust_empty else milliseconds(now)
-        await self._store.command("SET", key("born"), born, "NX")
+        await self._store.script("open", "1" if self._trust_empty else "0")
 
     async def eviction_policy(self) -> str:
         """``maxmemory-policy``, as ``acquire`` reads it; ``noeviction`` where the server does not tell."""
@@ -209,7 +207,7 @@ _WORDS = {
     Reason.PAUSED: "HemoStat is paused",
     Reason.TARGET_BUSY: "another incident is being repaired on this target",
     Reason.BREAKER_OPEN: "the last repairs in a row did not heal it",
-    Reason.RECENTLY_STARTED: "the container started less than its cooldown ago and the store is new or lost a grant: it may be our own restart",
+    Reason.RECENTLY_STARTED: "the container started less than its cooldown ago and the store is new or lost a grant: it may be our own restart; store.trust_empty says that a store was empty on purpose",
     Reason.COOLDOWN: "repaired less than its cooldown ago",
     Reason.TARGET_CAP: "as many repairs of this target as allowed",
     Reason.HOST_CAP: "as many repairs on this host as allowed",

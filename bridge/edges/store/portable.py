@@ -17,7 +17,7 @@ PIECE = 500
 
 NO_EXPIRY = -1
 
-REBORN = frozenset({"pause", "fence", "clock", "tick", "born"})
+REBORN = frozenset({"pause", "fence", "clock", "tick", "born", "born_empty"})
 """What a restore sets by itself: paused, tokens far ahead, the time, young. In the file, but not in the digest."""
 
 

@@ -191,6 +191,28 @@ async def test_a_new_store_leaves_young_containers_alone_for_one_cooldown(store:
     assert refused(await grant(desk, "old", policy=policy, up=2 * HOUR)) is None
 
 
+async def test_a_store_that_was_empty_on_purpose_may_be_trusted_later(store: Store, desk: Desk) -> None:
+    """Whoever reads why it refuses, sets `store.trust_empty` and starts again must not wait for the cooldown."""
+    policy = replace(FREE, cooldown_seconds=HOUR)
+    desk.budgets = StoredBudgets(store, lease_seconds=LEASE_SECONDS, trust_empty=False)
+    await desk.budgets.open()
+    assert refused(await grant(desk, "young", policy=policy, up=60.0)) is Reason.RECENTLY_STARTED
+    desk.budgets = StoredBudgets(store, lease_seconds=LEASE_SECONDS, trust_empty=True)
+    await desk.budgets.open()
+    assert refused(await grant(desk, "young", policy=policy, up=60.0)) is None
+
+
+async def test_what_was_lost_is_not_trusted_later(store: Store, desk: Desk) -> None:
+    """A birth that a failover or a restore wrote into the store says that something was lost."""
+    for trust_empty in (False, True):
+        desk.budgets = StoredBudgets(store, lease_seconds=LEASE_SECONDS, trust_empty=trust_empty)
+        await desk.budgets.open()
+        if not trust_empty:
+            await store.command("SET", "{hemostat}:born", milliseconds(await desk.journal.now()) + 1)
+    policy = replace(FREE, cooldown_seconds=HOUR)
+    assert refused(await grant(desk, "young", policy=policy, up=60.0)) is Reason.RECENTLY_STARTED
+
+
 async def test_an_old_store_repairs_young_containers(store: Store, desk: Desk) -> None:
     """In normal running a container that falls sick after a deploy is repairable."""
     now = await desk.journal.now()

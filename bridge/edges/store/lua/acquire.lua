@@ -56,13 +56,16 @@ if L.known > N(redis.call('GET', P .. 'clock') or '0') then
   end
 elseif not born then
   born = L.trust_empty and 0 or now
-  if not dry then redis.call('SET', P .. 'born', born) end
+  if not dry then
+    redis.call('SET', P .. 'born', born)
+    if born > 0 then redis.call('SET', P .. 'born_empty', born) end
+  end
 end
 local trusted_at = N(born) + L.cooldown
 if N(born) > 0 and now < trusted_at and L.age < L.cooldown then
   local free = trusted_at
   if L.age >= 0 then free = math.min(free, now + L.cooldown - L.age) end
-  return {'denied', 'recently_started', free, tostring(math.floor(L.age / 1000))}
+  return {'denied', 'recently_started', free, L.age >= 0 and string.format('started %d s ago', L.age / 1000) or ''}
 end
 
 local mine, host, fleet = P .. 'window:target:' .. L.target, P .. 'window:host:' .. L.host, P .. 'window:fleet'
