@@ -10,7 +10,7 @@ NAME = "opted_in"
 
 
 def refuse(situation: Situation) -> GuardAnswer:
-    """Refuses unless ``hemostat.enable`` or ``autoheal`` is ``true`` and nothing says ``hemostat.enable=false``."""
+    """Refuses unless ``hemostat.enable`` is ``true``, or, where that label is not there at all, ``autoheal``."""
     labels = situation.facts.labels
     inputs = {label: _shown(labels.get(label)) for label in policy.OPT_IN_LABELS}
     if policy.opted_in(labels):

@@ -18,7 +18,7 @@ from bridge.model.time_interval import TimeInterval
 from bridge.model.verdict import Action
 
 OPT_IN_LABELS = ("hemostat.enable", "autoheal")
-"""Either of these container labels, set to ``true``, opts a container in."""
+"""Either of these container labels, set to ``true``, opts a container in; the first one that is there counts."""
 
 _KEPT_OUT_OF_REACH = ("hemostat", "redis", "valkey", "prometheus", "alertmanager", "grafana")
 _INSTANCE = "[-_.][0-9]*"
@@ -269,17 +269,20 @@ def _walk(routes: Sequence[Route], labels: Mapping[str, str]) -> TargetPolicy | 
 
 
 def opted_in(labels: Mapping[str, str]) -> bool:
-    """Whether a container's labels allow HemoStat to touch it at all. An explicit ``hemostat.enable=false`` wins."""
-    if labels.get("hemostat.enable", "").strip().lower() in {"false", "0", "no"}:
-        return False
-    return any(labels.get(label, "").strip().lower() == "true" for label in OPT_IN_LABELS)
+    """Whether a container's labels allow HemoStat to touch it at all: the first of the two that is there decides.
+
+    So a ``hemostat.enable`` that says no, or what nobody understands, is not outdone by ``autoheal``.
+    """
+    said = next((labels[label] for label in OPT_IN_LABELS if label in labels), "")
+    return said.strip().lower() == "true"
 
 
 def narrowed(policy: TargetPolicy, labels: Mapping[str, str]) -> TargetPolicy:
     """The policy after a container's own labels have narrowed it.
 
     What cannot be understood narrows to the safest reading: an unknown mode or a cooldown that is no duration only
-    observes, an unknown action is not allowed, a class can only be set where the file left it at ``stateless``.
+    observes, an unknown action is not allowed, an unknown class keeps state. A class can only be set where the file
+    left it at ``stateless``.
     """
     mode, actions, cooldown, target_class = (
         policy.mode,
@@ -299,6 +302,6 @@ def narrowed(policy: TargetPolicy, labels: Mapping[str, str]) -> TargetPolicy:
         except ValueError:
             mode = Mode.OBSERVE
     kind = labels.get("hemostat.class", "").strip().lower()
-    if target_class is TargetClass.STATELESS and kind in set(TargetClass):
-        target_class = TargetClass(kind)
+    if target_class is TargetClass.STATELESS and kind:
+        target_class = TargetClass(kind) if kind in set(TargetClass) else TargetClass.STATEFUL
     return replace(policy, mode=mode, actions=actions, cooldown_seconds=cooldown, target_class=target_class)

@@ -202,7 +202,7 @@ class Case:
         """Whether it is of class stateful, or of an image that keeps state while no label of it says otherwise."""
         if self.policy.target_class is not TargetClass.STATELESS:
             return self.policy.target_class is TargetClass.STATEFUL
-        return "hemostat.class" not in self.container.labels and self.image_keeps_state
+        return not self.container.labels.get("hemostat.class", "").strip() and self.image_keeps_state
 
     @property
     def image_keeps_state(self) -> bool:

@@ -51,6 +51,9 @@ def until(answer: GuardAnswer) -> datetime | None:
         pytest.param({}, False, id="no label"),
         pytest.param({"hemostat.enable": "yes"}, False, id="not understood"),
         pytest.param({"hemostat.enable": "false", "autoheal": "true"}, False, id="an explicit no wins"),
+        pytest.param(
+            {"hemostat.enable": "off", "autoheal": "true"}, False, id="so does what is not understood"
+        ),
     ],
 )
 def test_opted_in(labels: dict[str, str], allowed: bool) -> None:

@@ -205,6 +205,12 @@ def test_an_image_in_all_its_spellings() -> None:
         ({"autoheal": "true"}, True),
         ({"hemostat.enable": "yes please"}, False),
         ({"hemostat.enable": "false", "autoheal": "true"}, False),
+        ({"hemostat.enable": "off", "autoheal": "true"}, False),
+        ({"hemostat.enable": "flase", "autoheal": "true"}, False),
+        ({"hemostat.enable": "", "autoheal": "true"}, False),
+        ({"hemostat.enable": "1"}, False),
+        ({"hemostat.enable": "\u0442rue"}, False),
+        ({"hemostat.enable": "true", "autoheal": "false"}, True),
     ],
 )
 def test_a_container_must_opt_in(labels: dict[str, str], opted: bool) -> None:
@@ -227,6 +233,17 @@ def test_labels_narrow() -> None:
 @pytest.mark.parametrize("labels", [{"hemostat.mode": "full-speed"}, {"hemostat.cooldown": "60"}])
 def test_a_label_that_is_not_understood_observes(labels: dict[str, str]) -> None:
     assert narrowed(TargetPolicy(), labels).mode is Mode.OBSERVE
+
+
+@pytest.mark.parametrize("typed", ["statefull", "database", "state less", "true"])
+def test_a_class_that_is_not_understood_keeps_state(typed: str) -> None:
+    """Of the three the one that asks a person before a repair."""
+    assert narrowed(TargetPolicy(), {"hemostat.class": typed}).target_class is TargetClass.STATEFUL
+
+
+@pytest.mark.parametrize("empty", ["", "  "])
+def test_a_class_that_says_nothing_is_none(empty: str) -> None:
+    assert narrowed(TargetPolicy(), {"hemostat.class": empty}).target_class is TargetClass.STATELESS
 
 
 def test_a_label_does_not_take_a_class_back() -> None:

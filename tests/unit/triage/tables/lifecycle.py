@@ -137,6 +137,7 @@ TABLES: Tables = {
         fires(ESCALATE, unhealthy(), "unhealthy", policy=STATEFUL),
         fires(ESCALATE, exited(139), "crashed", policy=STATEFUL),
         fires(ESCALATE, unhealthy(image="docker.io/library/postgres:16"), "by its image"),
+        fires(ESCALATE, unhealthy(image="postgres:16", labels={**LABELLED, "hemostat.class": " "}), "and a label that says nothing"),
         spares("healthy", NO_ACTION, running(), "stateful and well", policy=STATEFUL),
         spares("unhealthy", REPAIR, unhealthy(image="postgres:16", labels=LABELLED), "its label says otherwise"),
         spares("unhealthy", REPAIR, unhealthy(image="prometheuscommunity/postgres-exporter"), "not a store at all"),
