@@ -17,8 +17,8 @@ from bridge.errors import BridgeError
 from bridge.metrics import Metrics
 from bridge.model.alert import Alert, Subject
 from bridge.model.consultation import Audit, Consultation, OnFailure
-from bridge.model.evidence import Evidence
-from bridge.model.incident import Decision, Outcome
+from bridge.model.evidence import ContainerFacts, Evidence
+from bridge.model.incident import Answer, Decision, Incident, Outcome
 from bridge.model.policy import Policy, TargetPolicy, narrowed
 from bridge.model.refusal import Reason, Refusal, over_at
 from bridge.model.verdict import Verdict, VerdictKind
@@ -218,6 +218,29 @@ class Judge:
         if opinion is not None and opinion.verdict is not ruled.kind:
             self._metrics.disagreements.labels(ruled.kind.value, opinion.verdict.value).inc()
         return consultations
+
+    def objection(
+        self, incident: Incident, firing: Sequence[Alert], facts: ContainerFacts, *, now: datetime
+    ) -> Refusal | None:
+        """What a guard has against the repair that was decided, by the policy and the time of now; ``None``: nothing.
+
+        The kill switch is asked in the step that writes the intent, and how many are sick in the one that granted.
+        """
+        proposal, decision = incident.proposal, incident.decision
+        if decision is None:
+            raise ValueError(f"incident {incident.id} was not judged")
+        policy = self.ruleset.policy
+        situation = guards.Situation(
+            subject=incident.subject,
+            alerts=tuple(firing),
+            facts=facts,
+            verdict=decision.verdict,
+            policy=policy,
+            target_policy=narrowed(policy.for_alerts(firing), facts.labels),
+            approved_by=proposal.answered_by if proposal and proposal.answer is Answer.APPROVE else "",
+            now=now,
+        )
+        return next((a.refusal for a in guards.ask_all(situation) if a.refusal is not None), None)
 
     def without_target(self, firing: Sequence[Alert], missing: evidence.Missing) -> tuple[Outcome, str]:
         """How an incident without a target ends: escalated, unless all its alerts ask for no repair."""

@@ -62,6 +62,10 @@ class InMemoryContainers:
         """Something happens to it."""
         self.containers[name] = replace(self.containers[name], **changes)  # type: ignore[arg-type]
 
+    def rename(self, name: str, to: str) -> None:
+        """``docker rename``."""
+        self.containers[to] = replace(self.containers.pop(name), name=to)
+
     def hosts(self) -> Sequence[str]:
         """The only host."""
         return ("local",)

@@ -53,6 +53,7 @@ def as_judged(incident: Incident, facts: ContainerFacts) -> bool:
     judged = judged_container(incident)
     return (
         judged is not None
+        and facts.name == judged.name  # a deploy renames the old one before it starts the new one
         and facts.started_at == judged.started_at
         and facts.status == judged.status
         and (facts.health is not Health.HEALTHY or judged.health is Health.HEALTHY)
@@ -67,6 +68,9 @@ def changed(what: str) -> Refusal:
 async def act(desk: Desk, held: Held, facts: ContainerFacts, now: datetime) -> Held:
     """Write the intent, then carry it out; ``facts`` are what a crash in between is settled against."""
     incident = held.incident
+    # An outage, ours or the Engine's, may lie between the decision and this moment, and a reload in it.
+    if (objection := desk.judge.objection(incident, held.firing, facts, now=now)) is not None:
+        return await desk.refuse(held, objection)
     action = action_of(incident)
     intent = Intent(
         action=action,

@@ -14,16 +14,18 @@ from bridge.edges.store.budgets import StoredBudgets
 from bridge.edges.store.connection import Store
 from bridge.edges.store.journal import StoredJournal
 from bridge.intake import subject_of
+from bridge.judgement import Ruleset
 from bridge.model.alert import Alert, AlertStatus
 from bridge.model.evidence import ContainerStatus, Health
 from bridge.model.incident import Entry, Outcome, State, Target
-from bridge.model.policy import Cap, Mode, VerifyPolicy
+from bridge.model.policy import Cap, MaintenanceWindow, Mode, Policy, VerifyPolicy
 from bridge.model.refusal import Reason, Refusal
+from bridge.model.time_interval import TimeInterval
 from bridge.model.verdict import Action
 from bridge.pipeline import MAX_FAILURES, deciding
 from bridge.roles import AlertView, Held
 from tests.in_memory_containers import BOOT, InMemoryContainers
-from tests.integration.walking import NoDeadman, Walk, pipeline_on
+from tests.integration.walking import AT_ONCE, NoDeadman, Walk, pipeline_on
 from tests.waiting import until
 
 
@@ -212,6 +214,46 @@ async def test_a_restart_that_did_not_happen_is_not_begun_again_where_it_is_not_
     assert (incident.outcome, walk.docker.actions) == (Outcome.REFUSED, [])
     assert incident.decision is not None
     assert incident.decision.refusals[-1].reason is Reason.TARGET_CHANGED
+
+
+ALWAYS = MaintenanceWindow(name="move", intervals=(TimeInterval(),))
+
+
+@pytest.mark.parametrize("state", [State.RESERVED, State.ACTING], ids=["granted", "intended and not done"])
+@pytest.mark.parametrize(
+    ("policy", "reason"),
+    [
+        (Policy(root=replace(AT_ONCE, mode=Mode.OBSERVE)), Reason.OBSERVE_MODE),
+        (Policy(root=replace(AT_ONCE, mode=Mode.APPROVE)), Reason.APPROVAL_REQUIRED),
+        (Policy(root=replace(AT_ONCE, actions=(Action.START,))), Reason.ACTION_NOT_ALLOWED),
+        (Policy(root=AT_ONCE, protected=("web",)), Reason.PROTECTED),
+        (Policy(root=AT_ONCE, maintenance=(ALWAYS,)), Reason.MAINTENANCE),
+    ],
+    ids=["observe", "approve", "another action", "protected", "maintenance"],
+)
+async def test_what_an_operator_says_after_the_decision_counts_until_the_action_begins(
+    walk: Walk, policy: Policy, reason: Reason, state: State
+) -> None:
+    """A restart of ours, or an Engine that is away, may lie between the two; a reload or a window's begin may, too."""
+    incident_id = await walk.alert()
+    await walk.dies_while(state, incident_id)
+    walk.pipeline.desk.judge.ruleset = Ruleset(policy=policy)
+    incident = await walk.until_closed(incident_id)
+    assert (incident.outcome, walk.docker.actions) == (Outcome.REFUSED, [])
+    assert incident.decision is not None
+    assert incident.decision.refusals[-1].reason is reason
+
+
+@pytest.mark.parametrize("state", [State.RESERVED, State.ACTING], ids=["granted", "intended and not done"])
+async def test_a_container_that_a_deploy_renamed_after_the_judgement_is_left_alone(
+    walk: Walk, state: State
+) -> None:
+    """``docker compose up`` and others move the old one out of the way before the new one starts."""
+    incident_id = await walk.alert()
+    await walk.dies_while(state, incident_id)
+    walk.docker.rename("web", "0123456789ab_web")
+    incident = await walk.until_closed(incident_id)
+    assert (incident.outcome, walk.docker.actions) == (Outcome.REFUSED, [])
 
 
 async def test_what_still_fires_when_a_pause_ends_is_repaired_at_its_next_resend(walk: Walk) -> None:
