@@ -264,6 +264,17 @@ def ending(case: Case) -> tuple[Ending, tuple[str, ...]]:
     return Ending.BY_ITSELF, (die.id,)
 
 
+def end_asked_for(case: Case) -> EngineEvent | None:
+    """The ``kill`` that asks what still runs to end, while Docker gives it the time to do so."""
+    events = sorted(case.evidence.events, key=lambda event: event.at)
+    last = next((event for event in reversed(events) if event.action in {"kill", "die", "start"}), None)
+    if last is None or last.action != "kill" or last.signal not in DEADLY_SIGNALS:
+        return None
+    patience = case.container.stop_timeout_seconds + SKEW_SECONDS / 3
+    waits_for_ever = case.container.stop_timeout_seconds < 0
+    return last if waits_for_ever or (case.host_now - last.at).total_seconds() <= patience else None
+
+
 def _ends_a_run(event: EngineEvent, die: EngineEvent) -> bool:
     if event.action == "stop":
         return True

@@ -9,7 +9,7 @@ from bridge.model.evidence import ContainerStatus, EngineEvent, Health, Measure,
 from bridge.model.policy import TargetClass
 from bridge.model.verdict import Verdict
 from bridge.triage import wording
-from bridge.triage.case import SKEW_SECONDS, Case, Ending, ending, unexplained_starts
+from bridge.triage.case import SKEW_SECONDS, Case, Ending, end_asked_for, ending, unexplained_starts
 from bridge.triage.verdicts import (
     LONGEST_RECHECK_SECONDS,
     SHORT_RECHECK_SECONDS,
@@ -79,6 +79,20 @@ def paused(case: Case) -> Verdict | None:
     if case.container.status is not ContainerStatus.PAUSED:
         return None
     return left_alone(f"{case.container.name} is paused; somebody did that on purpose.", STATE)
+
+
+def being_stopped(case: Case) -> Verdict | None:
+    facts = case.container
+    asked = end_asked_for(case) if facts.running else None
+    if asked is None:
+        return None
+    # Docker's restart waits for a stop that is under way, and starts what somebody has just stopped.
+    return wait(
+        f"{facts.name} was asked through Docker's API to end, and is given the time to do so.",
+        SHORT_RECHECK_SECONDS,
+        STATE,
+        asked.id,
+    )
 
 
 def created(case: Case) -> Verdict | None:

@@ -120,6 +120,14 @@ RULES: tuple[Rule, ...] = (
         ask=lifecycle.paused,
     ),
     Rule(
+        id="being_stopped",
+        when="running, and through the API it was asked to end (TERM, INT, QUIT, KILL), not longer ago than its stop timeout "
+        "and 10 s",
+        verdict="wait 10 s",
+        because="a restart would start again what a person or a deploy is stopping",
+        ask=lifecycle.being_stopped,
+    ),
+    Rule(
         id="created",
         when="created and never started",
         verdict="wait 30 s in the first 10 min, then escalate",

@@ -87,6 +87,17 @@ TABLES: Tables = {
         fires(WAIT, in_status(ContainerStatus.PAUSED, health=Health.UNHEALTHY), "even if unhealthy"),
         spares("healthy", NO_ACTION, running(), "it was, and runs again", events=told((-20, "pause"), (-10, "unpause"))),
     ),
+    "being_stopped": (
+        fires(WAIT, unhealthy(), "asked to end and given time", events=told((57, "kill", 15))),
+        fires(WAIT, unhealthy(), "killed just now", events=told((-900, "die", 1), (-899, "start"), (59, "kill", 9))),
+        fires(WAIT, running(health=Health.NONE), "whatever its health", events=told((55, "kill", 15))),
+        fires(WAIT, unhealthy(stop_timeout_seconds=300.0), "a long stop timeout", events=told((-200, "kill", 15))),
+        spares("unhealthy", REPAIR, unhealthy(), "it did not obey", events=told((30, "kill", 15))),
+        spares("unhealthy", REPAIR, unhealthy(), "told to read its configuration", events=told((57, "kill", 1))),
+        spares("unhealthy", REPAIR, unhealthy(), "it ended and runs again", events=told((54, "kill", 15), (55, "die", 143), (56, "start"))),
+        spares("unhealthy", REPAIR, unhealthy(), "only its end is not known", events=told((54, "kill", 15), (56, "start"))),
+        spares("operator_stop", WAIT, exited(143), "it has ended", events=told((-1, "kill", 15), (0, "die", 143))),
+    ),
     "created": (
         fires(WAIT, in_status(ContainerStatus.CREATED, created_at=HOST_NOW - timedelta(seconds=30), started_at=None), "half a minute ago"),
         fires(ESCALATE, in_status(ContainerStatus.CREATED, started_at=None), "three days ago"),
