@@ -202,7 +202,7 @@ class Limits:
 class Policy:
     """The whole ``policy:`` section.
 
-    ``protected`` are glob patterns over container names and images, the built-in ones among them unless they were
+    ``protected`` are glob patterns over names of containers and services, and over images, the built-in ones among them unless they were
     turned off (``PROTECTED_BY_DEFAULT``).
     """
 

@@ -72,6 +72,16 @@ def test_second_key(unconfirmed: bool, approved_by: str, refused: bool) -> None:
     assert answer.inputs["decided by"] == "rules (model: timeout)"
 
 
+@pytest.mark.parametrize("label", ["com.docker.compose.service", "com.docker.swarm.service.name"])
+def test_a_service_is_protected_by_the_name_that_people_know_it_by(label: str) -> None:
+    """``shop-payments-1`` and ``payments.1.x7k2`` are what Compose and Swarm call the container of ``payments``."""
+    facts = unhealthy(name="shop-payments-1", labels={"hemostat.enable": "true", label: "payments"})
+    policy = Policy(protected=("payments",))
+    assert reason(protected.refuse(situation(facts=facts, policy=policy))) is Reason.PROTECTED
+    other = unhealthy(labels={"hemostat.enable": "true", label: "\x1b]CANARY"})
+    assert "CANARY" not in str(protected.refuse(situation(facts=other, policy=policy)))
+
+
 def test_opted_in_repeats_no_label_it_does_not_understand() -> None:
     answer = opted_in.refuse(situation(facts=unhealthy(labels={"hemostat.enable": "CANARY"})))
     assert answer.inputs == {"hemostat.enable": "something else", "autoheal": "absent"}
