@@ -18,6 +18,7 @@ from bridge.excerpt import excerpt
 from bridge.intake import TARGET_LABELS
 from bridge.model.alert import Alert, Subject, SubjectKind
 from bridge.model.evidence import (
+    EVENT_LABELS,
     KEPT_LABELS,
     ContainerFacts,
     EngineEvent,
@@ -164,7 +165,7 @@ async def collect(
         health_log=plain.lines(health_log.result(), telling),
         log_lines=shown.lines,
         log_dropped=shown.dropped,
-        events=merged(events.result(), kept.result()),
+        events=merged(*(_as_known(each.result(), container) for each in (events, kept))),
         past_repairs=tuple(past.result()),
         replaced_at=replaced_at.result(),
         alert_active=True if firing else None,
@@ -211,6 +212,21 @@ def merged(told: Sequence[EngineEvent], kept: Sequence[EngineEvent]) -> tuple[En
     unique = {(each.at, each.action, each.exit_code, each.signal): each for each in (*kept, *told)}
     newest = sorted(unique.values(), key=lambda each: each.at)[-MOST_EVENTS:]
     return tuple(replace(each, id=f"E{number}") for number, each in enumerate(newest, start=1))
+
+
+def _as_known(events: Sequence[EngineEvent], container: ContainerFacts) -> Sequence[EngineEvent]:
+    """Without what a label of the container may have written into them."""
+    exit_code, signal = (label in container.labels for label in EVENT_LABELS)
+    if not exit_code and not signal:
+        return events
+    return [
+        replace(
+            each,
+            exit_code=None if exit_code else each.exit_code,
+            signal=None if signal else each.signal,
+        )
+        for each in events
+    ]
 
 
 async def _measures(sources: Sources, container: ContainerFacts) -> Sequence[Measure]:

@@ -21,6 +21,10 @@ KEPT_LABELS = (
 """Prefixes of the container labels that are kept. Any other may be somebody's configuration, passwords included."""
 
 
+EVENT_LABELS = ("exitCode", "signal")
+"""Labels that Docker writes over what an event says by itself: of a container that has one, that is not known."""
+
+
 class ContainerStatus(StrEnum):
     """``State.Status`` of the Docker Engine API (v1.41)."""
 

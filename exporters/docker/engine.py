@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -314,12 +315,15 @@ def _event(line: bytes) -> Event:
     try:
         record = json.loads(line)
         action = str(record["Action"]).partition(":")[0]
-        nanoseconds, code = record.get("timeNano"), (record["Actor"].get("Attributes") or {}).get("exitCode")
+        nanoseconds = record.get("timeNano")
+        code = str((record["Actor"].get("Attributes") or {}).get("exitCode"))
         return Event(
             action,
             str(record["Actor"]["ID"]),
             at=nanoseconds / 1e9 if nanoseconds else None,
-            exit_code=int(code) if action == "die" and code else None,
+            # A label called exitCode takes its place, whatever it says.
+            exit_code=int(code) if action == "die" and re.fullmatch("[0-9]{1,9}", code) else None,
         )
     except (ValueError, KeyError, TypeError) as error:
-        raise EngineNonsense(f"events: cannot read {line[:256]!r}") from error
+        # The line holds the container's labels, which are nobody's business.
+        raise EngineNonsense(f"events: cannot read one of {len(line)} bytes") from error

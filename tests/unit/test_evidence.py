@@ -12,8 +12,18 @@ from typing import Any
 import pytest
 
 from bridge import errors, evidence
+from bridge.edges.docker_engine.answers import event_of
 from bridge.model.alert import Alert, AlertStatus
-from bridge.model.evidence import Change, Changed, ContainerFacts, Evidence, Measure, Measured, PastRepair
+from bridge.model.evidence import (
+    Change,
+    Changed,
+    ContainerFacts,
+    EngineEvent,
+    Evidence,
+    Measure,
+    Measured,
+    PastRepair,
+)
 from bridge.model.incident import Target
 from bridge.redaction import Redactor
 from bridge.roles import AlertView, ListedAlert
@@ -211,3 +221,42 @@ async def test_what_a_container_says_that_never_opted_in_is_not_even_read() -> N
     containers.said = containers.checked = ["its own business"]
     found = await collected(containers, containers.run(labels={}))
     assert (found.log_lines, found.health_log, found.gaps) == ((), (), ())
+
+
+class Remembering(InMemoryContainers):
+    """An Engine that tells of a stop by a person, with the container's labels over the event's own attributes."""
+
+    async def events(self, host: str, container_id: str, *, seconds: float) -> Sequence[EngineEvent]:
+        labels = next(c for c in self.containers.values() if c.id == container_id).labels
+        told = [("kill", {"signal": "9"}), ("die", {"exitCode": "137"})]
+        return [
+            event_of(
+                {
+                    "Action": action,
+                    "Actor": {"ID": container_id, "Attributes": {**attributes, **labels}},
+                    "timeNano": int(BOOT.timestamp() * 1e9),
+                },
+                f"E{number}",
+            )
+            for number, (action, attributes) in enumerate(told, start=1)
+        ]
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        ({}, [9, 137]),
+        ({"signal": "1"}, [None, 137]),
+        ({"signal": "1", "exitCode": "0"}, [None, None]),
+        ({"signal": "hunter2", "exitCode": "hunter2"}, [None, None]),
+        ({"signal": "²", "exitCode": "²"}, [None, None]),
+    ],
+)
+async def test_a_label_cannot_say_how_a_container_was_ended(
+    labels: dict[str, str], said: list[int | None]
+) -> None:
+    """Docker writes a container's labels over the attributes of its events: ``signal=1`` would make a kill a reload."""
+    docker = Remembering()
+    found = await collected(docker, docker.run(labels={"hemostat.enable": "true", **labels}))
+    assert found.gaps == ()
+    assert [found.events[0].signal, found.events[1].exit_code] == said

@@ -26,6 +26,7 @@ CHECK_BYTES = 4096
 ERROR_CHARACTERS = 4096
 DEFAULT_CPU_PERIOD = 100_000
 STATUS_HEALTH = re.compile(r"\((?:health: )?(starting|healthy|unhealthy)\)$")
+SMALL_NUMBER = re.compile(r"[0-9]{1,9}")
 STATUS_EXIT_CODE = re.compile(r"(?:Exited|Restarting) \((\d+)\)")
 
 Inspected = dict[str, Any]
@@ -141,16 +142,23 @@ def text_of_check(check: Inspected) -> str:
 
 
 def event_of(event: Inspected, number: str) -> EngineEvent:
-    """One event of ``GET /events``; its time is given in nanoseconds."""
+    """One event of ``GET /events``; its time is given in nanoseconds.
+
+    Docker writes the container's labels over the event's own attributes: one called ``exitCode`` must not make the event
+    unreadable, and what it says is for whoever knows the labels to leave out (``EVENT_LABELS``).
+    """
     attributes = event["Actor"].get("Attributes") or {}
-    exit_code, signal = attributes.get("exitCode"), attributes.get("signal")
     return EngineEvent(
         id=number,
         at=datetime.fromtimestamp(0, UTC) + timedelta(microseconds=int(event["timeNano"]) // 1000),
         action=str(event["Action"]),
-        exit_code=None if exit_code is None else int(exit_code),
-        signal=int(signal) if signal and signal.isdigit() else None,
+        exit_code=_number(attributes.get("exitCode")),
+        signal=_number(attributes.get("signal")),
     )
+
+
+def _number(told: object) -> int | None:
+    return int(told) if isinstance(told, str) and SMALL_NUMBER.fullmatch(told) else None
 
 
 def told_event_of(event: Inspected) -> ToldEvent:

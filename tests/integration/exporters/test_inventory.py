@@ -46,6 +46,20 @@ def test_an_end_is_shown_by_its_event_before_the_engine_answers_for_the_containe
     until(lambda: watched.container("web").state == "restarting")
 
 
+def test_a_label_in_the_place_of_an_exit_code_does_not_end_the_stream(
+    scripted: ScriptedEngine, watch: StartWatch
+) -> None:
+    """Docker writes labels over the attributes of events. What it says is nowhere repeated."""
+    scripted.add("a1", "web")
+    watched = watch(scripted.url, timeout=5.0)
+    scripted.add("a1", "web", Status="exited", ExitCode=137)
+    scripted.emit("die", "a1", at=1_700_000_000.0, exitCode="hunter2")
+
+    until(lambda: watched.container("web").state == "exited")
+    assert watched.container("web").exit_code == 137
+    assert watched.inventory.snapshot.events == 1
+
+
 def test_an_end_that_a_start_followed_is_not_shown(scripted: ScriptedEngine, watch: StartWatch) -> None:
     scripted.add("a1", "web")
     watched = watch(scripted.url, timeout=5.0)
