@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import textwrap
 from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 
-from bridge.redaction import Redactor
+from bridge.redaction import Redactor, clean
 
 incident_id: ContextVar[str] = ContextVar("incident_id", default="")
 """The incident being walked; the formatter adds it to each line."""
@@ -44,8 +45,14 @@ class RedactingFormatter(logging.Formatter):
         self.redactor = redactor or Redactor()
 
     def shown(self, text: str) -> str:
-        """A text without its secrets."""
-        return self.redactor.text(text).text
+        """A text without its secrets, and without the invisible characters that would hide one."""
+        return self.redactor.text(clean(text)).text
+
+    def trace(self, record: logging.LogRecord) -> str:
+        """The traceback; ``""`` for none. Below its event, so that no line of an error's message begins like one of ours."""
+        if not record.exc_info:
+            return ""
+        return textwrap.indent(self.shown(self.formatException(record.exc_info)), "  ", lambda _: True)
 
     def plain(self, value: object) -> object:
         """The same value with all its texts redacted; what JSON has no form for becomes text."""
@@ -70,8 +77,8 @@ class JsonFormatter(RedactingFormatter):
             "event": self.shown(record.getMessage()),
             **{name: self.plain(value) for name, value in _fields(record).items()},
         }
-        if record.exc_info:
-            line["traceback"] = self.shown(self.formatException(record.exc_info))
+        if trace := self.trace(record):
+            line["traceback"] = trace
         return json.dumps(line, ensure_ascii=True)
 
 
@@ -87,8 +94,8 @@ class TextFormatter(RedactingFormatter):
         tail = "".join(
             f" {name}={_printable(self.shown(str(value)))}" for name, value in _fields(record).items()
         )
-        trace = "\n" + self.shown(self.formatException(record.exc_info)) if record.exc_info else ""
-        return head + tail + trace
+        trace = self.trace(record)
+        return f"{head}{tail}\n{trace}" if trace else head + tail
 
 
 def set_up(*, level: str, style: str, redactor: Redactor | None = None) -> None:

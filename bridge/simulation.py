@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bridge import evidence
-from bridge.intake import Webhook, subject_of
+from bridge.intake import Webhook, redacted, subject_of
 from bridge.judgement import Judge, ending
 from bridge.model.alert import Alert, AlertStatus, Subject
 from bridge.model.incident import Decision, Outcome, Target
@@ -31,7 +31,7 @@ async def simulate(judge: Judge, webhook: Webhook, *, hosts: Sequence[str]) -> l
     Raises EdgeUnavailable: the store or Docker does not answer, so nothing can be said.
     """
     firing: dict[str, list[tuple[Alert, Subject]]] = {}
-    for alert in webhook.alerts:
+    for alert in redacted(webhook, judge.ruleset.redactor).alerts:
         if alert.status is AlertStatus.FIRING:
             subject = subject_of(alert.labels, hosts=hosts)
             firing.setdefault(subject.key, []).append((alert, subject))

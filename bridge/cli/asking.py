@@ -69,7 +69,7 @@ def _replay(options: argparse.Namespace, answer: dict[str, Any]) -> int:
             verdict = msgspec.convert(answer[when], Verdict)
             what = f"{verdict.kind}({verdict.action})" if verdict.action else verdict.kind.value
             label = "then" if when == "recorded" else "today"
-            print(f"{label:<6} {what} by {verdict.decided_by}, rule {verdict.rule}: {verdict.reason}")
+            printing.line(f"{label:<6} {what} by {verdict.decided_by}, rule {verdict.rule}: {verdict.reason}")
         print("the verdict differs" if answer["differs"] else "the verdict is the same")
     return cli.NO if answer["differs"] else cli.GOOD
 
@@ -105,7 +105,7 @@ def _answered(options: argparse.Namespace, answer: str) -> int:
     if options.output == "json":
         printing.as_json(told)
     else:
-        print(told["message"])
+        printing.line(told["message"])
     return cli.GOOD
 
 
@@ -127,7 +127,7 @@ def _told(options: argparse.Namespace, answer: dict[str, Any]) -> int:
         printing.as_json(answer)
     elif answer["paused"]:
         until = f"until {answer['until']}" if answer["until"] else "until somebody resumes"
-        print(f"paused by {answer['by'] or 'somebody'} {until}: no repair begins")
+        printing.line(f"paused by {answer['by'] or 'somebody'} {until}: no repair begins")
     else:
         print("not paused: repairs go on")
     return cli.GOOD
@@ -186,6 +186,6 @@ def _token(options: argparse.Namespace) -> str:
 
 def _message(error: urllib.error.HTTPError) -> str:
     try:
-        return str(json.loads(error.read())["error"]["message"])
+        return printing.plain(str(json.loads(error.read())["error"]["message"]))
     except (ValueError, KeyError, TypeError, OSError):
         return error.reason

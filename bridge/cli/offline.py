@@ -55,9 +55,9 @@ def doctor(options: argparse.Namespace) -> int:
         printing.as_json([{"name": c.name, "ok": c.ok, "found": c.found, "advice": c.advice} for c in checks])
     else:
         for check in checks:
-            print(f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.found}")
+            printing.line(f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.found}")
             if check.advice:
-                print(f"      {check.advice}")
+                printing.line(f"      {check.advice}")
     return cli.GOOD if all(check.ok for check in checks) else cli.NO
 
 
@@ -84,10 +84,10 @@ def simulate(options: argparse.Namespace) -> int:
     else:
         for one in found:
             name = one.target.key if one.target else one.subject.key
-            print(f"{name} ({', '.join(one.alerts)}): {one.summary}")
+            printing.line(f"{name} ({', '.join(one.alerts)}): {one.summary}")
             for answer in one.decision.guards if one.decision else ():
                 verdict = "allows" if answer.refusal is None else f"refuses: {answer.refusal.detail}"
-                print(f"    {answer.guard}: {verdict}")
+                printing.line(f"    {answer.guard}: {verdict}")
     return cli.GOOD if any(one.decision and one.outcome is None for one in found) else cli.NO
 
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import msgspec
 from aiohttp import web
 
-from bridge.web.interface import ANYBODY, CALLER
+from bridge.web.interface import ANYBODY, BRIDGE, CALLER
 
 JSON = "application/json"
 RETRY_AFTER_SECONDS = "5"
@@ -77,7 +77,13 @@ async def texts_of(request: web.Request, *allowed: str) -> dict[str, str]:
 def named(request: web.Request, asked: Mapping[str, str]) -> str:
     """Who asks: whose token it is, else who the body says it is."""
     caller = request[CALLER]
-    return caller if caller != ANYBODY else asked.get("by", ANYBODY)[:100]
+    return caller if caller != ANYBODY else written(request, asked.get("by", ""), 100) or ANYBODY
+
+
+def written(request: web.Request, text: str, limit: int) -> str:
+    """What a person wrote, on one line, as it may be kept and shown: in Slack, on terminals, in the log."""
+    text = " ".join(text[: 20 * limit].split())
+    return request.app[BRIDGE].redactor.plain(text, limit=limit).text.strip()
 
 
 def time_of(text: str) -> datetime:

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from bridge.model.duration import parse_duration
 from bridge.roles import Pause
-from bridge.web.answers import Refused, as_json, named, texts_of, time_of
+from bridge.web.answers import Refused, as_json, named, texts_of, time_of, written
 from bridge.web.interface import BRIDGE, CALLER
 
 
@@ -31,7 +31,7 @@ async def pull(request: web.Request) -> web.Response:
         raise Refused(400, "bad_request", str(error)[:200]) from error
     if until is not None and until <= now:
         raise Refused(400, "bad_request", "the end of the pause has passed already")
-    by, why = named(request, asked), asked.get("why", "")[:500]
+    by, why = named(request, asked), written(request, asked.get("why", ""), 500)
     return as_json(_paused(await request.app[BRIDGE].pause(by=by, why=why, until=until)))
 
 

@@ -187,3 +187,53 @@ async def test_no_text_from_outside_begins_a_line_of_ours_steers_a_terminal_or_c
     assert len(lines) > 50
     assert not [line for line in (*lines, *told) if not line.isprintable()]
     assert not [line for line in lines if line.startswith(("ts=2026 ", "outcome  healed"))]
+
+
+@pytest.mark.parametrize("wrote", ["for password=hunter2x", FORGED], ids=["a secret", "a forgery"])
+async def test_what_people_write_is_kept_and_shown_as_what_containers_write(
+    parts: wiring.Parts,
+    aiohttp_client: Connect,
+    logged: io.StringIO,
+    capsys: pytest.CaptureFixture[str],
+    wrote: str,
+) -> None:
+    """Who and why of a pause and of an answer, where no token says who it is."""
+    containers = InMemoryContainers()
+    containers.run(labels={"hemostat.enable": "true", "hemostat.mode": "approve"})
+    bridge = app.HemoStat(parts, load=lambda: parts.config)
+    client = await aiohttp_client(
+        web.application(bridge, tokens=bridge.tokens, max_body_bytes=parts.config.web.max_body_bytes)
+    )
+    answers: list[str] = []
+
+    async def said(method: str, path: str, **sent: object) -> dict[str, Any]:
+        async with client.request(method, path, json=sent or None) as answer:
+            answers.append(await answer.text())
+            return json.loads(answers[-1]) if answers[-1].startswith("{") else {}
+
+    async def incident(number: int) -> str:
+        body = json.loads(webhook(labels={"number": str(number)}, annotations={}))
+        (incident_id,) = (await said("POST", "/alerts", **body))["incidents"]
+        return str(incident_id)
+
+    paused = await said("PUT", "/api/v1/pause", by=wrote, why=wrote)
+    first = await incident(1)
+    await walked(parts, containers, first)
+    await said("DELETE", "/api/v1/pause")
+    second = await incident(2)
+    await walked(parts, containers, second)
+    await said("POST", f"/api/v1/incidents/{second}/reject", by=wrote)
+    await said("POST", f"/api/v1/incidents/{second}/approve", by=wrote)
+    await walked(parts, containers, second)
+    for incident_id in (first, second):
+        asking.print_story(await said("GET", f"/api/v1/incidents/{incident_id}"))
+    transitions = await bridge.events_after("0-0", count=100)
+
+    story = capsys.readouterr().out
+    assert "paused by" in story
+    assert "said no to a restart" in story
+    seen = [*answers, story, logged.getvalue(), await everything_in(parts.store), str(transitions)]
+    assert not [text for text in seen if "hunter2" in text]
+    for text in (paused["by"], paused["why"], *story.splitlines(), *logged.getvalue().splitlines()):
+        assert text.isprintable()
+    assert not [line for line in logged.getvalue().splitlines() if line.startswith("ts=2026 ")]

@@ -15,7 +15,7 @@ from aiohttp import web as http
 from aiohttp.test_utils import TestClient
 
 from bridge import app, settings, web, wiring
-from bridge.model.incident import Entry, Incident, Proposal
+from bridge.model.incident import Answer, Entry, Incident, Proposal
 from bridge.model.secret import Secret
 from bridge.model.verdict import Action
 from bridge.settings.sections import AccessToken, Role, Slack
@@ -195,6 +195,13 @@ async def test_a_second_click_is_answered_politely(asking: Asking, slack: SlackS
     await asking.click("reject")
     await asking.click("approve")
     assert slack.whispers[1]["text"].startswith("It was already rejected by ada (U1) at ")
+
+
+async def test_whoever_was_faster_calls_nobody_by_a_name(asking: Asking, slack: SlackServer) -> None:
+    """Over the API of a bridge without tokens one may call oneself anything."""
+    await asking.parts.approvals.answer(asking.incident_id, Answer.REJECT, by="<!channel> & co")
+    await asking.click("approve")
+    assert "rejected by &lt;!channel&gt; &amp; co at" in slack.whispers[0]["text"]
 
 
 async def test_only_approvers_decide(asking: Asking, slack: SlackServer) -> None:

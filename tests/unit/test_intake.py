@@ -109,6 +109,14 @@ def test_what_is_wrong_is_said_in_one_line(raw: bytes, says: str) -> None:
     assert len(str(caught.value)) < 400
 
 
+def test_what_is_wrong_repeats_nothing_that_was_sent() -> None:
+    """It is answered to whoever sends, and logged there."""
+    said = "x - at `$` password=hunter2\u202e"
+    with pytest.raises(PayloadError, match=r"status") as caught:
+        read_webhook(body(status=said))
+    assert "hunter2" not in str(caught.value)
+
+
 @given(st.binary(max_size=400))
 @settings(deadline=None, max_examples=300)
 def test_no_bytes_raise_anything_but_a_payload_error(raw: bytes) -> None:

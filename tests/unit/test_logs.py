@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 
 import pytest
 
@@ -23,6 +24,24 @@ def test_foreign_text_stays_on_one_line_without_terminal_codes(formatter: loggin
     line = formatter.format(record(reason=HOSTILE))
     assert "\n" not in line
     assert line.isprintable()
+
+
+@pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()], ids=["text", "json"])
+def test_a_traceback_forges_no_event_either(formatter: logging.Formatter) -> None:
+    """An error's message may quote a neighbour: its lines stand below ours, and none begins like one of ours."""
+    made = record("crashed")
+    try:
+        raise ValueError(HOSTILE)
+    except ValueError:
+        made.exc_info = sys.exc_info()
+    first, *others = formatter.format(made).split("\n")
+    assert "event=crashed" in first or json.loads(first)["event"] == "crashed"
+    assert all(line.startswith("  ") and line.isprintable() for line in others)
+
+
+@pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()], ids=["text", "json"])
+def test_an_invisible_character_hides_no_secret(formatter: logging.Formatter) -> None:
+    assert "hunter2" not in formatter.format(record(reason="pass\u200bword=hunter2"))
 
 
 def test_json_carries_event_and_fields() -> None:

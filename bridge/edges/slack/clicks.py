@@ -16,7 +16,7 @@ from typing import Any
 
 from bridge import errors, telling
 from bridge.edges.slack.api import Signatures, SlackApi
-from bridge.edges.slack.messages import ACTION_PREFIX
+from bridge.edges.slack.messages import ACTION_PREFIX, fitted
 from bridge.model.incident import Answer
 from bridge.roles import Approvals
 from bridge.summary import plain
@@ -34,6 +34,7 @@ MAX_AT_ONCE = 50
 """Clicks being answered; a flood of them is not our people's."""
 
 NAME_CHARACTERS = 80
+WHISPER_CHARACTERS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +99,7 @@ class Clicks:
             return
         said = await self._answered(click)
         try:
-            await self._api.whisper(click.channel, click.user_id, said)
+            await self._api.whisper(click.channel, click.user_id, fitted(said, WHISPER_CHARACTERS))
         except errors.EdgeError as error:
             log.warning("whisper_failed", extra={"error": str(error)})
 
