@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from bridge.secret_checks import MARKER
-from bridge.secret_kinds import BUILT_IN, CREDENTIAL, Kind, marked, names_a_secret
+from bridge.secret_kinds import BUILT_IN, names_a_secret
+from bridge.secret_shapes import CREDENTIAL, Kind, marked
 
 CUSTOM = "custom"
 """The metric's kind for everything an operator's own patterns find; the text names the pattern."""

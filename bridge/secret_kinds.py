@@ -7,8 +7,6 @@ class stands before it, is bounded, or is followed by what it cannot contain its
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
 
 from bridge.secret_checks import (
     has_card_groups,
@@ -28,51 +26,8 @@ from bridge.secret_checks import (
     on_the_next_line,
     with_digit,
 )
-
-
-def marked(kind: str) -> str:
-    """The marker of a kind."""
-    return f"[REDACTED:{kind}]"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
-    """One kind of secret.
-
-    ``hints``: in lower case; the pattern is only tried where one of them occurs. ``needs``: the same of a kind that no
-    word gives away. ``certain``: whether a match is one; what looks like a secret and is none stays.
-    """
-
-    name: str
-    hints: tuple[str, ...]
-    pattern: re.Pattern[str]
-    certain: Callable[[re.Match[str]], bool] | None = None
-    closers: bool = False
-    """Whether brackets at its end belong to what stands around it."""
-    needs: Callable[[str], bool] | None = None
-
-
-def _kind(
-    name: str,
-    hints: str,
-    pattern: str,
-    certain: Callable[[re.Match[str]], bool] | None = None,
-    *,
-    case: bool = False,
-    closers: bool = False,
-) -> Kind:
-    flags = re.NOFLAG if case else re.IGNORECASE
-    return Kind(
-        name=name,
-        hints=tuple(hints.split()),
-        pattern=re.compile(pattern, flags),
-        certain=certain,
-        closers=closers,
-    )
-
-
-CREDENTIAL = "credential"
-"""The kind of a value that is secret by the name it stands under."""
+from bridge.secret_shapes import CREDENTIAL, Kind, kind_of
+from bridge.secret_tokens import TOKENS
 
 _NAMES = (
     r"(?P<name>pass(?:word|wd|phrase|code|wort)|pwd|secret|(?<!unexpected )token|credential"
@@ -98,7 +53,7 @@ _NAME_HINTS = "pass pwd secret token credential key pw sid session otp cvv cvc s
 _SCHEMES = r"(?:basic|bearer|token|apikey|api-key|key|negotiate|ntlm|ssws|dpop|splunk|geniekey)"
 _PAIR = r"[a-z]{1,20}=(?:\"[^\"\n]{0,1024}\"|[^\s,\"]{0,1024})"
 
-_UNDER_A_NAME = _kind(
+_UNDER_A_NAME = kind_of(
     CREDENTIAL,
     _NAME_HINTS,
     rf"{_NAMES}{_IS}(?P<quote>[\"'`])(?P<secret>(?:\\.|(?!(?P=quote))[^\\\n]){{1,4096}})(?P=quote)",
@@ -126,7 +81,7 @@ _PEM_BREAK = rf"(?:[ \t]{{0,8}}\s[^\n]{{0,120}}?{_NO_BASE64_BEFORE}|(?:\\{{1,4}}
 """A line of a key's body: 64 characters (RFC 7468), 70 of OpenSSH's; and what stands between two of them."""
 
 BUILT_IN: tuple[Kind, ...] = (
-    _kind(  # each line of it behind a time or a name, as loggers write them
+    kind_of(  # each line of it behind a time or a name, as loggers write them
         "private_key",
         "private",
         r"(?P<secret>-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----[ \t]{0,8}"
@@ -134,7 +89,7 @@ BUILT_IN: tuple[Kind, ...] = (
         r"(?:\s[^\n]{0,140}(?=\s[^\n]{0,120}-----END ))?"
         r"(?:\s[^\n]{0,120}-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)?)",
     ),
-    _kind(
+    kind_of(
         "private_key",
         "private",
         r"(?P<secret>-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
@@ -142,7 +97,7 @@ BUILT_IN: tuple[Kind, ...] = (
         r"(?:(?:\s|\\+[nr])+=?[A-Za-z0-9+/=]{1,512}(?=(?:\s|\\+[nr])*(?:=[A-Za-z0-9+/]{4}(?:\s|\\+[nr])*)?-----END))?"
         r"(?:(?:\s|\\+[nr])*(?:=[A-Za-z0-9+/]{4}(?:\s|\\+[nr])*)?-----END [A-Z0-9 ]{0,40}-----)?)",
     ),
-    _kind(  # its end alone, where the beginning was cut off
+    kind_of(  # its end alone, where the beginning was cut off
         "private_key",
         "-----end",
         r"(?<![A-Za-z0-9+/=])(?P<secret>(?:[A-Za-z0-9+/=]{16,512}(?:\s|\\+[nr])+){1,64}-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)",
@@ -157,192 +112,140 @@ BUILT_IN: tuple[Kind, ...] = (
         ),
         certain=of_pem_body,
     ),
-    _kind("url_userinfo", "@", r"(?<=://)(?P<secret>[^\s/?#\"'<>`\\]{1,4096})@", of_userinfo),
-    _kind(  # a password with a slash in it, which belongs encoded and often is not
+    kind_of("url_userinfo", "@", r"(?<=://)(?P<secret>[^\s/?#\"'<>`\\]{1,4096})@", of_userinfo),
+    kind_of(  # a password with a slash in it, which belongs encoded and often is not
         "url_userinfo",
         "@",
         r"(?<=://)(?P<secret>[^\s/?#@:\"'<>\\]{0,128}:(?![0-9]{1,5}(?:[/?#]|$))[^\s@\"'<>\\]{1,256})@[\w.-]{1,253}(?=[:/?#\s\"',)]|$)",
         of_userinfo,
     ),
-    _kind(  # the same within another URL
+    kind_of(  # the same within another URL
         "url_userinfo",
         "%40",
         r"%3a(?:%2f|/){2}(?P<secret>[^\s/?#&\"'<>]{1,256}?)%40",
         of_encoded_userinfo,
     ),
-    _kind(
+    kind_of(
         "connection_string",
         "@tcp( @unix(",
         r"(?<![\w.\-])[\w.\-]{1,64}:(?P<secret>[^\s@]{1,128})@(?:tcp|unix)\(",
         no_marker,
     ),
-    _kind("connection_string", ":thin:", r"(?<=:thin:)(?P<secret>[^\s/:@]{1,64}/[^\s@]{1,128})@", no_marker),
-    _kind(
+    kind_of(
+        "connection_string", ":thin:", r"(?<=:thin:)(?P<secret>[^\s/:@]{1,64}/[^\s@]{1,128})@", no_marker
+    ),
+    kind_of(
         "webhook_url",
         "/services/ /workflows/ /triggers/ /api/webhooks/ webhook",
         r"(?:hooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers)/|discord(?:app)?\.com/api/webhooks/|(?<!\w)/services/(?=T[A-Z0-9]{6,12}/B)"
         r"|[\w.-]{1,64}\.webhook\.office\.com/|outlook\.office(?:365)?\.com/webhook/)(?P<secret>[\w/@%.\-]{8,1024})",
     ),
-    _kind(
+    kind_of(
         "authorization",
         "authorization",
         rf"authorization{_IS}{_OPEN}{_SCHEMES}[ \t]{{1,3}}(?P<secret>[^\s\"',;\\]{{4,8192}})",
         of_header,
     ),
-    _kind(
+    kind_of(
         "authorization",
         "authorization",
         rf"authorization{_IS}{_OPEN}(?:aws4-hmac-sha256|digest|oauth|signature|hawk)[ \t]{{1,3}}"
         rf"(?P<secret>{_PAIR}(?:,[ \t]{{0,3}}{_PAIR}){{0,30}})",
     ),
-    _kind(
+    kind_of(
         "authorization",
         "authorization",
         rf"authorization{_IS}{_OPEN}(?!(?:aws4-hmac|digest|oauth|signature|hawk))"
         r"(?P<secret>[^\s\"',;\\]{8,8192})",
         of_bare_header,
     ),
-    _kind(
+    kind_of(
         "cookie",
         "cookie",
         r"cookie\\{0,3}[\"']?[ \t]{0,3}[:=][ \t]{0,3}\\{0,3}[\"']?"
         r"(?P<secret>[\w!#$%&*+.^|~\-]{1,64}=[^\s;,\"'\\]{0,4096}(?:;[ \t]?[\w!#$%&*+.^|~\-]{1,64}(?:=[^\s;,\"'\\]{0,4096}|(?=[;,\s\"'\\]|$))){0,64})",
     ),
-    _kind(
+    kind_of(
         "bearer",
         "bearer",
         r"(?<![a-z])bearer(?:[ \t]{1,3}|[ \t]{0,3}\n[ \t]{0,8})(?P<secret>[A-Za-z0-9._~+/\-]{8,8192}={0,2})(?![\w=])",
         with_digit,
     ),
-    _kind(
+    kind_of(
         "basic_auth", "basic", r"(?<![a-z])basic[ \t]{1,3}(?P<secret>[A-Za-z0-9+/]{4,1024}={0,2})", of_basic
     ),
-    _kind(
+    kind_of(
         "basic_auth",
         "curl",
         r"curl[ \t][^\n]{0,200}?(?:-u|--user)[ \t=]{1,3}[\"']?(?P<secret>[^\s:\"']{1,64}:[^\s\"']{1,256})",
         no_marker,
     ),
-    _kind(
+    kind_of(
         "jwt",
         "eyj",
         r"(?<![A-Za-z0-9_-])(?P<secret>eyJ[\w-]{8,8192}\.[\w-]{4,8192}(?:\.[\w-]{0,8192}){0,3})",
         case=True,
     ),
-    _kind("anthropic_key", "sk-ant-", r"(?P<secret>sk-ant-[\w-]{8,512})"),
-    _kind("openai_key", "sk-", r"(?<![a-z0-9])(?P<secret>sk-[\w-]{16,512})", with_digit),
-    _kind(
-        "aws_access_key_id",
-        "akia asia abia acca agpa aida aipa anpa anva aroa",
-        r"(?<![A-Za-z0-9])(?P<secret>(?:AKIA|ASIA|ABIA|ACCA|AGPA|AIDA|AIPA|ANPA|ANVA|AROA)[A-Z0-9]{16})(?![A-Za-z0-9])",
-        case=True,
-    ),
-    _kind(
-        "aws_secret_key",
-        "aws",
-        r"aws[^\n]{0,40}?[\"'=: ](?P<secret>[A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])",
-        mixed,
-    ),
-    _kind(
-        "github_token",
-        "ghp_ gho_ ghu_ ghs_ ghr_ github_pat_",
-        r"(?P<secret>(?:gh[pousr]|github_pat)_\w{16,255})",
-        with_digit,
-    ),
-    _kind(
-        "gitlab_token",
-        "glpat- gldt- glrt- glcbt- glptt- glft- glsoat- glagent- glimt- gr1348941",
-        r"(?<![a-z0-9])(?P<secret>gl(?:pat|dt|rt|cbt|ptt|ft|soat|agent|imt)-[\w.-]{16,255}|GR1348941[\w-]{16,255})",
-    ),
-    _kind(
-        "slack_token",
-        "xox xapp-",
-        r"(?<![a-z0-9])(?P<secret>xox[a-z](?:\.xox[a-z])?-[\w-]{8,512}|xapp-[\w-]{8,512})",
-    ),
-    _kind(
-        "google_key",
-        "aiza ya29. gocspx- 1//0",
-        r"(?<![\w-])(?P<secret>AIza[\w-]{30,64}|ya29\.[\w-]{16,2048}|GOCSPX-[\w-]{16,64}|1//0[\w-]{20,512})",
-        case=True,
-    ),
-    _kind(
-        "stripe_key",
-        "_live_ _test_ whsec_",
-        r"(?<![a-z0-9])(?P<secret>(?:[srp]k_(?:live|test)_|whsec_)[A-Za-z0-9]{10,255})",
-        with_digit,
-    ),
-    _kind("npm_token", "npm_", r"(?<![a-z0-9])(?P<secret>npm_[A-Za-z0-9]{30,64})"),
-    _kind("pypi_token", "pypi-", r"(?<![a-z0-9])(?P<secret>pypi-AgE[\w-]{16,512})"),
-    _kind("sendgrid_key", "sg.", r"(?<![A-Za-z0-9])(?P<secret>SG\.[\w-]{16,64}\.[\w-]{16,128})", case=True),
-    _kind(
-        "vendor_token",
-        "hvs. hvb. hvr. dop_v1_ doo_v1_ dor_v1_ dckr_pat_ dckr_oat_ glsa_ glc_ hf_ shpat_ shpca_ shppa_ shpss_ dapi lin_api_ ntn_ "
-        "gsk_ age-secret-key- .atlasv1. key- tskey- nvapi- r8_ :aa",
-        r"(?<![A-Za-z0-9])(?P<secret>hv[sbr]\.[\w-]{20,512}|do[opr]_v1_[a-f0-9]{40,64}|dckr_[po]at_[\w-]{16,64}|glsa_\w{24,64}"
-        r"|glc_[\w+/=]{24,512}|hf_[A-Za-z0-9]{24,64}|shp(?:at|ca|pa|ss)_[a-fA-F0-9]{24,64}|dapi[a-f0-9]{32}|lin_api_[A-Za-z0-9]{24,64}"
-        r"|ntn_[A-Za-z0-9]{24,64}|gsk_[A-Za-z0-9]{24,64}|AGE-SECRET-KEY-1[0-9A-Z]{40,64}|[A-Za-z0-9]{14}\.atlasv1\.[\w-]{40,128}"
-        r"|key-[0-9a-f]{32}|tskey-[\w-]{16,128}|nvapi-[\w-]{24,128}|r8_[A-Za-z0-9]{24,64}|[0-9]{8,10}:AA[\w-]{30,40})(?![A-Za-z0-9])",
-        case=True,
-    ),
+    *TOKENS,
     _UNDER_A_NAME,
-    _kind(
+    kind_of(
         CREDENTIAL,
         "quot; apos; &# amp;# u002",
         rf"{_NAMES}{_IS}{_ESCAPED_QUOTE}(?P<secret>(?:(?!{_ESCAPED_QUOTE})[^\"\n]){{1,4096}})",
         of_an_assignment,
     ),
-    _kind(
+    kind_of(
         CREDENTIAL,
         _NAME_HINTS,
         rf"{_NAMES}{_IS}\\{{1,3}}[\"'](?P<secret>[^\"'\\\n]{{1,4096}})\\{{1,3}}[\"']",
         of_an_assignment,
     ),
-    _kind(
+    kind_of(
         CREDENTIAL,
         _NAME_HINTS,
         rf"{_NAMES}{_IS}(?!{_ESCAPED_QUOTE})\\{{0,3}}[\"'`]?(?P<secret>{_UNQUOTED})",
         of_an_assignment,
         closers=True,
     ),
-    _kind(  # on the line below its name, as in YAML's blocks; " | " is a health check's line end
+    kind_of(  # on the line below its name, as in YAML's blocks; " | " is a health check's line end
         CREDENTIAL,
         _NAME_HINTS,
         rf"{_NAMES}{_IS}(?:[|>][+-]?[ \t]{{0,8}}\n?|\n)[ \t]{{0,40}}[\"']?"
         r"(?P<secret>[^\s\"'\[]{6,512})[\"']?(?=[ \t]{0,8}(?:\n|$|[|;,]))",
         on_the_next_line,
     ),
-    _kind(  # ?key=AbCd1234EfGh5678
+    kind_of(  # ?key=AbCd1234EfGh5678
         CREDENTIAL,
         "?key= &key= ?code= &code= ?auth= &auth=",
         r"(?<=[?&])(?:key|code|auth)=(?P<secret>[^\s&#\"'<>]{16,1024})",
         mixed,
     ),
-    _kind(
+    kind_of(
         CREDENTIAL,
         "$1$ $5$ $6$ $y$ $2a$ $2b$ $2y$ $apr1$ $argon2",
         r"(?P<secret>\$(?:[156y]|2[aby]|apr1|argon2(?:id|i|d))\$[\w./$=,+\-]{20,512})",
     ),
-    _kind(  # a line of ~/.pgpass: db:5432:shop:app:hunter2
+    kind_of(  # a line of ~/.pgpass: db:5432:shop:app:hunter2
         CREDENTIAL,
         ":543 :6432: :*:",
         rf"(?<![^\s\"'`(\[])(?:{_HOST}:(?:543[0-9]|6432):{_FIELD}|{_HOST}:\*:\*|\*:\*:{_FIELD}):{_FIELD}"
         r":(?P<secret>(?:\\.|[^\s:\\\"'`]){1,256})(?=[\"'`)\],;]{0,2}(?:\s|$))",
         of_pgpass,
     ),
-    _kind(  # mysql -uroot -phunter2
+    kind_of(  # mysql -uroot -phunter2
         CREDENTIAL,
         "mysql mariadb",
         r"(?:mysql|mariadb)[\w-]{0,16}[ \t](?:[^\n]{0,200}?[ \t])?-p[\"']?(?P<secret>[^\s\"']{4,256})",
         no_marker,
         case=True,
     ),
-    _kind(
+    kind_of(
         CREDENTIAL,
         "sshpass redis-cli",
         r"(?:sshpass[ \t]{1,3}-p|redis-cli[ \t](?:[^\n]{0,200}?[ \t])?-a)[ \t]{0,3}[\"']?(?P<secret>[^\s\"']{4,256})",
         no_marker,
     ),
-    _kind(  # --password hunter2
+    kind_of(  # --password hunter2
         CREDENTIAL,
         "--",
         rf"(?<![\w-])--(?!-)[a-z\-]{{0,24}}?(?P<name>pass(?:word|wd|phrase)|secret|token|(?:api|access|secret|private|auth)-?key)"
@@ -350,32 +253,32 @@ BUILT_IN: tuple[Kind, ...] = (
         of_an_assignment,
         closers=True,
     ),
-    _kind(  # the password is hunter2
+    kind_of(  # the password is hunter2
         CREDENTIAL,
         "pass",
         r"pass(?:word|wd|phrase|code)[ \t]{1,3}(?:is|was)[ \t]?:?[ \t]{0,3}[\"'`]?(?P<secret>[^\s\"'`]{4,256})",
         with_digit,
     ),
-    _kind(  # IDENTIFIED BY 'hunter2'
+    kind_of(  # IDENTIFIED BY 'hunter2'
         CREDENTIAL,
         "identified pass",
         r"(?:identified[ \t](?:with[ \t]\w{1,40}[ \t])?by|password)[ \t]{1,3}'(?P<secret>[^'\n]{1,256})'",
         no_marker,
     ),
-    _kind(
+    kind_of(
         CREDENTIAL,
         "requirepass masterauth",
         r"(?:requirepass|masterauth)[ \t]{1,3}[\"']?(?P<secret>[^\s\"']{1,256})",
         no_marker,
     ),
-    _kind(  # <password>hunter2</password>
+    kind_of(  # <password>hunter2</password>
         CREDENTIAL,
         "</ lt;/ 3c/",
         r"(?:<|&lt;|u003c)[\w:.\-]{0,40}?(?:password|passwd|secret|token|api[_-]?key)[\w.\-]{0,20}(?:\s(?:(?!&[lg]t;|\\{1,3}u003[ce])[^<>\n]){0,200})?"
         r"(?:>|&gt;|\\{1,3}u003e)(?P<secret>(?:(?!&lt;|\\{1,3}u003c)[^<\n]){1,2000})(?:<|&lt;|\\{1,3}u003c)/",
         no_marker,
     ),
-    _kind(
+    kind_of(
         "email",
         "@",
         r"(?<![\w.%+\-])(?P<secret>[\w.%+\-]{1,64}@(?:[A-Za-z0-9\-]{1,63}\.){1,8}[A-Za-z]{2,24})(?![A-Za-z0-9\-])",

@@ -18,7 +18,7 @@ from bridge.redaction import (
     shortened,
     without_half_a_token,
 )
-from bridge.secret_kinds import Kind
+from bridge.secret_shapes import Kind
 from bridge.settings.pattern_cost import MOST_WAYS, ways
 from tests.unit.redaction.corpus import HARMLESS, SECRETS, Specimen
 
