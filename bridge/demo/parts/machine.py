@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
 import itertools
 import json
@@ -11,7 +12,7 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -41,15 +42,43 @@ class PartFailed(Exception):
         self.log_tail = log_tail
 
 
-_turn = itertools.count(random.randrange(len(PORTS)))
-"""From somewhere on, one after the other: drawn at random, one would now and then be given twice before its first user
-listens on it, in this process or another."""
+LANES = 12
+"""Of the ports, so many parts of equal length: no two processes of this machine draw from one."""
+
+
+def _own_lane() -> range:
+    """Ports that no other process draws from while this one lives; all of them, where every lane is taken.
+
+    Without it two processes that draw at once would now and then be given one port before either listens on it, or one
+    of them a port whose server the other has stopped and will start again. The claim is an abstract unix socket, which
+    the kernel lets go of with the process.
+    """
+    length = len(PORTS) // LANES
+    first = random.randrange(LANES)
+    for lane in ((first + number) % LANES for number in range(LANES)):
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0hemostat-ports-{PORTS[lane * length]}")
+        except OSError:
+            claim.close()
+            continue
+        claim.detach()  # it stays open until the process ends
+        return PORTS[lane * length : (lane + 1) * length]
+    return PORTS
+
+
+@functools.cache
+def _draw() -> Iterator[int]:
+    """From somewhere on, one after the other and round again: drawn at random, one would now and then be given twice
+    before its first user listens on it."""
+    lane = _own_lane()
+    start = random.randrange(len(lane))
+    return itertools.cycle([*lane[start:], *lane[:start]])
 
 
 def free_port() -> int:
     """A TCP port on loopback that nobody listens on now."""
-    for number in itertools.islice(_turn, 200):
-        port = PORTS[number % len(PORTS)]
+    for port in itertools.islice(_draw(), 200):
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind((LOOPBACK, port))
             return port

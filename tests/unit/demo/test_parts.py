@@ -1,7 +1,10 @@
 """What the parts work out before anything is started."""
 
 import asyncio
+import contextlib
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,6 +30,24 @@ def test_free_port_is_free_and_out_of_the_kernels_own_choice() -> None:
     with socket.socket() as listener:
         listener.bind((parts.LOOPBACK, port))
     assert port in parts.PORTS
+
+
+def test_no_two_processes_are_given_the_same_port() -> None:
+    """Each may listen on its own later, and again after it has stopped: until then nobody could tell that it is taken."""
+    drawing = (
+        "from bridge.demo import parts; print(*(parts.free_port() for _ in range(500)), flush=True); input()"
+    )
+    argv = [sys.executable, "-c", drawing]
+    drawn = [{parts.free_port() for _ in range(500)}]
+    with contextlib.ExitStack() as running:
+        for _ in range(3):
+            child = running.enter_context(
+                subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            )
+            assert child.stdout is not None
+            drawn.append({int(port) for port in child.stdout.readline().split()})
+    assert [len(ports) for ports in drawn] == [500] * 4
+    assert len(set[int]().union(*drawn)) == 2000
 
 
 def test_shortened_rules_replace_the_hold_and_nothing_else(tmp_path: Path) -> None:
