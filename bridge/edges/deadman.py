@@ -41,11 +41,6 @@ class Deadman:
         if self._ends_at.pop(key, None) is not None:
             self._set()
 
-    @property
-    def armed(self) -> frozenset[str]:
-        """The keys that are armed now."""
-        return frozenset(self._ends_at)
-
     def _set(self) -> None:
         if not self._ends_at:
             signal.setitimer(signal.ITIMER_REAL, 0)
