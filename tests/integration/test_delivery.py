@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -26,7 +27,8 @@ from tests.in_memory_sink import InMemorySink
 from tests.integration.desk import START, Desk, alert, as_judged
 from tests.waiting import until, until_true
 
-LEASE_SECONDS = 0.6
+LEASE_SECONDS = 2.0
+"""A machine that is busy with something else may let nobody beat for a second."""
 
 
 @dataclass
@@ -215,12 +217,12 @@ async def test_a_sink_that_is_away_keeps_everything_and_delays_no_other(office: 
     async with office.telling(away, well):
         for n in range(5):
             await office.desk.incident_for(alert(f"web{n}", fingerprint=f"{n}"))
-        await until_true(lambda: len(well.told) == 5 and away.calls >= 1)
+        await until_true(lambda: len(well.told) == 5 and office.count(Channel.SLACK, "failed") == 1)
         assert away.calls == 1
         (state,) = [s for s in await office.backlog.state() if s.channel == "slack"]
         assert (state.held_why, state.waiting + state.under_way) == ("slack: no answer", 5)
         await office.back_at_once()
-        await until_true(lambda: len(away.told) == 5 and office.count(Channel.SLACK, "failed") > 0)
+        await until_true(lambda: len(away.told) == 5)
     assert sorted(lines for _, lines in away.told) == [["opened"]] * 5
     assert office.count(Channel.SLACK, "failed") == 1
 
@@ -248,7 +250,7 @@ async def test_pauses_grow_while_a_sink_stays_away(office: Office) -> None:
     for _ in range(8):
         (due,) = (await office.backlog.claim(sink, at_most=1)).due
         await office.backlog.held(due, "away", rejected=False, retry_after_seconds=None)
-        pauses.append(round((await office.backlog.claim(sink, at_most=1)).next_seconds or 0))
+        pauses.append(math.ceil((await office.backlog.claim(sink, at_most=1)).next_seconds or 0))
         await office.back_at_once()
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60]
 
@@ -345,7 +347,7 @@ async def test_a_sink_may_ask_to_look_again(office: Office) -> None:
 
 async def test_the_pace_of_a_sink_holds_over_all_processes(office: Office) -> None:
     """A burst, then so many a second, counted in Redis."""
-    sink = InMemorySink(pace=Pace(per_second=2, burst=3, gather_seconds=0))
+    sink = InMemorySink(pace=Pace(per_second=0.05, burst=3, gather_seconds=0))
     await office.backlog.register([sink], retire=False)
     for n in range(6):
         await office.desk.incident_for(alert(f"web{n}", fingerprint=f"{n}"))
@@ -353,7 +355,7 @@ async def test_the_pace_of_a_sink_holds_over_all_processes(office: Office) -> No
     assert len(taken.due) == 3
     again = await StoredBacklog(office.store, office.desk.journal).claim(sink, at_most=10)
     assert again.due == ()
-    assert again.next_seconds == pytest.approx(0.5, abs=0.3)
+    assert again.next_seconds == pytest.approx(20, abs=5)
 
 
 async def test_news_is_gathered_for_a_moment(office: Office) -> None:
