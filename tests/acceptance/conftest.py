@@ -19,7 +19,9 @@ from tests.acceptance.stack import HOST, ROOT, STEADY, TOKENS, Bridge, firing
 from tests.conftest import started
 from tests.servers.docker_engine import DockerEngineProxy, Held, Predicate, is_restart
 
-TIMEOUT_SECONDS = 60
+TIMEOUT_SECONDS = 120
+"""Longer than what a test waits for with deadlines of its own: they say what did not come true, this one ends the worker."""
+
 WITHIN = 20.0
 
 

@@ -29,7 +29,9 @@ LEASE = "3s"
 
 AT_ONCE = {"within": "20s", "stable_for": "0s", "relapse_watch": "0s"}
 STEADY = {"within": "20s", "stable_for": "1s", "relapse_watch": "0s"}
-"""When a repair counts as healed: at the first good look, or after a while of nothing but good looks."""
+LONG = {"within": "40s", "stable_for": "4s", "relapse_watch": "0s"}
+"""When a repair counts as healed: at the first good look, or after a while of nothing but good looks; a long one is for
+a test that does something meanwhile."""
 
 Json = dict[str, Any]
 Fact = Callable[[Json], object]
@@ -207,6 +209,10 @@ class Bridge(parts.Process):
     def target(self, name: str) -> Json:
         """What is left of a target's budget."""
         return self.get(f"/api/v1/targets/{HOST}/{name}")
+
+    def counts(self, name: str, **labels: str) -> None:
+        """Returns once this series is above zero: what happened is seen elsewhere before it is counted."""
+        assert parts.wait_until(lambda: self.metric(name, **labels) > 0, seconds=15), (name, labels)
 
     def metric(self, name: str, **labels: str) -> float:
         """The value of one of its series; a series that is absent is an error."""

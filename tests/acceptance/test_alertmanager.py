@@ -7,7 +7,7 @@ from typing import Any
 
 from bridge.demo import parts
 from tests.acceptance.conftest import Chain, StartBridge, StartService
-from tests.acceptance.stack import Bridge, closed, firing
+from tests.acceptance.stack import LONG, Bridge, closed, firing, in_state
 
 
 def alerts(chain: Chain, name: str) -> list[dict[str, Any]]:
@@ -50,10 +50,9 @@ def test_an_alert_is_silenced_while_its_target_is_repaired_and_not_longer(
 ) -> None:
     shop = start_service().fall_sick()
     silencing = {"url": chain.alertmanager.url, "silence_repairs": True}
-    verify = {"within": "30s", "stable_for": "4s", "relapse_watch": "0s"}
-    bridge = start_bridge(port=chain.port, alertmanager=silencing, policy={"verify": verify})
+    bridge = start_bridge(port=chain.port, alertmanager=silencing, policy={"verify": LONG})
     [incident_id] = bridge.accept(firing(shop.name))
-    bridge.await_incident(incident_id, until=lambda one: one["state"] == "verifying")
+    bridge.await_incident(incident_id, until=in_state("verifying"))
     assert parts.wait_until(lambda: any(incident_id in text for text in silences(chain)), seconds=10)
     bridge.await_incident(incident_id)
     assert parts.wait_until(lambda: not any(incident_id in text for text in silences(chain)), seconds=20)

@@ -241,7 +241,7 @@ def test_on_a_foreign_engine_sigterm_removes_containers_and_image(
     assert demo.leftovers() == []
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 def test_a_closed_terminal_leaves_nothing(start_demo: StartDemo) -> None:
     """It hangs up, and whatever is written to it from then on fails."""
     ours, its = pty.openpty()
@@ -257,13 +257,19 @@ def test_a_closed_terminal_leaves_nothing(start_demo: StartDemo) -> None:
     assert demo.leftovers() == []
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 def test_a_reader_who_has_seen_enough_ends_it() -> None:
     command = f"{sys.executable} -m bridge demo | head -n 3; exit ${{PIPESTATUS[0]}}"
     environment = {**os.environ, "DOCKER_HOST": NOWHERE}
 
     ended = subprocess.run(
-        ["bash", "-c", command], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        ["bash", "-c", command],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
     )
 
     if ended.returncode == 2:
@@ -272,7 +278,7 @@ def test_a_reader_who_has_seen_enough_ends_it() -> None:
     assert ended.stderr == ""
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 def test_what_is_missing_is_said_before_anything_starts(
     start_demo: StartDemo, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -285,7 +291,7 @@ def test_what_is_missing_is_said_before_anything_starts(
     assert demo.leftovers() == []
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 def test_a_part_that_fails_is_named_with_the_end_of_its_log(start_demo: StartDemo) -> None:
     demo = start_demo()
     demo.says("fault")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bridge.demo import parts
 from tests.acceptance.conftest import WITHIN, BeginRestart, StartBridge, StartService
-from tests.acceptance.stack import events, firing, in_state, resolved
+from tests.acceptance.stack import LONG, events, firing, in_state, resolved
 from tests.conftest import StartRedis
 from tests.servers.docker_engine import DockerEngineProxy, is_inspect, is_restart
 
@@ -60,7 +60,7 @@ def test_redis_away_while_a_repair_is_verified(
     """What was written before Redis was killed is there afterwards, and the incident goes on without a second restart."""
     redis = start_redis()
     shop = start_service().fall_sick()
-    bridge = start_bridge(redis=redis.url.removesuffix("/0"))
+    bridge = start_bridge(redis=redis.url.removesuffix("/0"), policy={"verify": LONG})
     [incident_id] = bridge.accept(firing(shop.name))
     bridge.await_incident(incident_id, until=in_state("verifying"))
     redis.kill()

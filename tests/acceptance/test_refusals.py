@@ -82,7 +82,7 @@ def test_a_repair_that_does_not_last_is_called_a_relapse(
     start_bridge: StartBridge, start_service: StartService
 ) -> None:
     """Healed, and sick again while it is watched: the outcome changes to relapsed, and nothing is repeated."""
-    bridge = start_bridge(policy={"verify": {"within": "20s", "stable_for": "0s", "relapse_watch": "3s"}})
+    bridge = start_bridge(policy={"verify": {"within": "20s", "stable_for": "0s", "relapse_watch": "30s"}})
     shop = start_service().fall_sick()
     healed = bridge.repair(firing(shop.name))
     assert healed["outcome"] == "healed"

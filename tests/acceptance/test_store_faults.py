@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from bridge.demo import parts
-from tests.acceptance.conftest import StartBridge, StartService
+from tests.acceptance.conftest import TIMEOUT_SECONDS, StartBridge, StartService
 from tests.acceptance.load import SENDERS, Load
 from tests.acceptance.stack import events, firing
 from tests.conftest import StartRedis
@@ -22,7 +22,6 @@ from tests.servers.slow_proxy import SlowProxy
 from tests.servers.small_disk import small_disk
 
 BACK_SECONDS = 5.0
-TIMEOUT_SECONDS = 60.0
 WITHIN = 20.0
 OUTAGE_SECONDS = float(os.environ.get("HEMOSTAT_OUTAGE_SECONDS", "0"))
 """How long a fault lasts at least; 60 to see an outage as people know them."""
