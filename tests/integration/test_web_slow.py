@@ -26,7 +26,7 @@ async def serve() -> AsyncIterator[Serve]:
         return web.Response()
 
     async def slow(_: web.Request) -> web.Response:
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(1.5)
         return web.Response()
 
     async with contextlib.AsyncExitStack() as stack:
@@ -85,7 +85,7 @@ async def test_a_connection_whose_head_does_not_end_is_closed_however_it_drips(
 
 
 async def test_a_connection_whose_request_is_being_answered_is_not_idle(serve: Serve) -> None:
-    reader, writer = await serve(idle_seconds=0.1)
+    reader, writer = await serve(idle_seconds=0.5)
     writer.write(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
     async with asyncio.timeout(10):
         assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"

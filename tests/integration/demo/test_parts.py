@@ -101,7 +101,7 @@ def test_containers_live_on_without_dockerd(private_engine: parts.DockerEngine) 
 
 
 def test_a_paused_dockerd_takes_requests_and_answers_none(private_engine: parts.DockerEngine) -> None:
-    impatient = docker.DockerClient(base_url=private_engine.url, timeout=1)
+    impatient = docker.DockerClient(base_url=private_engine.url, timeout=2)
     assert impatient.ping()
     private_engine.pause_daemon()
     with pytest.raises(requests.ReadTimeout):
@@ -324,23 +324,23 @@ def test_a_process_deaf_to_term_is_killed_with_all_it_started(
 ) -> None:
     script = 'trap "" TERM; sleep 61 & echo $!; while :; do sleep 0.1; done'
     deaf = start_process(["sh", "-c", script], name="deaf", stop_seconds=0.2)
-    assert parts.wait_until(deaf.log_text, seconds=5)
+    assert parts.wait_until(deaf.log_text, seconds=15)
     started = int(deaf.log_text())
 
     deaf.stop()
 
     assert deaf.returncode == -signal.SIGKILL
-    assert parts.wait_until(lambda: parts.process_state(started) in ("", "Z"), seconds=5)
+    assert parts.wait_until(lambda: parts.process_state(started) in ("", "Z"), seconds=15)
 
 
 def test_a_process_stands_still_while_paused(start_process: Callable[..., parts.Process]) -> None:
     ticking = start_process(["sh", "-c", "while :; do echo tick; sleep 0.01; done"], name="ticking")
-    assert parts.wait_until(ticking.log_text, seconds=5)
+    assert parts.wait_until(ticking.log_text, seconds=15)
     ticking.pause()
     before = ticking.log_text()
     assert not parts.wait_until(lambda: ticking.log_text() != before, seconds=0.2)
     ticking.resume()
-    assert parts.wait_until(lambda: ticking.log_text() != before, seconds=5)
+    assert parts.wait_until(lambda: ticking.log_text() != before, seconds=15)
 
 
 def test_a_process_started_from_a_passing_thread_lives_on(
@@ -358,6 +358,6 @@ def test_a_process_gets_the_environment_and_says_how_it_ended(
     start_process: Callable[..., parts.Process],
 ) -> None:
     process = start_process(["sh", "-c", 'echo "$COLOUR"; exit 7'], name="brief", env={"COLOUR": "red"})
-    assert process.wait(5) == 7
+    assert process.wait(15) == 7
     assert process.log_text() == "red\n"
     assert "PATH" in os.environ

@@ -44,7 +44,7 @@ def proxy(engine: parts.DockerEngine) -> Iterator[DockerEngineProxy]:
 
 @pytest.fixture
 async def docker(proxy: DockerEngineProxy) -> AsyncIterator[DockerEngine]:
-    edge = DockerEngine([DockerHost(name="here", url=proxy.url, timeout_seconds=1.0)])
+    edge = DockerEngine([DockerHost(name="here", url=proxy.url, timeout_seconds=5.0)])
     yield edge
     await edge.close()
 
@@ -92,7 +92,7 @@ async def test_events_come_as_they_happen_with_code_and_signal(
 ) -> None:
     container = run_container("told-live", IDLE)
     seen = asyncio.create_task(first(docker, full_id(container), "kill"))
-    await asyncio.to_thread(proxy.wait_for_request, of_events, seconds=5)
+    await asyncio.to_thread(proxy.wait_for_request, of_events, seconds=15)
     await asyncio.to_thread(container.kill, "TERM")
     told = await seen
     assert told.event.signal == 15
@@ -112,9 +112,7 @@ async def test_closing_ends_the_request_and_its_thread(
 ) -> None:
     container = run_container("told-closing", IDLE)
     await first(docker, full_id(container), "start", since=datetime.now(UTC) - timedelta(seconds=30))
-    await until_true(
-        lambda: all(thread.name != "docker-follow" for thread in threading.enumerate()), seconds=5
-    )
+    await until_true(lambda: all(thread.name != "docker-follow" for thread in threading.enumerate()))
 
 
 async def test_a_quiet_stream_ends_and_is_no_failure(
@@ -192,7 +190,7 @@ async def test_every_event_of_a_busy_host_is_kept_though_the_daemon_forgets(
 ) -> None:
     """It keeps 256 events over everything, and each look of a health check is three of them."""
     async with watching(docker, history), watching(docker, history):
-        await asyncio.to_thread(proxy.wait_for_request, of_events, seconds=5)
+        await asyncio.to_thread(proxy.wait_for_request, of_events, seconds=15)
         container = await asyncio.to_thread(run_container, "told-busy", IDLE)
         await kept(history, full_id(container), 1)
 
@@ -211,7 +209,7 @@ async def test_what_happens_while_the_engine_is_out_of_reach_is_caught_up(
 ) -> None:
     container = run_container("told-gap", IDLE)
     async with watching(docker, history) as metrics:
-        await asyncio.to_thread(proxy.wait_for_request, of_events, seconds=5)
+        await asyncio.to_thread(proxy.wait_for_request, of_events, seconds=15)
         await asyncio.to_thread(container.kill)
         await kept(history, full_id(container), 3)
         with proxy.refusing_connections():

@@ -178,7 +178,7 @@ async def test_a_wrong_token_is_said_by_the_doctor_s_question(sink: MakeSink) ->
 async def test_a_grafana_that_is_away_is_unavailable(sink: MakeSink) -> None:
     nobody = GrafanaAnnotations(f"http://127.0.0.1:{parts.free_port()}")
     with pytest.raises(errors.EdgeUnavailable):
-        await asyncio.wait_for(deliver(nobody, acting(), KeptNotes()), 5)
+        await asyncio.wait_for(deliver(nobody, acting(), KeptNotes()), 20)
     await nobody.close()
 
 

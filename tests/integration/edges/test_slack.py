@@ -27,7 +27,7 @@ from tests.integration.desk import START, Desk, alert, as_judged
 from tests.servers.slack import APP_TOKEN, BOT_TOKEN, CHANNEL, SIGNING_SECRET, Fault, SlackServer, signature
 from tests.waiting import until_true
 
-TIMEOUT_SECONDS = 0.4
+TIMEOUT_SECONDS = 2.0
 DEADLINE_SECONDS = 15.0
 
 
@@ -322,7 +322,7 @@ async def test_what_was_posted_is_told_to_its_end_whatever_that_is(told: Told, s
 @pytest.fixture
 def by_webhook(told: Told, slack: SlackServer) -> Told:
     """The same incident, told through an incoming webhook."""
-    webhook = SlackWebhook(slack.webhook_url, timeout_seconds=1)
+    webhook = SlackWebhook(slack.webhook_url, timeout_seconds=TIMEOUT_SECONDS)
     told.sink = SlackWebhookSink(webhook, scribe=Scribe(buttons=True))
     return told
 
@@ -435,7 +435,7 @@ class Listening:
 @pytest.fixture
 async def listening(slack: SlackServer) -> AsyncIterator[Listening]:
     """Connected; U1 may decide."""
-    api = SlackApi(bot_token=BOT_TOKEN, app_token=APP_TOKEN, base_url=slack.api_url, timeout_seconds=2)
+    api = SlackApi(bot_token=BOT_TOKEN, app_token=APP_TOKEN, base_url=slack.api_url, timeout_seconds=10)
     approvals = HeardApprovals()
     listening = Listening(slack, approvals, Clicks(api, approvals=approvals, approvers=["U1"]))
     task = asyncio.create_task(listening.clicks.listen())
@@ -489,7 +489,7 @@ async def test_a_socket_that_slack_closes_is_opened_anew(listening: Listening, h
 async def test_a_socket_that_cannot_be_opened_is_tried_again(slack: SlackServer) -> None:
     """Whatever Slack says; it ends no process and floods nobody."""
     slack.fails("apps.connections.open", Fault(error="invalid_auth"), Fault(cut=True))
-    api = SlackApi(bot_token=BOT_TOKEN, app_token=APP_TOKEN, base_url=slack.api_url, timeout_seconds=1)
+    api = SlackApi(bot_token=BOT_TOKEN, app_token=APP_TOKEN, base_url=slack.api_url, timeout_seconds=10)
     clicks = Clicks(api, approvals=HeardApprovals(), approvers=[])
     task = asyncio.create_task(clicks.listen())
     await until_true(lambda: slack.connected() > 0, seconds=DEADLINE_SECONDS + 10)

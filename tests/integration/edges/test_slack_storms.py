@@ -98,7 +98,7 @@ async def weather(
     desk: Desk, store: Store, journal: StoredJournal, slack: SlackServer
 ) -> AsyncIterator[Weather]:
     """Calm so far."""
-    api = SlackApi(bot_token=BOT_TOKEN, base_url=slack.api_url, timeout_seconds=2)
+    api = SlackApi(bot_token=BOT_TOKEN, base_url=slack.api_url, timeout_seconds=10)
     folding = Folding(StoredStorms(store), StoredTally(store, Channel.SLACK))
     sink = SlackSink(api, channel_name=CHANNEL, scribe=Scribe(), folding=folding, pace=Pace())
     backlog = StoredBacklog(store, journal, lease_seconds=30)
@@ -224,7 +224,7 @@ async def test_a_webhook_is_told_that_a_storm_is_on_and_how_it_ended(
     """Two messages, whatever the number of incidents."""
     folding = Folding(StoredStorms(weather.store), StoredTally(weather.store, Channel.SLACK))
     weather.sink = SlackWebhookSink(
-        SlackWebhook(slack.webhook_url, timeout_seconds=2), scribe=Scribe(), folding=folding, pace=Pace()
+        SlackWebhook(slack.webhook_url, timeout_seconds=10), scribe=Scribe(), folding=folding, pace=Pace()
     )
     await weather.begins()
     for n in range(10):

@@ -41,4 +41,4 @@ def test_each_trouble_of_a_real_container_fires_its_alert_with_the_labels_to_fin
         ("ContainerOOMKilled", "hungry", "local"),
         ("ContainerDown", "hungry", "local"),
     }
-    until(lambda: firing() == expected, seconds=15)
+    until(lambda: firing() == expected, seconds=40)

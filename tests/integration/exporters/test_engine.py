@@ -43,7 +43,7 @@ def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
 
 
 def client(url: str) -> Engine:
-    return Engine(parse_address(url), timeout=5)
+    return Engine(parse_address(url), timeout=15)
 
 
 def test_it_answers_a_ping(subject: Subject) -> None:
@@ -82,7 +82,7 @@ def test_closing_a_stream_lets_its_reader_go(subject: Subject) -> None:
     reader = threading.Thread(target=read)
     reader.start()
     stream.close()
-    reader.join(5)
+    reader.join(15)
     assert not reader.is_alive()
 
 

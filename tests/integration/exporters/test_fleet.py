@@ -55,7 +55,7 @@ def test_the_figures_lie_between_two_looks_by_the_engine_itself(
     looked_at = time.time()
     # Scrapes within 100 ms share their bytes: the page must be one that was made after that look.
     assert parts.wait_until(
-        lambda: (exporter.value("container_last_seen", name="busy") or 0) >= looked_at, seconds=5
+        lambda: (exporter.value("container_last_seen", name="busy") or 0) >= looked_at, seconds=20
     )
     shown = {
         name: exporter.value(name, name="busy")

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from bridge.demo import parts
-from tests.integration.exporters.conftest import Exporter, until
+from tests.integration.exporters.conftest import SCRAPE_SECONDS, Exporter, until
 from tests.integration.exporters.scripted_engine import ScriptedEngine
 
 StartExporter = Callable[..., Exporter]
@@ -39,7 +39,7 @@ def unharmed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exporter]:
 
 def connect(exporter: Exporter) -> http.client.HTTPConnection:
     address = urlsplit(exporter.url)
-    return http.client.HTTPConnection(address.hostname or "", address.port, timeout=2)
+    return http.client.HTTPConnection(address.hostname or "", address.port, timeout=SCRAPE_SECONDS)
 
 
 def test_a_scrape_asks_the_engine_nothing(serving: Exporter, scripted: ScriptedEngine) -> None:
@@ -47,7 +47,7 @@ def test_a_scrape_asks_the_engine_nothing(serving: Exporter, scripted: ScriptedE
     for _ in range(50):
         serving.page()
     assert (scripted.requests - before).keys() <= {"ping"}
-    # Pings go by the clock (0.3 s here), not by the scrape.
+    # Pings go by the clock (1 s here), not by the scrape.
     assert (scripted.requests - before)["ping"] < 25
 
 
@@ -57,7 +57,7 @@ def test_the_page_is_served_while_the_engine_hangs(serving: Exporter, scripted: 
     assert serving.value("docker_container_state", name="web", state="running") == 1
     age = serving.value("docker_exporter_inventory_age_seconds")
     assert age is not None
-    assert age > 0.3
+    assert age > 1
     assert parts.answers_200(f"{serving.url}/-/ready")
 
 
@@ -73,7 +73,7 @@ def test_a_signal_ends_it_with_0_and_waits_for_no_engine(
         scripted.emit("die", "a1")
         until(lambda: scripted.requests["inspect a1"])
     os.kill(exporter.pid, number)
-    assert exporter.wait(10) == 0  # the Engine it asked would be given 30 s
+    assert exporter.wait(20) == 0  # the Engine it asked would be given 30 s
     assert "Traceback" not in exporter.log_text()
 
 
@@ -172,5 +172,5 @@ def test_an_address_in_use_ends_it_with_1_and_says_so(unharmed: Exporter) -> Non
     second = Exporter("unix:///nobody", f"--web.listen-address={urlsplit(unharmed.url).netloc}")
     second.url = ""
     with second:
-        assert second.wait(5) == 1
+        assert second.wait(20) == 1
         assert "listen_failed" in second.log_text()

@@ -12,7 +12,7 @@ from tests.integration.exporters.scripted_engine import ScriptedEngine
 
 
 def answers(
-    engine: ScriptedEngine, ids: list[str], *, at_once: int = 16, timeout: float = 5
+    engine: ScriptedEngine, ids: list[str], *, at_once: int = 16, timeout: float = 15
 ) -> dict[str, Answer]:
     requests = [(one, f"/containers/{one}/json") for one in ids]
     return dict(volley(UnixAddress(str(engine.path)).dial, requests, at_once=at_once, timeout=timeout))
@@ -38,7 +38,7 @@ def test_no_more_connections_are_open_at_once_than_were_asked_for(scripted: Scri
         return dialled[-1]
 
     requests = [(number, f"/containers/{number}/json") for number in range(20)]
-    assert len(dict(volley(dial, requests, at_once=3, timeout=5))) == 20
+    assert len(dict(volley(dial, requests, at_once=3, timeout=15))) == 20
     assert max(open_then) == 3
 
 
@@ -47,7 +47,7 @@ def test_one_that_is_missing_refused_or_slow_is_an_error_of_its_own(scripted: Sc
         scripted.add(one, one)
     scripted.refusing.add("inspect b2")
     scripted.hanging.add("inspect c3")
-    found = answers(scripted, ["a1", "b2", "c3", "d4"], timeout=0.3)
+    found = answers(scripted, ["a1", "b2", "c3", "d4"], timeout=1)
     assert not scripted.released.is_set(), "nothing but its timeout ended the slow one"
     assert isinstance(found["a1"], bytes)
     assert {one: type(said) for one, said in found.items() if one != "a1"} == {

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.certificates import Certificates
-from tests.integration.exporters.conftest import Exporter, until
+from tests.integration.exporters.conftest import SCRAPE_SECONDS, Exporter, until
 from tests.integration.exporters.scripted_engine import ScriptedEngine
 
 StartExporter = Callable[..., Exporter]
@@ -56,9 +56,9 @@ def ask(
     host, port = address.hostname or "", address.port
     headers = {"Authorization": f"Basic {base64.b64encode(user.encode()).decode()}"} if user else {}
     connection = (
-        http.client.HTTPSConnection(host, port, timeout=5, context=context)
+        http.client.HTTPSConnection(host, port, timeout=SCRAPE_SECONDS, context=context)
         if context
-        else http.client.HTTPConnection(host, port, timeout=5)
+        else http.client.HTTPConnection(host, port, timeout=SCRAPE_SECONDS)
     )
     with closing(connection):
         connection.request("GET", path, headers=headers)
@@ -136,7 +136,7 @@ def test_who_connects_and_says_nothing_holds_up_nobody(
 ) -> None:
     exporter = start(tls(certificates))
     address = urlsplit(exporter.url)
-    silent = socket.create_connection((address.hostname or "", address.port or 0), timeout=5)
+    silent = socket.create_connection((address.hostname or "", address.port or 0), timeout=SCRAPE_SECONDS)
     with closing(silent):
         assert ask(exporter, context=trusting(certificates)) == 200
 
@@ -166,6 +166,6 @@ def test_a_file_that_cannot_be_used_ends_it_with_2_and_one_line(tmp_path: Path, 
     exporter = Exporter("unix:///nobody", f"--web.config.file={file}")
     exporter.url = ""
     with exporter:
-        assert exporter.wait(5) == 2
+        assert exporter.wait(20) == 2
         assert exporter.log_text().startswith("docker-exporter: --web.config.file: ")
         assert exporter.log_text().count("\n") == 1
