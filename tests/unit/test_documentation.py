@@ -111,6 +111,15 @@ def test_every_metric_of_the_bridge_exists(document: Path) -> None:
         assert name in series | NO_METRICS or any(one.startswith(f"{name}_") for one in series), name
 
 
+def test_every_key_in_redis_is_in_the_architecture() -> None:
+    table = re.findall(r"`([a-z-]+)[:`]", (ROOT / "docs/architecture.md").read_text())
+    scripts = "".join(file.read_text() for file in (ROOT / "bridge/edges/store/lua").iterdir())
+    code = "".join(file.read_text() for file in (ROOT / "bridge/edges/store").glob("*.py"))
+    used = {*re.findall(r"\bP \.\. '([a-z-]+)", scripts), *re.findall(r"\bkey\(f?\"([a-z-]+)", code)}
+    assert len(used) > 30
+    assert used - {"writable"} <= set(table)  # which nobody ever writes
+
+
 SECTIONS = {field.name for field in dataclasses.fields(settings.Settings)}
 YAML = re.compile(r"(<!-- wrong -->\n)?^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"(\w*file: )([\w./…-]+)")
