@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import calendar
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -108,25 +108,6 @@ def _covers_day(span: Span, local: datetime) -> bool:
     return first <= local.day <= last
 
 
-def parse_time_interval(raw: Mapping[str, object]) -> TimeInterval:
-    """One element of ``time_intervals`` from its YAML mapping.
-
-    Raises:
-        ValueError: one line that says which key is wrong and what is expected.
-    """
-    known = {"times", "weekdays", "days_of_month", "months", "years", "location"}
-    if unknown := sorted(str(key) for key in raw if key not in known):
-        raise ValueError(f"unknown key {unknown[0]!r}")
-    return TimeInterval(
-        times=tuple(_time_span_of(item) for item in _items(raw, "times")),
-        weekdays=tuple(parse_weekdays(str(item)) for item in _items(raw, "weekdays")),
-        days_of_month=tuple(parse_days_of_month(str(item)) for item in _items(raw, "days_of_month")),
-        months=tuple(parse_months(str(item)) for item in _items(raw, "months")),
-        years=tuple(parse_years(str(item)) for item in _items(raw, "years")),
-        location=parse_location(str(raw.get("location", "UTC"))),
-    )
-
-
 def parse_time_span(start: str, end: str) -> Span:
     """Minutes since midnight of ``HH:MM`` and ``HH:MM`` (or ``24:00``); the end is excluded.
 
@@ -211,19 +192,6 @@ def parse_location(text: str) -> tzinfo:
 
 def _in_long_month(day: int) -> int:
     return day if day > 0 else 32 + day
-
-
-def _time_span_of(item: object) -> Span:
-    if not isinstance(item, Mapping) or set(item) != {"start_time", "end_time"}:
-        raise ValueError("times: each needs exactly start_time and end_time")
-    return parse_time_span(str(item["start_time"]), str(item["end_time"]))
-
-
-def _items(raw: Mapping[str, object], key: str) -> Sequence[object]:
-    items = raw.get(key, [])
-    if not isinstance(items, Sequence) or isinstance(items, str) or (key in raw and not items):
-        raise ValueError(f"{key}: must be a list with at least one element")
-    return items
 
 
 def _minutes(text: str) -> int:

@@ -24,8 +24,9 @@ from bridge.model.alert import Subject, SubjectKind
 from bridge.model.policy import MaintenanceWindow, Matcher, MatchOperator, Mode, Policy, TargetPolicy
 from bridge.model.refusal import GuardAnswer, Reason, Refusal
 from bridge.model.share import Population, Share, ShareScope
-from bridge.model.time_interval import parse_time_interval
+from bridge.model.time_interval import TimeInterval
 from bridge.model.verdict import Action, ModelResult
+from tests.unit.configured_interval import interval_of
 from tests.unit.guards.builders import PAGE, RESTART, alert, situation
 from tests.unit.triage.builders import ID, NOW, exited, unhealthy
 
@@ -122,8 +123,8 @@ def test_paused(pause: dict[str, Any], expected: Reason | None) -> None:
 
 def window(name: str, *times: tuple[str, str], matchers: tuple[Matcher, ...] = ()) -> MaintenanceWindow:
     spans = [{"start_time": start, "end_time": end} for start, end in times]
-    raw = {"times": spans} if spans else {}
-    return MaintenanceWindow(name=name, intervals=(parse_time_interval(raw),), matchers=matchers)
+    interval = interval_of({"times": spans}) if spans else TimeInterval()
+    return MaintenanceWindow(name=name, intervals=(interval,), matchers=matchers)
 
 
 WEB = Matcher(label="container", operator=MatchOperator.EQUAL, value="web")

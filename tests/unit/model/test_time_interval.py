@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.model.time_interval import TimeInterval, parse_time_interval
+from bridge import errors
+from bridge.model.time_interval import TimeInterval
+from tests.unit.configured_interval import interval_of
 
 
 def at(text: str) -> datetime:
@@ -17,6 +19,7 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
+MONDAY = {"weekdays": ["monday"]}
 NIGHT = {
     "times": [{"start_time": "22:00", "end_time": "24:00"}, {"start_time": "00:00", "end_time": "04:00"}]
 }
@@ -25,7 +28,6 @@ NIGHT = {
 @pytest.mark.parametrize(
     ("raw", "inside", "outside"),
     [
-        pytest.param({}, ["2026-01-01T00:00"], [], id="nothing-restricts"),
         pytest.param(
             {"times": [{"start_time": "09:00", "end_time": "17:00"}]},
             ["2026-01-01T09:00", "2026-01-01T16:59:59"],
@@ -117,13 +119,13 @@ NIGHT = {
     ],
 )
 def test_what_lies_inside(raw: dict[str, Any], inside: list[str], outside: list[str]) -> None:
-    interval = parse_time_interval(raw)
+    interval = interval_of(raw)
     assert [text for text in inside if not interval.contains(at(text))] == []
     assert [text for text in outside if interval.contains(at(text))] == []
 
 
 def test_the_zone_of_now_does_not_matter() -> None:
-    interval = parse_time_interval({"times": [{"start_time": "12:00", "end_time": "13:00"}]})
+    interval = interval_of({"times": [{"start_time": "12:00", "end_time": "13:00"}]})
     assert interval.contains(datetime.fromisoformat("2026-01-01T14:30:00+02:00"))
 
 
@@ -134,7 +136,7 @@ def test_the_zone_of_now_does_not_matter() -> None:
         pytest.param({"weekdays": ["1:5"]}, "is not a weekday", id="weekday-number"),
         pytest.param({"weekdays": ["mon"]}, "is not a weekday", id="weekday-short"),
         pytest.param({"weekdays": ["monday : friday"]}, "is not a weekday", id="weekday-white-space"),
-        pytest.param({"weekdays": []}, "at least one", id="empty-list"),
+        pytest.param({"weekdays": []}, "must not be empty", id="empty-list"),
         pytest.param({"weekdays": "monday"}, "must be a list", id="no-list"),
         pytest.param({"months": [13]}, "is not a month", id="month-13"),
         pytest.param({"months": ["11:2"]}, "runs backwards", id="months-backwards"),
@@ -156,17 +158,18 @@ def test_the_zone_of_now_does_not_matter() -> None:
         pytest.param(
             {"times": [{"start_time": "09:00", "end_time": "24:01"}]}, "is not a time of day", id="after-24"
         ),
-        pytest.param({"times": [{"start_time": "09:00"}]}, "start_time and end_time", id="no-end"),
-        pytest.param({"times": ["09:00"]}, "start_time and end_time", id="time-as-text"),
-        pytest.param({"location": "Europe"}, "is not a known time zone", id="zone-folder"),
-        pytest.param({"location": "Mars/Base"}, "is not a known time zone", id="zone-unknown"),
-        pytest.param({"location": "../../etc/passwd"}, "is not a known time zone", id="zone-path"),
-        pytest.param({"weekday": ["monday"]}, "unknown key 'weekday'", id="unknown-key"),
+        pytest.param({"times": [{"start_time": "09:00"}]}, "end_time: is missing", id="no-end"),
+        pytest.param({"times": ["09:00"]}, "must be a mapping", id="time-as-text"),
+        pytest.param({**MONDAY, "location": "Europe"}, "is not a known time zone", id="zone-folder"),
+        pytest.param({**MONDAY, "location": "Mars/Base"}, "is not a known time zone", id="zone-unknown"),
+        pytest.param({**MONDAY, "location": "../../etc/passwd"}, "is not a known time zone", id="zone-path"),
+        pytest.param({**MONDAY, "weekday": ["monday"]}, "weekday: unknown key", id="unknown-key"),
     ],
 )
 def test_what_is_no_interval_is_refused_in_one_line(raw: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message) as caught:
-        parse_time_interval(raw)
+    with pytest.raises(errors.SettingsError, match=message) as caught:
+        interval_of(raw)
+    assert len(caught.value.problems) == 1
     assert "\n" not in str(caught.value)
 
 
@@ -183,7 +186,6 @@ def test_what_is_no_interval_is_refused_in_one_line(raw: dict[str, Any], message
         ),
         pytest.param({"years": ["2026"]}, "2026-01-02T00:00", "2027-01-01T00:00", id="a-year"),
         pytest.param({"years": ["2026:2030"]}, "2026-01-02T00:00", None, id="years"),
-        pytest.param({}, "2026-01-02T00:00", None, id="always"),
         pytest.param(
             {
                 "times": [
@@ -228,7 +230,7 @@ def test_what_is_no_interval_is_refused_in_one_line(raw: dict[str, Any], message
     ],
 )
 def test_when_it_ends(raw: dict[str, Any], now: str, end: str | None) -> None:
-    assert parse_time_interval(raw).ends_after(at(now)) == (at(end) if end else None)
+    assert interval_of(raw).ends_after(at(now)) == (at(end) if end else None)
 
 
 def clock(minute: int) -> str:
@@ -242,7 +244,7 @@ TIMES = st.lists(
     min_size=1,
     max_size=3,
 )
-DAYS = st.sampled_from(["saturday", "sunday", "friday:saturday", "sunday:monday"])
+DAYS = st.sampled_from(["saturday", "sunday", "friday:saturday", "sunday:monday", "sunday:saturday"])
 
 
 @settings(max_examples=60, deadline=None)
@@ -251,15 +253,16 @@ DAYS = st.sampled_from(["saturday", "sunday", "friday:saturday", "sunday:monday"
         {
             "location": st.sampled_from(
                 ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Havana"]
-            )
+            ),
+            "weekdays": st.lists(DAYS, min_size=1, max_size=2),
         },
-        optional={"times": TIMES, "weekdays": st.lists(DAYS, min_size=1, max_size=2)},
+        optional={"times": TIMES},
     ),
     day=st.sampled_from(["2026-03-29", "2026-10-25", "2026-11-01", "2026-03-08", "2026-04-05", "2026-06-13"]),
     minutes=st.integers(-1440, 1440),
 )
 def test_the_end_is_what_going_minute_by_minute_finds(raw: dict[str, Any], day: str, minutes: int) -> None:
-    interval = parse_time_interval(raw)
+    interval = interval_of(raw)
     now = at(day) + timedelta(minutes=minutes)
     end = interval.ends_after(now)
     walked = (now + timedelta(minutes=step) for step in range(4 * 1440))
@@ -272,4 +275,6 @@ def test_the_end_is_what_going_minute_by_minute_finds(raw: dict[str, Any], day: 
 
 def test_an_interval_without_restriction_knows_it() -> None:
     assert TimeInterval().always
-    assert not parse_time_interval({"weekdays": ["monday"]}).always
+    assert TimeInterval().contains(at("2026-01-01T00:00"))
+    assert TimeInterval().ends_after(at("2026-01-01T00:00")) is None
+    assert not interval_of(MONDAY).always
