@@ -115,11 +115,10 @@ class Judge:
             pause = await self._budgets.paused()
             shares = await self._storms.shares(found.populations, limits=ruleset.policy.limits)
         with self._metrics.stage_duration.labels("triage").time():
-            names = [alert.name for alert in firing]
             ruled = rules.judge(
                 collected,
                 policy=policy,
-                alert_names=names,
+                alert_names=[alert.name for alert in firing],
                 thresholds=ruleset.thresholds,
                 now=now,
                 suspect=any(share.suspect for share in shares),
@@ -140,23 +139,28 @@ class Judge:
                 approved_by=approved_by,
                 now=now,
             )
-            decision = _guarded(situation)
-            consultations: tuple[Consultation, ...] = ()
-            if not approved_by:  # a person's word needs no model's
-                consultations = await self._consult(found, situation, decision, collected, ruleset)
-            if consultations:
-                verdict = two_keys.combine(ruled, consultations, on_failure=ruleset.on_failure)
-                decision = _guarded(replace(situation, verdict=verdict))
+            decision, consultations = await self._decided(found, situation, ruled, collected, ruleset)
         decision = await self._worth_telling(decision, found, policy, ruleset)
-        audit = Audit(
-            decided_at=now,
-            evidence_hash=fingerprint.evidence_hash(collected),
-            rules=ruled,
-            asked=rules.asked_until(ruled),
-            alert_names=tuple(ruleset.redactor.plain(name, limit=NAME_CHARACTERS).text for name in names),
-            consultations=consultations,
-        )
+        audit = _audit(collected, ruled, firing, consultations, ruleset, now=now)
         return Considered(evidence=collected, decision=decision, policy=policy, audit=audit)
+
+    async def _decided(
+        self,
+        found: evidence.Found,
+        situation: guards.Situation,
+        ruled: Verdict,
+        collected: Evidence,
+        ruleset: Ruleset,
+    ) -> tuple[Decision, tuple[Consultation, ...]]:
+        """What the guards say to the rules' verdict or, where a model was asked, to what both come to."""
+        decision = _guarded(situation)
+        if situation.approved_by:  # a person's word needs no model's
+            return decision, ()
+        consultations = await self._consult(found, situation, decision, collected, ruleset)
+        if not consultations:
+            return decision, ()
+        verdict = two_keys.combine(ruled, consultations, on_failure=ruleset.on_failure)
+        return _guarded(replace(situation, verdict=verdict)), consultations
 
     async def _collected(
         self, found: evidence.Found, firing: Sequence[Alert], ruleset: Ruleset, now: datetime
@@ -323,6 +327,25 @@ STILL_OPEN = frozenset({Reason.APPROVAL_REQUIRED, Reason.OBSERVE_MODE})
 """Refusals after which a person reads what was proposed, and what a model says of it."""
 
 NAME_CHARACTERS = 200
+
+
+def _audit(
+    collected: Evidence,
+    ruled: Verdict,
+    firing: Sequence[Alert],
+    consultations: tuple[Consultation, ...],
+    ruleset: Ruleset,
+    *,
+    now: datetime,
+) -> Audit:
+    return Audit(
+        decided_at=now,
+        evidence_hash=fingerprint.evidence_hash(collected),
+        rules=ruled,
+        asked=rules.asked_until(ruled),
+        alert_names=tuple(ruleset.redactor.plain(alert.name, limit=NAME_CHARACTERS).text for alert in firing),
+        consultations=consultations,
+    )
 
 
 def _guarded(situation: guards.Situation) -> Decision:
