@@ -98,61 +98,79 @@ class _Connection:
         return head[9:12].decode()
 
 
-def _answer(order: Order) -> Result:
+class _Load:
+    """One order being carried out."""
+
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        self._template, self._alerts = _request(order)
+        self._numbers = itertools.count()
+        self._idle = deque(_connect(order.port) for _ in range(order.connections))
+        self._busy: list[_Connection] = []
+        self._codes: Counter[str] = Counter()
+        self._latencies: list[float] = []
+        self._cpu = 0.0
+        begin = time.perf_counter()
+        self._counted_from = begin + order.warm_up_seconds
+        self._end = self._counted_from + order.seconds
+        self._interval = 1 / order.rate if order.rate else 0.0
+        self._next_due = begin
+
+    def run(self) -> Result:
+        """Until the time is over and all is answered."""
+        while (now := time.perf_counter()) < self._end or self._busy:
+            if not self._cpu and now >= self._counted_from:
+                self._cpu = _cpu_seconds()
+            now = self._send_what_is_due(now)
+            for connection in self._readable(now):
+                self._hear(connection)
+        return _result(self._order, self._codes, sorted(self._latencies), _cpu_seconds() - self._cpu)
+
+    def _send_what_is_due(self, now: float) -> float:
+        while self._idle and now < self._end and self._next_due <= now:
+            connection = self._idle.popleft()
+            request = payload.rendered(self._template, next(self._numbers), self._alerts)
+            connection.send(request, due=self._next_due if self._order.rate else now)
+            self._busy.append(connection)
+            self._next_due += self._interval
+            now = time.perf_counter()
+        return now
+
+    def _readable(self, now: float) -> list[_Connection]:
+        waits_for_answers = not self._idle or now >= self._end
+        wait = ANSWER_SECONDS if waits_for_answers else max(0.0, self._next_due - now)
+        readable, _, _ = select.select(self._busy, (), (), wait)
+        if not readable and wait == ANSWER_SECONDS:
+            raise TimeoutError(f"{len(self._busy)} requests were not answered within {ANSWER_SECONDS:g} s")
+        return readable
+
+    def _hear(self, connection: _Connection) -> None:
+        code = connection.answered()
+        if code is None:
+            return
+        now = time.perf_counter()
+        self._busy.remove(connection)
+        self._idle.append(connection)
+        # With a rate, what was due inside the window counts, however late it was answered.
+        at = connection.due if self._order.rate else now
+        if self._counted_from <= at < self._end:
+            self._codes[code] += 1
+            self._latencies.append(now - connection.due)
+
+
+def _request(order: Order) -> tuple[bytes, int]:
+    """One request to be rendered for each number, and how many alerts it has."""
     recorded = payload.RECORDED.read_bytes()
     if order.alerts:
         recorded = payload.grouped(recorded, order.alerts)
     alerts = payload.alerts_in(recorded)
     template = payload.unseen(recorded) if order.unseen else payload.resent(recorded)
-    length = len(payload.rendered(template, 0, alerts))
     head = (
         f"POST /api/v1/alerts HTTP/1.1\r\nHost: 127.0.0.1:{order.port}\r\nUser-Agent: bench\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
-    ).encode()
-    template = head + template
-    numbers = itertools.count()
-    idle = deque(_connect(order.port) for _ in range(order.connections))
-    busy: list[_Connection] = []
-    codes: Counter[str] = Counter()
-    latencies: list[float] = []
-    begin = time.perf_counter()
-    counted_from, end = begin + order.warm_up_seconds, begin + order.warm_up_seconds + order.seconds
-    interval = 1 / order.rate if order.rate else 0.0
-    next_due, cpu = begin, 0.0
-
-    def may_send(now: float) -> bool:
-        return bool(idle) and now < end and next_due <= now
-
-    while (now := time.perf_counter()) < end or busy:
-        if not cpu and now >= counted_from:
-            cpu = _cpu_seconds()
-        while may_send(now):
-            connection = idle.popleft()
-            connection.send(
-                payload.rendered(template, next(numbers), alerts), due=next_due if order.rate else now
-            )
-            busy.append(connection)
-            next_due += interval
-            now = time.perf_counter()
-        wait = ANSWER_SECONDS if not idle or now >= end else max(0.0, next_due - now)
-        readable, _, _ = select.select(busy, (), (), wait)
-        if not readable and wait == ANSWER_SECONDS:
-            raise TimeoutError(f"{len(busy)} requests were not answered within {ANSWER_SECONDS:g} s")
-        for connection in readable:
-            code = connection.answered()
-            if code is None:
-                continue
-            now = time.perf_counter()
-            busy.remove(connection)
-            idle.append(connection)
-            if order.rate:  # what was due inside the window counts, however late it was answered
-                counts = counted_from <= connection.due < end
-            else:
-                counts = counted_from <= now < end
-            if counts:
-                codes[code] += 1
-                latencies.append(now - connection.due)
-    return _result(order, codes, sorted(latencies), _cpu_seconds() - cpu)
+        "Content-Type: application/json\r\n"
+        f"Content-Length: {len(payload.rendered(template, 0, alerts))}\r\n\r\n"
+    )
+    return head.encode() + template, alerts
 
 
 def _connect(port: int) -> _Connection:
@@ -184,4 +202,4 @@ def _result(order: Order, codes: Counter[str], latencies: list[float], cpu_secon
 
 
 if __name__ == "__main__":
-    print(json.dumps(asdict(_answer(Order(**json.loads(sys.stdin.read()))))))
+    print(json.dumps(asdict(_Load(Order(**json.loads(sys.stdin.read()))).run())))
