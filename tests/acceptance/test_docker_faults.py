@@ -57,7 +57,7 @@ def test_a_restart_that_docker_fails_at_is_settled_and_never_done_twice(
     bridge = start_bridge(docker=docker_proxy.url, docker_timeout=DOCKER_TIMEOUT, policy=POLICY)
     incidents = {how: bridge.accept(firing(service.name))[0] for how, service in services.items()}
     for how, (_, asked, boots, outcome) in FAULTS.items():
-        incident = bridge.await_incident(incidents[how], within=40)
+        incident = bridge.await_incident(incidents[how], within=60)
         requests_seen = len([one for one in docker_proxy.requests if restart_of(services[how])(one)])
         found = (requests_seen, services[how].boots, incident["outcome"])
         print(f"{how}: Docker asked {found[0]} times, booted {found[1]} times, {found[2]}")
