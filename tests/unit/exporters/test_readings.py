@@ -16,7 +16,7 @@ from exporters.docker.kernel.files import Descriptors
 from exporters.docker.kernel.part import Closed, Unreadable
 from exporters.docker.kernel.source import open_source
 from exporters.docker.page import Page
-from exporters.docker.readings import BATCH, SAME_SECONDS, Look, Reader
+from exporters.docker.readings import SAME_SECONDS, Look, Reader
 from exporters.docker.snapshot import Snapshot
 from exporters.docker.sources import Source, Sources
 from exporters.docker.stats import NoFigures
@@ -115,11 +115,11 @@ def test_a_container_that_cannot_be_read_costs_the_page_its_own_figures_only(err
 
 
 def test_one_of_many_that_ends_while_it_is_read_costs_its_own_figures_only(tmp_path: Path) -> None:
-    """Those whose files are kept open are read together; of more than one batch of them, too."""
+    """Those whose files are kept open are read together."""
     kernel = KernelTree(tmp_path, 1)
     tree, descriptors = CgroupTree(str(kernel.cgroupfs), str(kernel.procfs)), Descriptors(100_000)
     fleet: list[tuple[Container, Source]] = []
-    for number in range(BATCH + 2):
+    for number in range(20):
         one = replace(WEB, id=f"{number:064x}", name=f"web-{number}")
         kernel.add(one.id)
         source = open_source(one, tree, descriptors)
