@@ -210,6 +210,9 @@ class Worker:
         except errors.EdgeError as error:
             # The store is away: the message stays pending and is taken over once its lease has run out.
             log.warning("walk_interrupted", extra={"error": str(error)})
+        except Exception:  # not even how it stumbled could be written down: nobody else looks at this task
+            self._metrics.walk_crashes.inc()
+            log.exception("turn_crashed")
         finally:
             self._jobs.pop(turn.id, None)
             self._freed.set()

@@ -59,12 +59,19 @@ class Pipeline:
                 return None
 
     async def stumbled(self, held: Held) -> float | None:
-        """After a walk that ended in a bug: again in a while, and for ``wait_for`` at most; then a human is told."""
-        held = await self.desk.journal.load(held)
+        """After a walk that ended in a bug: again in a while, and for ``wait_for`` at most; then a human is told.
+
+        A watch that ends in bugs is over when it would have been.
+        """
+        held, now = await self.desk.journal.load(held), await self.desk.journal.now()
+        if held.incident.closed:
+            watched_until = held.incident.watch_until
+            return STUMBLE_SECONDS if watched_until is not None and now < watched_until else None
         # Not since it was last written: a walk may write something each time before it stumbles.
-        waited = waited_seconds(held.incident, now=await self.desk.journal.now())
-        if held.incident.closed or waited <= self.desk.policy(held).wait_for_seconds:
+        if waited_seconds(held.incident, now=now) <= self.desk.policy(held).wait_for_seconds:
             return STUMBLE_SECONDS
         outcome = Outcome.ESCALATED if held.incident.intent is None else Outcome.UNVERIFIED
-        await self.desk.close(held, outcome, "HemoStat failed at it by an error of its own; see its log")
-        return None
+        held = await self.desk.close(
+            held, outcome, "HemoStat failed at it by an error of its own; see its log"
+        )
+        return None if held.incident.closed else STUMBLE_SECONDS  # an alert joined meanwhile

@@ -43,8 +43,12 @@ async def begin(desk: Desk, held: Held) -> Held:
     except errors.EdgeError as error:
         desk.failed(error)
         return await desk.undecided(held, f"cannot ask Docker: {error}", EDGE_AWAY_SECONDS)
-    if facts is None or not as_judged(incident, facts):
-        return await desk.refuse(held, changed("was removed" if facts is None else "changed"))
+    if facts is None:
+        return await desk.refuse(held, changed("was removed"))
+    if not as_judged(incident, facts):
+        # Started since: if not by us before a failover that lost our intent, nobody can say. Then the grant counts.
+        started = judged is None or facts.started_at != judged.started_at
+        return await desk.refuse(held, changed("changed"), counts=started)
     return await act(desk, held, facts, now)
 
 

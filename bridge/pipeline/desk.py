@@ -108,16 +108,19 @@ class Desk:
             log.info(entry.event, extra=dict(entry.fields))
         return held
 
-    async def refuse(self, held: Held, refusal: Refusal) -> Held:
-        """The end, for a reason that came after the guards."""
+    async def refuse(self, held: Held, refusal: Refusal, *, counts: bool = False) -> Held:
+        """The end, for a reason that came after the guards. ``counts``: as if it had been repaired, for its budget."""
         decision = held.incident.decision
         if decision is not None:
             decision = replace(decision, refusals=(*decision.refusals, refusal))
             held = replace(held, incident=replace(held.incident, decision=decision))
-        return await self.close(held, Outcome.REFUSED, until_text(refusal))
+        return await self.close(held, Outcome.REFUSED, until_text(refusal), counts=counts)
 
-    async def close(self, held: Held, outcome: Outcome, reason: str) -> Held:
-        """The end. Where an alert joined meanwhile nothing ends: the same step comes again, with all alerts."""
+    async def close(self, held: Held, outcome: Outcome, reason: str, *, counts: bool = False) -> Held:
+        """The end. Where an alert joined meanwhile nothing ends: the same step comes again, with all alerts.
+
+        A grant that was not begun is given back, unless it ``counts`` all the same.
+        """
         incident, now, policy = held.incident, await self.journal.now(), self.policy(held)
         reason = self.plain(reason)
         refusals = incident.decision.refusals if incident.decision else ()
@@ -139,7 +142,7 @@ class Desk:
                 entry_of("closed", outcome=outcome.value, reason=reason),
                 healed=_breaker_effect(closed),
                 breaker=policy.breaker,
-                refund=incident.token is not None and incident.intent is None,
+                refund=incident.token is not None and incident.intent is None and not counts,
             )
         except errors.JoinedMeanwhile:
             return replace(held, incident=replace(incident, look_again_at=now))

@@ -214,6 +214,9 @@ async def test_a_restart_that_did_not_happen_is_not_begun_again_where_it_is_not_
     assert (incident.outcome, walk.docker.actions) == (Outcome.REFUSED, [])
     assert incident.decision is not None
     assert incident.decision.refusals[-1].reason is Reason.TARGET_CHANGED
+    assert await walk.store.command("ZCARD", "{hemostat}:window:target:local/web") == 1, (
+        "it may have been us, before a failover that lost the intent"
+    )
 
 
 ALWAYS = MaintenanceWindow(name="move", intervals=(TimeInterval(),))
@@ -330,6 +333,40 @@ async def test_a_walk_that_writes_before_it_stumbles_ends_with_a_human_too(walk:
 
     await until(stumbled, seconds=10)
     assert (await walk.written(incident_id)).outcome is Outcome.ESCALATED
+
+
+async def test_a_stumble_that_an_alert_joined_meanwhile_is_not_the_end(walk: Walk) -> None:
+    """Nothing was closed: without another turn nobody would ever look at it again."""
+    incident_id = await walk.alert(fingerprint="aa")
+    walk.policy(wait_for_seconds=-1)
+
+    class Joined(StoredJournal):
+        async def load(self, held: Held) -> Held:
+            loaded = await super().load(held)
+            await walk.alert(fingerprint="bb")
+            return loaded
+
+    walk.pipeline.desk.journal = Joined(walk.store, lease_seconds=30)
+    assert await walk.pipeline.stumbled(await walk.claim(incident_id)) is not None
+    assert not (await walk.written(incident_id)).closed
+
+
+async def test_a_watch_that_stumbles_is_over_when_it_would_have_been(walk: Walk) -> None:
+    """Not each ten seconds for ever."""
+    walk.policy(verify=VerifyPolicy(within_seconds=5, stable_for_seconds=0, relapse_watch_seconds=0.2))
+    incident_id = await walk.alert()
+    incident = await walk.until_closed(incident_id)
+    watched_until = incident.watch_until
+    assert watched_until is not None
+    held = await walk.claim(incident_id)
+    await until(walk.journal.now, lambda now: now >= watched_until)
+    assert await walk.pipeline.stumbled(held) is None
+    walk.policy(verify=VerifyPolicy(within_seconds=5, stable_for_seconds=0, relapse_watch_seconds=600))
+    walk.docker.change(health=Health.UNHEALTHY)
+    await walk.budgets.reset(Target(host="local", name="web"))
+    another = await walk.alert(fingerprint="bb")
+    await walk.until_closed(another)
+    assert await walk.pipeline.stumbled(await walk.claim(another)) is not None
 
 
 async def test_a_stumble_after_the_intent_is_unverified(walk: Walk) -> None:

@@ -47,6 +47,7 @@ class Crew:
         concurrency: int = 4,
         queue: type[StoredQueue] = StoredQueue,
         claims: type[StoredJournal] = StoredJournal,
+        stumbled: Walk | None = None,
         crowded: Callable[[], bool] = lambda: False,
         lease_seconds: float = LEASE_SECONDS,
     ) -> asyncio.Task[None]:
@@ -66,7 +67,7 @@ class Crew:
             queue=queue(self.store, consumer=name, lease_seconds=lease_seconds),
             claims=claims(self.store, lease_seconds=lease_seconds),
             walk=counted,
-            stumbled=soon,
+            stumbled=stumbled or soon,
             deadman=NoDeadman(),
             metrics=self.metrics,
             concurrency=concurrency,
@@ -224,6 +225,25 @@ async def test_a_walk_that_crashes_is_kept_and_counted(crew: Crew, desk: Desk) -
     await crew.idle()
     assert len(crew.walked) == 3
     assert b"hemostat_walk_crashes_total 1.0" in crew.metrics.page()
+
+
+async def test_a_walk_whose_stumble_crashes_is_told_and_tried_again(
+    crew: Crew, desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its task is looked at by nobody: what it raises would be lost without a word."""
+    incident_id = await desk.incident_for(alert())
+
+    async def at_first(_: Held) -> None:
+        if len(crew.walked) == 1:
+            raise RuntimeError("a bug")
+
+    async def another_bug(_: Held) -> float:
+        raise RuntimeError("another bug")
+
+    crew.hire(at_first, stumbled=another_bug)
+    await crew.idle()
+    assert crew.walked == [incident_id] * 2
+    assert "turn_crashed" in caplog.messages
 
 
 async def test_a_worker_that_goes_home_gives_back_what_it_holds(crew: Crew, desk: Desk) -> None:

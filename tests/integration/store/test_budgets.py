@@ -284,6 +284,34 @@ async def test_a_grant_that_was_not_begun_is_given_back(desk: Desk) -> None:
     assert isinstance(await grant(desk, policy=policy), Grant)
 
 
+async def test_a_grant_counts_from_when_it_is_begun(desk: Desk) -> None:
+    """Docker was away in between for as long as the cooldown: the next action would come right after this one."""
+    held, policy = await desk.judged(), replace(FREE, cooldown_seconds=HOUR)
+    granted = await desk.acquire(held, policy=policy)
+    assert isinstance(granted, Grant)
+    long_ago = milliseconds(await desk.journal.now()) - 3_600_000
+    windows = [f"{{hemostat}}:window:{of}" for of in ("target:local/web", "host:local", "fleet")]
+    for window in windows:
+        await desk.store.command("ZADD", window, "XX", long_ago, granted.token)
+    began = acting(held, granted)
+    assert await desk.budgets.begin(began, Entry(event="acting", fields={})) is None
+    await finish(desk, began)
+    assert refused(await grant(desk, policy=policy)) is Reason.COOLDOWN
+    for window in windows:
+        assert float(await desk.store.command("ZSCORE", window, granted.token)) > long_ago + 3_500_000
+        assert await desk.store.command("ZCARD", window) == 1
+
+
+async def test_a_grant_that_an_operator_has_reset_is_not_counted_again(desk: Desk) -> None:
+    """Begun after the reset: it is the operator's wish that nothing stands against the next one."""
+    held = await desk.judged()
+    granted = await desk.acquire(held)
+    assert isinstance(granted, Grant)
+    await desk.budgets.reset(Target(host="local", name="web"))
+    assert await desk.budgets.begin(acting(held, granted), Entry(event="acting", fields={})) is None
+    assert await desk.store.command("EXISTS", "{hemostat}:window:target:local/web") == 0
+
+
 async def test_whoever_lost_the_claim_gets_no_grant_and_cannot_begin(desk: Desk) -> None:
     """A worker that was away too long is told so by the script itself."""
     held = await desk.judged()
