@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -78,6 +79,21 @@ async def test_an_approved_repair_is_done_once_and_says_who_approved_it(
     (said,) = [entry for entry in record.timeline if entry.event == "approved"]
     assert said.fields == {"by": "ada", "through": "Slack"}
     assert await walk.store.command("ZCARD", "{hemostat}:window:fleet") == 1
+
+
+async def test_the_time_until_a_person_answered_is_not_held_against_the_repair(
+    walk: Walk, approvals: StoredApprovals
+) -> None:
+    """Docker is away for a moment after an approval that took a quarter of an hour."""
+    incident_id = await asked(walk)
+    held = await walk.claim(incident_id)
+    early = replace(held.incident, opened_at=held.incident.opened_at - timedelta(minutes=15))
+    await walk.journal.save(replace(held, incident=early), None)
+    await approvals.answer(incident_id, Answer.APPROVE, by="ada")
+    walk.docker.away = True
+    assert (await walk.turn(incident_id)).state is State.WAITING
+    walk.docker.away = False
+    assert (await walk.until_closed(incident_id)).outcome is Outcome.HEALED
 
 
 async def test_a_rejected_repair_is_refused(walk: Walk, approvals: StoredApprovals) -> None:

@@ -214,9 +214,6 @@ async def test_a_restart_that_did_not_happen_is_not_begun_again_where_it_is_not_
     assert (incident.outcome, walk.docker.actions) == (Outcome.REFUSED, [])
     assert incident.decision is not None
     assert incident.decision.refusals[-1].reason is Reason.TARGET_CHANGED
-    assert await walk.store.command("ZCARD", "{hemostat}:window:target:local/web") == 1, (
-        "it may have been us, before a failover that lost the intent"
-    )
 
 
 ALWAYS = MaintenanceWindow(name="move", intervals=(TimeInterval(),))
@@ -451,6 +448,9 @@ async def test_a_container_that_somebody_restarted_after_the_judgement_is_not_re
     assert (incident.outcome, walk.docker.actions) == (Outcome.REFUSED, [])
     assert incident.decision is not None
     assert incident.decision.refusals[-1].reason is Reason.TARGET_CHANGED
+    assert await walk.store.command("ZCARD", "{hemostat}:window:target:local/web") == 1, (
+        "it may have been us, before a failover that lost the intent"
+    )
 
 
 async def test_docker_away_waits_and_then_tells_a_human(walk: Walk) -> None:
@@ -462,6 +462,22 @@ async def test_docker_away_waits_and_then_tells_a_human(walk: Walk) -> None:
     assert b'hemostat_edge_errors_total{edge="docker"} 1.0' in walk.pipeline.desk.metrics.page()
     walk.policy(wait_for_seconds=-1)
     assert (await walk.turn(incident_id)).outcome is Outcome.ESCALATED
+
+
+async def test_what_is_undecided_waits_for_as_long_as_it_may_and_no_longer(walk: Walk) -> None:
+    """By the store's clock, counted from its beginning."""
+    walk.policy(wait_for_seconds=60)
+    walk.docker.away = True
+    incident_id = await walk.alert()
+    opened = f"{{hemostat}}:incident:{incident_id}"
+    now = (await walk.journal.now()).timestamp() * 1000
+    await walk.store.command("HSET", opened, "opened", round(now - 50_000))
+    assert (await walk.turn(incident_id)).state is State.WAITING
+    held = await walk.claim(incident_id)
+    longer = replace(held.incident, opened_at=held.incident.opened_at - timedelta(seconds=20))
+    await walk.journal.save(replace(held, incident=longer), None)
+    incident = await walk.turn(incident_id)
+    assert (incident.outcome, incident.reason.partition(":")[0]) == (Outcome.ESCALATED, "undecided for 70 s")
 
 
 async def test_docker_back_is_repaired_after_all(walk: Walk) -> None:

@@ -17,6 +17,7 @@ from bridge.model.verdict import Action
 from bridge.roles import Grant, Held
 from tests.integration.desk import FREE, LEASE_SECONDS, OPEN_LIMITS, Desk, as_judged
 from tests.unit.triage.builders import running
+from tests.waiting import until
 
 HOUR = 3600.0
 END = Entry(event="closed", fields={})
@@ -281,6 +282,8 @@ async def test_a_grant_that_was_not_begun_is_given_back(desk: Desk) -> None:
     await desk.journal.close(
         replace(held, incident=closed), END, healed=None, breaker=BreakerPolicy(), refund=True
     )
+    for of in ("target:local/web", "host:local", "fleet"):
+        assert await desk.store.command("ZCARD", f"{{hemostat}}:window:{of}") == 0, of
     assert isinstance(await grant(desk, policy=policy), Grant)
 
 
@@ -354,6 +357,34 @@ async def test_nothing_begins_without_the_very_grant_it_was_given(
     await desk.store.command(*change)
     with pytest.raises(errors.ClaimLost):
         await desk.budgets.begin(acting(held, granted), Entry(event="acting", fields={}))
+
+
+async def test_whoever_ends_frees_no_lock_but_its_own(desk: Desk) -> None:
+    """A failover lost its grant and gave the target to another one, which acts at this moment."""
+    held = await desk.judged()
+    await desk.acquire(held)
+    await desk.store.command("HSET", LOCK, "incident", "another", "token", 99)
+    await finish(desk, held)
+    assert await desk.store.command("HGETALL", LOCK) == {"incident": "another", "token": "99"}
+
+
+async def test_a_lost_grant_is_reckoned_with_once(desk: Desk, store: Store) -> None:
+    """From when it was noticed: else each question would begin the cooldown anew, and nothing would ever be repaired."""
+    policy = replace(FREE, cooldown_seconds=HOUR)
+    assert isinstance(await grant(desk, policy=policy), Grant)
+    known = await store.command("GET", "{hemostat}:clock")
+    await store.command("FLUSHALL")
+    first = await grant(desk, policy=policy, up=60.0)
+    noticed = await store.command("GET", "{hemostat}:born")
+    assert (refused(first), await store.command("GET", "{hemostat}:clock")) == (
+        Reason.RECENTLY_STARTED,
+        known,
+    )
+    passed = int(noticed) + 5
+    await until(desk.journal.now, lambda now: milliseconds(now) > passed)
+    again = await grant(desk, policy=policy, up=60.0)
+    assert refused(again) is Reason.RECENTLY_STARTED
+    assert await store.command("GET", "{hemostat}:born") == noticed
 
 
 async def test_fifty_racing_workers_break_no_limit(desk: Desk) -> None:

@@ -16,7 +16,7 @@ from bridge.model.evidence import Changed, ContainerFacts
 from bridge.model.incident import Entry, IncidentQuery, Outcome, Repair, State, Target
 from bridge.model.policy import BreakerPolicy
 from bridge.model.verdict import Action
-from bridge.roles import HeldElsewhere, Turn
+from bridge.roles import Held, HeldElsewhere, Turn
 from tests.integration.desk import LEASE_SECONDS, Desk, alert
 from tests.unit.triage.builders import ID, running
 from tests.waiting import until
@@ -197,6 +197,18 @@ async def test_workers_that_are_gone_are_forgotten_unless_they_hold_something(de
     left = str(await desk.store.command("XINFO", "CONSUMERS", "{hemostat}:work", "workers"))
     assert "'holds'" in left
     assert "'gone'" not in left
+
+
+async def test_a_lease_that_ran_out_is_none_though_nobody_took_over(desk: Desk) -> None:
+    """Somebody may at any moment; until then the timer of a paused process counts on it, too."""
+    brief = StoredJournal(desk.store, lease_seconds=0.05)
+    held = await brief.claim(await desk.incident_for(alert()), "one")
+    assert isinstance(held, Held)
+    lease = float(await desk.store.command("HGET", f"{{hemostat}}:incident:{held.incident.id}", "lease"))
+    await until(desk.journal.now, lambda now: now.timestamp() * 1000 > lease)
+    assert await brief.beat([held]) == {held.claim}
+    with pytest.raises(errors.ClaimLost):
+        await brief.save(held, Entry(event="late", fields={}))
 
 
 async def test_a_silent_workers_turn_is_taken_over_and_a_beating_ones_is_not(desk: Desk) -> None:
