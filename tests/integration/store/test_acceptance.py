@@ -172,6 +172,79 @@ async def test_a_late_resolved_of_an_earlier_episode_ends_nothing(desk: Desk) ->
     assert not (await desk.claim(second)).resolved
 
 
+async def test_a_resend_with_another_start_is_written_down_at_once(desk: Desk) -> None:
+    """Whether it began after its incident closed is told by the start it had last."""
+    incident_id = await desk.incident_for(alert(at=0))
+    await desk.take(alert(at=60))
+    record = await desk.journal.read(incident_id)
+    assert record is not None
+    assert [episode.alert.starts_at for episode in record.episodes] == [START + timedelta(seconds=60)]
+
+
+async def test_a_resend_of_a_closed_incident_writes_nothing_under_it(desk: Desk) -> None:
+    """It is the record of what was known when it ended."""
+    incident_id = await desk.incident_for(alert(at=0))
+    await close(desk, incident_id)
+    before = await desk.store.command("HGETALL", f"{{hemostat}}:incident:{incident_id}")
+    await desk.take(alert(at=-60))
+    assert await desk.store.command("HGETALL", f"{{hemostat}}:incident:{incident_id}") == before
+    record = await desk.journal.read(incident_id)
+    assert record is not None
+    assert [episode.alert.starts_at for episode in record.episodes] == [START]
+
+
+async def test_a_firing_that_begins_where_the_last_one_ended_is_believed(desk: Desk) -> None:
+    """A flap: only what began before that end may be stale."""
+    first = await desk.incident_for(alert(at=0))
+    await desk.take(alert(at=0, ended=60))
+    await close(desk, first)
+    held = await desk.claim(await desk.incident_for(alert(at=60)))
+    assert not held.incident.suspect
+
+
+@pytest.mark.parametrize("ended", [0.0, None], ids=["at its start", "without an end"])
+async def test_a_resolved_that_is_not_known_to_be_late_ends_it(desk: Desk, ended: float | None) -> None:
+    """Only an end before the present firing began is one of an earlier firing."""
+    incident_id = await desk.incident_for(alert(at=0))
+    over = replace(alert(at=0, ended=0.0), ends_at=None if ended is None else START)
+    await desk.take(over)
+    assert (await desk.claim(incident_id)).resolved
+
+
+async def test_an_end_never_moves_back(desk: Desk) -> None:
+    """A slow replica repeats an earlier one; a stale firing from before the later end must still be suspect."""
+    await desk.take(alert(at=0))
+    await desk.take(alert(at=0, ended=60))
+    await desk.take(alert(at=0, ended=30))
+    held = await desk.claim(await desk.incident_for(alert(at=45)))
+    assert held.incident.suspect
+
+
+@pytest.mark.parametrize("again", ["another firing", "a resend that opens another incident"])
+async def test_the_last_end_is_remembered_while_it_fires(desk: Desk, again: str) -> None:
+    """A resolved without an end of its own leaves the one before."""
+    await desk.take(alert(at=0))
+    await desk.take(alert(at=0, ended=60))
+    incident_id = await desk.incident_for(alert(at=100))
+    if again != "another firing":
+        await close(desk, incident_id, reconsider_in=0.0)
+        assert await desk.incident_for(alert(at=100)) != incident_id
+    await desk.take(replace(alert(at=100, ended=0.0), ends_at=None))
+    held = await desk.claim(await desk.incident_for(alert(at=45)))
+    assert held.incident.suspect
+
+
+async def test_the_end_of_an_alert_has_its_incident_looked_at_now(desk: Desk) -> None:
+    """Not at the end of its pause, which may be minutes; if it is held this moment, once it is given back."""
+    waits, is_held = (await desk.take(alert(fingerprint="aa"), alert("db", fingerprint="bb"))).incidents
+    far = (await desk.journal.now()).timestamp() * 1000 + 600_000
+    await desk.store.command("ZADD", "{hemostat}:later", far, waits)
+    await desk.take(alert(fingerprint="aa", ended=30), alert("db", fingerprint="bb", ended=30))
+    due = float(await desk.store.command("ZSCORE", "{hemostat}:later", waits))
+    assert due <= (await desk.journal.now()).timestamp() * 1000
+    assert await desk.store.command("HGET", f"{{hemostat}}:incident:{is_held}", "woken") == "1"
+
+
 async def test_a_resend_after_the_incident_closed_opens_nothing_before_its_time(desk: Desk) -> None:
     """A target that was refused is not asked about again at every repetition."""
     first = await desk.incident_for(alert())

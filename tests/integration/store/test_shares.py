@@ -167,6 +167,17 @@ async def test_who_was_left_sick_counts_until_its_alert_ends(desk: Desk, outcome
     assert (await look(desk)).sick == 0
 
 
+async def test_who_was_left_sick_and_was_named_by_its_id_counts_until_that_alert_ends(desk: Desk) -> None:
+    """Its name is known from the container, not from the alert."""
+    by_id = replace(alert(fingerprint="id"), labels={"alertname": "A", "container_id": "a" * 64})
+    held = as_judged(await desk.claim(await desk.incident_for(by_id)), "c0")
+    await acquire(desk, held)
+    await close(desk, held, Outcome.NOT_HEALED)
+    assert (await look(desk)).sick == 1
+    await desk.take(replace(alert(fingerprint="id", ended=60), labels=by_id.labels))
+    assert (await look(desk)).sick == 0
+
+
 async def test_who_was_left_sick_is_forgotten_after_a_while(desk: Desk) -> None:
     """No resolved need ever come."""
     (held,) = await sicken(desk, "c0")
