@@ -33,6 +33,10 @@ something new has minutes."""
 ALIVE_SECONDS = 5.0
 """Since the last answer of the store: with a longer one the reading loop is not taken for alive."""
 
+MANY_DEATHS = 5
+"""Of workers in a row that had an incident and did not give it back, after which it is treated as if its walk had ended
+in a bug: what kills a process leaves no exception."""
+
 UNREADABLE_SECONDS = 10.0
 """Until an incident that this version cannot read is offered again, perhaps to a worker of a version that can."""
 
@@ -250,6 +254,10 @@ class Worker:
         await self._queue.later(job.turn, claim=claim, seconds=UNREADABLE_SECONDS)
 
     async def _walked(self, held: Held) -> float | None:
+        if held.deaths >= MANY_DEATHS:
+            self._metrics.walk_crashes.inc()
+            log.error("walk_deadly", extra={"deaths": held.deaths})
+            return await self._stumbled(held)
         try:
             return await self._walk(held)
         except (errors.EdgeUnavailable, errors.Unreadable, errors.ClaimLost, asyncio.CancelledError):

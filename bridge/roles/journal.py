@@ -70,13 +70,15 @@ class EpisodeView:
 class Held:
     """An incident claimed by this worker, with its alerts as of the last load.
 
-    ``claim`` fences every write that follows; ``joins`` counts the alerts that had joined by then.
+    ``claim`` fences every write that follows; ``joins`` counts the alerts that had joined by then, ``deaths`` the workers
+    in a row before this one that did not give it back.
     """
 
     incident: Incident
     episodes: tuple[EpisodeView, ...]
     claim: int
     joins: int = 0
+    deaths: int = 0
 
     @property
     def firing(self) -> tuple[Alert, ...]:

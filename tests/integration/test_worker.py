@@ -15,7 +15,7 @@ from bridge.edges.store.journal import StoredJournal
 from bridge.edges.store.queue import StoredQueue
 from bridge.metrics import Metrics
 from bridge.roles import Held, Turn
-from bridge.worker import SLOTS_WHILE_CROWDED, UNREADABLE_SECONDS, Worker
+from bridge.worker import MANY_DEATHS, SLOTS_WHILE_CROWDED, UNREADABLE_SECONDS, Worker
 from tests.integration.desk import Desk, alert
 from tests.integration.walking import NoDeadman
 from tests.waiting import until
@@ -244,6 +244,24 @@ async def test_a_walk_whose_stumble_crashes_is_told_and_tried_again(
     await crew.idle()
     assert crew.walked == [incident_id] * 2
     assert "turn_crashed" in caplog.messages
+
+
+async def test_an_incident_that_many_workers_in_a_row_died_of_is_walked_no_further(
+    crew: Crew, desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever kills them would kill the next one, for ever, and nobody would be told how it ends."""
+    deadly, other = (await desk.take(alert("a", fingerprint="a"), alert("b", fingerprint="b"))).incidents
+    for incident_id, deaths in ((deadly, MANY_DEATHS - 1), (other, MANY_DEATHS - 2)):
+        await desk.store.command("HSET", f"{{hemostat}}:incident:{incident_id}", "deaths", deaths, "lease", 1)
+    stumbled: list[str] = []
+
+    async def ends(held: Held) -> None:
+        stumbled.append(held.incident.id)
+
+    crew.hire(done, stumbled=ends)
+    await crew.idle()
+    assert (crew.walked, stumbled) == ([other], [deadly])
+    assert "walk_deadly" in caplog.messages
 
 
 async def test_a_worker_that_goes_home_gives_back_what_it_holds(crew: Crew, desk: Desk) -> None:

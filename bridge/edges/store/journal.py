@@ -94,7 +94,13 @@ class StoredJournal:
         if found is None:
             return None
         record, joins = found
-        return Held(incident=record.incident, episodes=record.episodes, claim=claim, joins=joins)
+        return Held(
+            incident=record.incident,
+            episodes=record.episodes,
+            claim=claim,
+            joins=joins,
+            deaths=int(answer[3]),
+        )
 
     async def beat(self, held: Sequence[Held]) -> set[int]:
         """Renew the leases; gives the numbers of the claims that are no longer ours."""

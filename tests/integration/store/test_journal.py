@@ -211,6 +211,31 @@ async def test_a_lease_that_ran_out_is_none_though_nobody_took_over(desk: Desk) 
         await brief.save(held, Entry(event="late", fields={}))
 
 
+async def test_the_holders_that_did_not_give_it_back_are_counted_until_one_does(desk: Desk) -> None:
+    """A call that is repeated is one claim, and dies once."""
+    incident_id = await desk.incident_for(alert())
+    queue = StoredQueue(desk.store, consumer="one", lease_seconds=1)
+    await queue.open()
+    [turn] = await queue.read(1)
+
+    async def claim(owner: str) -> int:
+        held = await desk.journal.claim(incident_id, owner)
+        assert isinstance(held, Held)
+        return held.deaths
+
+    async def dies() -> None:
+        await desk.store.command("HSET", f"{{hemostat}}:incident:{incident_id}", "lease", 1)
+
+    assert await claim("a") == 0
+    await dies()
+    assert [await claim("b"), await claim("b")] == [1, 1]
+    await dies()
+    assert await claim("c") == 2
+    number = int(await desk.store.command("HGET", f"{{hemostat}}:incident:{incident_id}", "claim"))
+    await queue.later(turn, claim=number, seconds=0)
+    assert await claim("d") == 0
+
+
 async def test_a_silent_workers_turn_is_taken_over_and_a_beating_ones_is_not(desk: Desk) -> None:
     """The lease decides, and only as many are taken as there are free slots."""
     await desk.take(*(alert(f"c{n}", fingerprint=f"s{n}") for n in range(3)))
