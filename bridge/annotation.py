@@ -97,7 +97,7 @@ def _tags(incident: Incident) -> tuple[str, ...]:
 
 
 def _name(incident: Incident) -> str:
-    return incident.target.name if incident.target else incident.subject.name
+    return incident.target.name if incident.target else incident.subject.named
 
 
 def _host(incident: Incident) -> str:
@@ -105,7 +105,8 @@ def _host(incident: Incident) -> str:
 
 
 def _text(incident: Incident, begins: datetime, ends: datetime | None, external_url: str) -> str:
-    what = f"{incident.intent.action.value} of {_name(incident)}" if incident.intent else _name(incident)
+    name = _name(incident) or "an alert without a target"
+    what = f"{incident.intent.action.value} of {name}" if incident.intent else name
     if incident.outcome is None:
         how = "under way"
     elif incident.intent is not None and ends is not None:

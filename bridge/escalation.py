@@ -110,4 +110,4 @@ def _done(incident: Incident) -> str:
 def _target(incident: Incident) -> tuple[str, str]:
     if incident.target is not None:
         return incident.target.name, incident.target.host
-    return incident.subject.name or incident.subject.container_id, incident.subject.host
+    return incident.subject.named, incident.subject.host

@@ -70,6 +70,8 @@ class Missing:
     """No target: ``why`` says which labels were looked at and what was found instead."""
 
     why: str
+    unnamed: bool = False
+    """Whether the labels name nothing, not even something that is not there."""
 
 
 async def locate(containers: Containers, subject: Subject) -> Found | Missing:
@@ -80,7 +82,7 @@ async def locate(containers: Containers, subject: Subject) -> Found | Missing:
     """
     hosts = containers.hosts()
     if subject.kind is SubjectKind.UNKNOWN:
-        return Missing(why=f"no label names a target (looked at: {', '.join(TARGET_LABELS)})")
+        return Missing(why=f"no label names a target (looked at: {', '.join(TARGET_LABELS)})", unnamed=True)
     if not subject.host:
         return Missing(why=f"the label docker_host is missing and {len(hosts)} hosts are configured")
     if subject.host not in hosts:

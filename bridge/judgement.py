@@ -14,6 +14,7 @@ from bridge import evidence, guards
 from bridge.census import Census
 from bridge.consulting import Consultant, Question
 from bridge.errors import BridgeError
+from bridge.intake import TARGET_LABELS
 from bridge.metrics import Metrics
 from bridge.model.alert import Alert, Subject
 from bridge.model.consultation import Audit, Consultation, OnFailure
@@ -254,6 +255,14 @@ class Judge:
         if firing and all(alert.own for alert in firing):
             # Escalating it would post another one, and so on for ever.
             return Outcome.NO_ACTION, "an alert of HemoStat's own: it is for people"
+        given = [
+            label for label in TARGET_LABELS if any(alert.labels.get(label, "").strip() for alert in firing)
+        ]
+        if missing.unnamed and given:
+            return (
+                Outcome.ESCALATED,
+                f"{missing.why}; no container can be called what {', '.join(given)} says",
+            )
         return Outcome.ESCALATED, missing.why
 
     async def would_be_granted(self, found: evidence.Found, policy: TargetPolicy) -> Refusal | None:

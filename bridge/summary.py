@@ -14,11 +14,13 @@ from bridge.model.evidence import Evidence
 from bridge.model.incident import Incident, State, TimelineEntry
 from bridge.model.refusal import GuardAnswer, Refusal
 from bridge.model.verdict import Source, Verdict
+from bridge.roles import EpisodeView
 
 VALUE_LIMIT = 400
 """Characters of one value from outside."""
 
 LABEL_WIDTH = 10
+MOST_ALERTS = 10
 
 
 def one_line(incident: Incident) -> str:
@@ -29,10 +31,13 @@ def one_line(incident: Incident) -> str:
     return f"{line}: {plain(why)}" if why else line
 
 
-def story(incident: Incident, timeline: Sequence[TimelineEntry]) -> list[str]:
+def story(
+    incident: Incident, timeline: Sequence[TimelineEntry], episodes: Sequence[EpisodeView] = ()
+) -> list[str]:
     """Everything that was seen, said and done, a line each, in the order in which it came about."""
     return [
         *_heading(incident),
+        *_alerts(episodes),
         *_grounds(incident),
         *_answers(incident),
         *_refusals(incident),
@@ -70,6 +75,23 @@ def _heading(incident: Incident) -> list[str]:
         lines.append(_line("next look", _time(incident.look_again_at)))
     if incident.watch_until is not None:
         lines.append(_line("watched", f"for a relapse until {_time(incident.watch_until)}"))
+    return lines
+
+
+def _alerts(episodes: Sequence[EpisodeView]) -> list[str]:
+    """What fired, with the labels by which its target was looked for."""
+    if not episodes:
+        return []
+    lines = [_line("alerts", str(len(episodes)))]
+    for episode in episodes[:MOST_ALERTS]:
+        alert = episode.alert
+        labels = ", ".join(
+            f'{name}="{value}"' for name, value in sorted(alert.labels.items()) if name != "alertname"
+        )
+        since = f"firing since {_time(alert.starts_at)}" if episode.firing else "ended"
+        lines.append(f"  {plain(alert.name or 'nameless')} {since} {plain(f'{{{labels}}}')}")
+    if (rest := len(episodes) - MOST_ALERTS) > 0:
+        lines.append(f"  and {rest} more")
     return lines
 
 
@@ -197,8 +219,7 @@ def _target(incident: Incident) -> str:
     if incident.target is not None:
         return plain(incident.target.key)
     subject = incident.subject
-    name = subject.name or subject.container_id
-    return f"no target found ({subject.kind} {plain(name)})" if name else "no target named"
+    return f"no target found ({subject.kind} {plain(subject.named)})" if subject.named else "no target named"
 
 
 def _line(label: str, text: str) -> str:

@@ -19,8 +19,10 @@ import msgspec
 from bridge import cli, summary, web
 from bridge.cli import printing
 from bridge.errors import BridgeError, Problem, SettingsError
+from bridge.model.alert import Alert, Subject
 from bridge.model.incident import Incident, TimelineEntry
 from bridge.model.verdict import Verdict
+from bridge.roles import EpisodeView
 
 TIMEOUT_SECONDS = 10.0
 
@@ -43,8 +45,9 @@ def incidents(options: argparse.Namespace) -> int:
 
 
 def _row(row: dict[str, Any]) -> list[str]:
-    subject, target = row["subject"], row["target"]
-    name = f"{target['host']}/{target['name']}" if target else f"{subject['host']}/{subject['name']}"
+    target, subject = row["target"], msgspec.convert(row["subject"], Subject)
+    meant = f"{subject.host}/{subject.named}" if subject.named else "no target named"
+    name = f"{target['host']}/{target['name']}" if target else meant
     return [row["id"], row["opened_at"][:19], name, row["state"], row["outcome"] or "", row["reason"]]
 
 
@@ -78,7 +81,11 @@ def print_story(answer: dict[str, Any]) -> None:
     """An incident as the API gives it, for people."""
     incident = msgspec.convert(answer, Incident)
     timeline = msgspec.convert(answer["timeline"], list[TimelineEntry])
-    print("\n".join(summary.story(incident, timeline)))
+    alerts = [
+        EpisodeView(alert=msgspec.convert(alert, Alert), firing=bool(alert["firing"]))
+        for alert in answer["alerts"]
+    ]
+    print("\n".join(summary.story(incident, timeline, alerts)))
 
 
 def approve(options: argparse.Namespace) -> int:

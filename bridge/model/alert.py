@@ -71,6 +71,12 @@ class Subject:
     container_id: str = ""
 
     @property
+    def named(self) -> str:
+        """What the labels call it, for people; empty where they name nothing. Its ``name`` is then a hash of them, by
+        which what names nothing is told apart."""
+        return "" if self.kind is SubjectKind.UNKNOWN else self.name or self.container_id
+
+    @property
     def key(self) -> str:
         """One string per subject: incidents of the same subject join."""
         return f"{self.kind}/{self.host}/{self.name or self.container_id}"

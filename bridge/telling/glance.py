@@ -97,7 +97,7 @@ def name_of(incident: Incident) -> str:
     """The target, or what the alert called it."""
     if incident.target is not None:
         return plain(incident.target.key)
-    name = incident.subject.name or incident.subject.container_id
+    name = incident.subject.named
     return plain(f"{incident.subject.host}/{name}" if incident.subject.host and name else name) or "no target"
 
 

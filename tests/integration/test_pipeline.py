@@ -706,6 +706,35 @@ async def test_an_alert_that_always_fires_pages_nobody(walk: Walk) -> None:
     assert (await walk.until_closed(incident_id)).outcome is Outcome.NO_ACTION
 
 
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        ({}, "service_name)"),
+        (
+            {"container_id": "5A78FD", "name": " "},
+            "service_name); no container can be called what container_id says",
+        ),
+    ],
+)
+async def test_an_alert_that_names_nothing_is_escalated_and_says_what_was_looked_at(
+    walk: Walk, labels: dict[str, str], told: str
+) -> None:
+    """Also where a label is there, and cannot be what it should be."""
+    lost = Alert(
+        fingerprint="ee",
+        status=AlertStatus.FIRING,
+        labels={"alertname": "DiskFull", **labels},
+        annotations={},
+        starts_at=BOOT,
+    )
+    acceptor = Acceptor(walk.store, backlog_limit=10)
+    (incident_id,) = (await acceptor.accept([(lost, subject_of(lost.labels, hosts=["local"]))])).incidents
+    incident = await walk.until_closed(incident_id)
+    assert incident.outcome is Outcome.ESCALATED
+    assert incident.reason.startswith("no label names a target (looked at: container_id, ")
+    assert incident.reason.endswith(told)
+
+
 async def test_a_label_that_is_nobodys_business_is_not_kept(walk: Walk) -> None:
     """It may hold secrets of any shape."""
     walk.docker.change(labels={"hemostat.enable": "true", "traefik.auth": "admin:s3cret"})

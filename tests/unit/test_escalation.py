@@ -72,6 +72,15 @@ def test_no_label_of_it_names_a_target() -> None:
     assert subject_of(posted.labels, hosts=["local"]).kind is SubjectKind.UNKNOWN
 
 
+def test_an_alert_without_a_target_is_called_that() -> None:
+    """Its subject's name is a hash, which tells nobody anything."""
+    nameless = replace(judged(), target=None, subject=subject_of({"alertname": "DiskFull"}, hosts=["local"]))
+    posted = escalation.of(closed(nameless, Outcome.ESCALATED), [labelled(instance="db-1")])
+    assert posted is not None
+    assert posted.annotations["summary"] == "an alert without a target: escalated, a person must look"
+    assert "hemostat_target" not in posted.labels
+
+
 def test_it_is_known_as_our_own() -> None:
     posted = escalation.of(closed(judged(), Outcome.ESCALATED), [labelled(name="web")])
     assert posted is not None

@@ -4,13 +4,14 @@ from dataclasses import replace
 from datetime import timedelta
 
 from bridge import guards, summary
-from bridge.model.alert import Subject, SubjectKind
+from bridge.model.alert import Alert, AlertStatus, Subject, SubjectKind
 from bridge.model.consultation import Audit, Claim, Consultation, Usage
 from bridge.model.evidence import Gap
 from bridge.model.incident import Finding, Incident, Intent, Outcome, Repair, Target, TimelineEntry
 from bridge.model.policy import Mode, TargetPolicy
 from bridge.model.refusal import Reason, Refusal
 from bridge.model.verdict import Action, ModelResult, Verdict, VerdictKind
+from bridge.roles import EpisodeView
 from bridge.triage import two_keys
 from tests.unit.guards.builders import situation
 from tests.unit.triage.asking import consulted, opinion
@@ -113,8 +114,27 @@ def test_one_line_of_a_closed_incident() -> None:
 
 
 def test_one_line_without_any_name() -> None:
-    nameless = replace(OPEN, subject=Subject(kind=SubjectKind.UNKNOWN))
-    assert summary.one_line(nameless) == "i-1 no target named: open"
+    """The hash by which it is told apart is no name."""
+    for name in ("", "cfd431a492c1dece"):
+        nameless = replace(OPEN, subject=Subject(kind=SubjectKind.UNKNOWN, host="local", name=name))
+        assert summary.one_line(nameless) == "i-1 no target named: open"
+
+
+def test_story_says_what_fired_and_with_which_labels() -> None:
+    fired = Alert(
+        fingerprint="f1",
+        status=AlertStatus.FIRING,
+        labels={"alertname": "DiskFull", "instance": "db-1:9100", "odd": "a\nb"},
+        annotations={},
+        starts_at=NOW,
+    )
+    episodes = [EpisodeView(alert=fired, firing=True), EpisodeView(alert=fired, firing=False)]
+    told = summary.story(OPEN, [], episodes * 6)
+    assert told[told.index("alerts     12") + 1 :][:2] == [
+        '  DiskFull firing since 2026-11-20 12:00:00 UTC {instance="db-1:9100", odd="a b"}',
+        '  DiskFull ended {instance="db-1:9100", odd="a b"}',
+    ]
+    assert "  and 2 more" in told
 
 
 def test_story_of_a_repair() -> None:
