@@ -240,3 +240,8 @@ def _bridge(parser: argparse.ArgumentParser) -> None:
     url = os.environ.get("HEMOSTAT_URL") or URL
     parser.add_argument("--url", default=url, help=f"the bridge (default $HEMOSTAT_URL, else {URL})")
     parser.add_argument("--token-file", type=Path, help="bearer token (default $HEMOSTAT_TOKEN)")
+    parser.add_argument(
+        "--ca-file", type=Path, help="who signed the bridge's certificate, if no public authority"
+    )
+    parser.add_argument("--cert-file", type=Path, help="certificate to show it, where it asks for one")
+    parser.add_argument("--key-file", type=Path, help="its key, if not in the same file")

@@ -8,6 +8,7 @@ import getpass
 import http.client
 import json
 import os
+import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -148,20 +149,47 @@ def _ask(options: argparse.Namespace, method: str, path: str, body: object = Non
         headers["Authorization"] = f"Bearer {token}"
     url = _url(options)
     request = urllib.request.Request(url.geturl().rstrip("/") + path, data, headers, method=method)  # noqa: S310  # checked
-    # As promtool and amtool: a proxy is for other machines.
-    proxies = [urllib.request.ProxyHandler({})] if web.is_loopback(url.hostname or "") else []
-    opener = urllib.request.build_opener(*proxies)
     try:
-        with opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
+        with _opener(options, url).open(request, timeout=TIMEOUT_SECONDS) as answer:
             decoded = json.loads(answer.read())
     except urllib.error.HTTPError as error:
         raise Refused(f"the bridge at {options.url} answers {error.code}: {_message(error)}") from error
     except (OSError, http.client.HTTPException, ValueError) as error:
         why = getattr(error, "reason", error)
+        if isinstance(why, ssl.SSLCertVerificationError):
+            told = f"the bridge at {options.url} is not trusted ({why.verify_message}); --ca-file says whom to trust"
+            raise Refused(told) from error
         raise Refused(
             f"no bridge answers at {options.url} ({why}); is it running? --url says where"
         ) from error
     return decoded if isinstance(decoded, dict) else {}
+
+
+def _opener(options: argparse.Namespace, url: urllib.parse.SplitResult) -> urllib.request.OpenerDirector:
+    """Raises SettingsError: a certificate cannot be used."""
+    handlers: list[urllib.request.BaseHandler] = []
+    if web.is_loopback(url.hostname or ""):  # as promtool and amtool: a proxy is for other machines
+        handlers.append(urllib.request.ProxyHandler({}))
+    if url.scheme == "https":
+        handlers.append(urllib.request.HTTPSHandler(context=_tls(options)))
+    return urllib.request.build_opener(*handlers)
+
+
+def _tls(options: argparse.Namespace) -> ssl.SSLContext:
+    where = "--ca-file"
+    try:
+        context = ssl.create_default_context(cafile=options.ca_file)
+        if options.cert_file is not None:
+            where = "--cert-file"
+            context.load_cert_chain(options.cert_file, options.key_file)
+    except OSError as error:
+        told = (
+            error.strerror.lower()
+            if type(error) is not ssl.SSLError and error.strerror
+            else "no PEM that fits is in it"
+        )
+        raise SettingsError([Problem(where, 0, f"cannot be used: {told}")]) from error
+    return context
 
 
 def _url(options: argparse.Namespace) -> urllib.parse.SplitResult:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ssl
 import subprocess
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,39 @@ def test_a_bridge_does_not_start_with_them(written: Written, tmp_path: Path) -> 
     ]
     assert cli.main(words) == cli.BAD
     assert not (tmp_path / "s").exists()
+
+
+@pytest.fixture
+def serving(written: Written, tmp_path: Path) -> Iterator[parts.Process]:
+    """A bridge that lets in only who shows a certificate of our authority."""
+    file, port = written(**REQUIRED), parts.free_port()
+    words = ["serve", "--config.file", str(file), "--storage.path", str(tmp_path / "store")]
+    argv = [sys.executable, "-m", "bridge", *words, "--web.listen-address", f"{parts.LOOPBACK}:{port}"]
+    with parts.Process(argv, name="bridge", directory=tmp_path) as process:
+        process.url = f"https://{parts.LOOPBACK}:{port}"
+        assert parts.wait_until(lambda: "event=listening" in process.log_text(), seconds=15)
+        yield process
+
+
+def test_the_command_line_may_show_a_certificate_too(
+    serving: parts.Process, certificates: Certificates, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Above all to pull the kill switch. Without, it says what is missing."""
+
+    def asked(*words: str) -> tuple[int, str]:
+        paths = [str(certificates.directory / word) if "." in word else word for word in words]
+        code = cli.main(["pause", "--url", serving.url, *paths])
+        return code, capsys.readouterr().err
+
+    ours = ("--cert-file", "client.crt", "--key-file", "client.key")
+    assert asked("--ca-file", "ca.crt", *ours) == (cli.GOOD, "")
+    code, told = asked(*ours)
+    assert (code, "--ca-file says whom to trust" in told) == (cli.NO, True)
+    code, told = asked("--ca-file", "ca.crt")
+    assert (code, len(told.splitlines())) == (cli.NO, 1)
+    for words in (("--ca-file", "server.key"), ("--ca-file", "no.crt"), ("--cert-file", "client.crt")):
+        code, told = asked(*words)
+        assert (code, told.startswith(f"hemostat: {words[0]}: cannot be used: ")) == (cli.BAD, True)
 
 
 async def test_who_shows_no_certificate_of_our_authority_is_not_let_in(
