@@ -7,33 +7,46 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import re
 
 MARKER = re.compile(r"\[REDACTED:[a-z0-9_]{1,40}\]")
 """What stands where a secret was."""
+
+_IN_A_MARKER = re.compile(r"\[REDACTED:[a-z0-9_]{0,40}$")
+"""What stands before a name that is a marker's own: ``credential`` in ``[REDACTED:credential]=``."""
 
 _CLOSED_MARKER = re.compile(r"\[REDACTED:[a-z0-9_]{1,40}\][\])}>]*")
 
 _DIGIT = re.compile(r"[0-9]")
 
 _WORDS = frozenset(
-    "a an and are as at authentication authorization bad been blank but by can cannot changed contains could denied "
+    "a an and are as at authentication authorization bad been blank but by can cannot changed connected contains could denied "
     "disabled does doesn't empty enabled enter error expected expires expired failed failure field file for found from "
     "given has have header hidden in incorrect invalid is issued it length malformed masked may mismatch missing must "
-    "new nil no none not null of off ok old on only or optional policy please provided read redacted refresh refreshed "
+    "new nil no none not null of off ok old on only open or optional policy please provided read redacted refresh refreshed "
     "rejected removed required reset revoked rotated set should success the this to too true false undefined unknown "
-    "unset update updated use used using valid value verification verified was were will with wrong yes you your".split()
+    "unable unset update updated use used user using valid value verification verified was were will with wrong yes you your "
+    "falsch fehlt ung\u00fcltig incorrecta incorrecto inv\u00e1lida".split()
 )
 """What stands after "password:" in a sentence about a password. Whoever uses one of these as a password shows it."""
 
 _REFERENCE = re.compile(
     r"\$\{.*|\$[A-Z_][A-Z0-9_]*|\{\{.*|%\(?\w+\)?s?|<[^<>]*>|\{\w*\}|\(\w*\)|(?:vault|env|file|secretref):.*"
 )
-_PATH = re.compile(r"\.{0,2}/[\w./@-]*")
+_PATH = re.compile(r"\.{0,2}/[\w./@-]*|[a-z0-9\-]{1,63}/[a-z0-9.\-]{1,253}")
+"""Of a file, or of an object of Kubernetes, with its namespace."""
+
+_SORT = re.compile(r"[A-Za-z_]{1,19}|0x[0-9a-fA-F]{1,8}")
+"""What a parser calls its tokens, or a log a reason: random ones of letters alone are longer."""
+
+_ALONE = frozenset(("", " ", "\t", "\n", "("))
+"""What stands before a word of a sentence: not a quote, the rest of a longer name, or a query's ``?``."""
+
 _NO_WORD = re.compile(r"[\W_]*|[xX]+")
 
 _ABOUT = re.compile(
-    r"[_.\-]?(?:s?[_.\-]?(?:per|count|limit|type|file|path|name|ref|keyref|arn|url|uri|ttl|age|length|len|size|expir|"
+    r"[_.\-]?(?:s?[_.\-]?(?:encrypt|stdin|per|count|limit|type|file|path|name|ref|keyref|arn|url|uri|ttl|age|length|len|size|expir|"
     r"expiry|issue|valid|version|policy|required|manager|store|rotation|reset|changed|updated|field|header|endpoint|"
     r"bucket|budget|usage|used|prompt|input|output|total|less|based|algorithm|alg|scope|status|enabled|source|provider|"
     r"format|encoder|hint|strength)|id$)",
@@ -46,8 +59,13 @@ def of_an_assignment(match: re.Match[str]) -> bool:
     """What stands under a name of secrets: a value, and the name not one about a secret."""
     name, suffix = match["name"].lower(), match["suffix"]
     value = match["secret"].strip()
+    if _IN_A_MARKER.search(match.string[max(0, match.start("name") - 60) : match.start("name")]):
+        return False
     counted = name.startswith("token") and suffix.lower() in {"s", "ized", "izer", "ize"}
     if (_ABOUT.match(suffix) and not (name == "secret" and suffix.lower() in {"_id", "id"})) or counted:
+        return False
+    alone = match.string[max(0, match.start("name") - 1) : match.start("name")] in _ALONE
+    if alone and name.startswith(("token", "credential")) and _SORT.fullmatch(value):
         return False
     return _is_value(name, value)
 
@@ -121,8 +139,32 @@ _LABEL_WITHIN = 16 * 1024
 
 
 def of_pgpass(match: re.Match[str]) -> bool:
-    """A password, not a word about a connection."""
+    """A password, not a word about a connection; and no line of a compiler, which has a column for a database."""
+    return _no_word_nor_number(match) and not (match["database"] or "").isdigit()
+
+
+def of_an_option(match: re.Match[str]) -> bool:
+    """A password after ``-p``, not a port, nor what goes on."""
+    return _no_word_nor_number(match) and not match["secret"].startswith("-")
+
+
+def _no_word_nor_number(match: re.Match[str]) -> bool:
     return no_marker(match) and match["secret"].lower() not in _WORDS and not match["secret"].isdigit()
+
+
+def of_quoted(match: re.Match[str]) -> bool:
+    """In single quotes, as SQL has it; or in double ones a single word that is none of a sentence."""
+    secret = match["secret"]
+    if match["quote"] == "'":
+        return no_marker(match)
+    return no_marker(match) and not re.search(r"\s", secret) and secret.lower() not in _WORDS
+
+
+def of_encoded_key(match: re.Match[str]) -> bool:
+    """A private key in base64, and not a certificate or a public key, which begin alike."""
+    with contextlib.suppress(binascii.Error):
+        return b"PRIVATE KEY" in base64.b64decode(match["secret"][:64])
+    return False
 
 
 def no_marker(match: re.Match[str]) -> bool:

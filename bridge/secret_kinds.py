@@ -14,14 +14,17 @@ from bridge.secret_checks import (
     mixed,
     no_marker,
     of_an_assignment,
+    of_an_option,
     of_bare_header,
     of_basic,
     of_card,
+    of_encoded_key,
     of_encoded_userinfo,
     of_header,
     of_mail,
     of_pem_body,
     of_pgpass,
+    of_quoted,
     of_userinfo,
     on_the_next_line,
     with_digit,
@@ -33,7 +36,7 @@ _NAMES = (
     r"(?P<name>pass(?:word|wd|phrase|code|wort)|pwd|secret|(?<!unexpected )token|credential"
     r"|(?:api|access|secret|private|encryption|signing|auth|master|account|shared[_\-. ]?access|storage|hmac"
     r"|service[_\-. ]?role|licen[sc]e|subscription|jwt|cookie|session)[_\-. ]?key"
-    r"|(?<![a-z])(?:pass(?=\\{0,3}[\"']?[ \t]{0,3}=|[\"'])|pw|sid|session_?id|phpsessid|jsessionid|otp|cvv2?|cvc|ssn"
+    r"|(?<![a-z])(?:pass(?=\\{0,3}[\"']?[ \t]{0,3}=|[\"'])|(?:bind|root)?pw|sid|session_?id|phpsessid|jsessionid|otp|cvv2?|cvc|ssn"
     r"|sig|signature|_auth)(?![a-z]))(?P<suffix>[\w.\-]{0,40})"
 )
 _ESCAPED_QUOTE = r"(?:&(?:amp;){0,3}(?:quot|apos|#0{0,4}3[49]|#x0{0,4}2[27]);|\\{1,3}u002[27])"
@@ -41,15 +44,17 @@ _ESCAPED_SIGN = r"&(?:amp;){0,3}(?:equals|colon|#0{0,4}(?:61|58)|#x0{0,4}3[ad]);
 """A quote, ``=`` and ``:`` as HTML and the JSON of some languages escape them."""
 
 _OPEN = rf"(?:{_ESCAPED_QUOTE}|\\{{0,3}}[\"']?)"
-_IS = rf"{_OPEN}(?:\]?[ \t]{{0,3}}=>|[ \t]{{0,3}}(?::=|==?|[:\uff1a\uff1d]|%(?:25){{0,3}}3[ad]|{_ESCAPED_SIGN}))[ \t]{{0,3}}"
-"""Between a name and its value: also as PHP prints it (``[password] => x``), escaped, and of full width."""
+_IS = rf"{_OPEN}(?:\[[0-9]{{0,3}}\]|\]|%5d)?[ \t]{{0,3}}(?:=>|:=|==?|[:\uff1a\uff1d]|%(?:25){{0,3}}3[ad]|{_ESCAPED_SIGN})[ \t]{{0,3}}"
+"""Between a name and its value: also in brackets, as PHP prints it (``[password] => x``) and forms send it
+(``user[password]=x``), escaped, and of full width."""
 
 _UNQUOTED = (
     r"(?:[^\s\"'`,;&|\\]|[,;&|](?!\s|$|[\\\"'`]|[\w.\-]{1,40}\\{0,3}[\"']?[=:])|\\(?![\"'nrt])){1,4096}"
 )
 """Up to what ends a value: a blank, a quote, or a separator before the next name."""
 
-_NAME_HINTS = "pass pwd secret token credential key pw sid session otp cvv cvc ssn sig _auth"  # every word that _NAMES knows
+_NAME_HINTS = "pass pwd secret token credential key pw sid session otp cvv cvc ssn sig _auth"
+"""Every word that _NAMES knows."""
 _SCHEMES = r"(?:basic|bearer|token|apikey|api-key|key|negotiate|ntlm|ssws|dpop|splunk|geniekey)"
 _PAIR = r"[a-z]{1,20}=(?:\"[^\"\n]{0,1024}\"|[^\s,\"]{0,1024})"
 
@@ -112,6 +117,13 @@ BUILT_IN: tuple[Kind, ...] = (
         ),
         certain=of_pem_body,
     ),
+    kind_of(  # the whole of it in base64: a secret of Kubernetes, a kubeconfig
+        "private_key",
+        "ls0tls1crudjti",
+        r"(?<![A-Za-z0-9+/])(?P<secret>LS0tLS1CRUdJTi[A-Za-z0-9+/]{24,16384}={0,2})",
+        of_encoded_key,
+        case=True,
+    ),
     kind_of("url_userinfo", "@", r"(?<=://)(?P<secret>[^\s/?#\"'<>`\\]{1,4096})@", of_userinfo),
     kind_of(  # a password with a slash in it, which belongs encoded and often is not
         "url_userinfo",
@@ -136,9 +148,9 @@ BUILT_IN: tuple[Kind, ...] = (
     ),
     kind_of(
         "webhook_url",
-        "/services/ /workflows/ /triggers/ /api/webhooks/ webhook",
+        "/services/ /workflows/ /triggers/ /api/webhooks/ webhook /integration/",
         r"(?:hooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers)/|discord(?:app)?\.com/api/webhooks/|(?<!\w)/services/(?=T[A-Z0-9]{6,12}/B)"
-        r"|[\w.-]{1,64}\.webhook\.office\.com/|outlook\.office(?:365)?\.com/webhook/)(?P<secret>[\w/@%.\-]{8,1024})",
+        r"|events\.(?:eu\.)?pagerduty\.com/integration/(?=[0-9a-f]{32})|[\w.-]{1,64}\.webhook\.office\.com/|outlook\.office(?:365)?\.com/webhook/)(?P<secret>[\w/@%.\-]{8,1024})",
     ),
     kind_of(
         "authorization",
@@ -162,7 +174,7 @@ BUILT_IN: tuple[Kind, ...] = (
     kind_of(
         "cookie",
         "cookie",
-        r"cookie\\{0,3}[\"']?[ \t]{0,3}[:=][ \t]{0,3}\\{0,3}[\"']?"
+        r"cookie\\{0,3}[\"']?[ \t]{0,3}[:=][ \t]{0,3}(?:\[[ \t]{0,3})?\\{0,3}[\"']?"
         r"(?P<secret>[\w!#$%&*+.^|~\-]{1,64}=[^\s;,\"'\\]{0,4096}(?:;[ \t]?[\w!#$%&*+.^|~\-]{1,64}(?:=[^\s;,\"'\\]{0,4096}|(?=[;,\s\"'\\]|$))){0,64})",
     ),
     kind_of(
@@ -173,6 +185,18 @@ BUILT_IN: tuple[Kind, ...] = (
     ),
     kind_of(
         "basic_auth", "basic", r"(?<![a-z])basic[ \t]{1,3}(?P<secret>[A-Za-z0-9+/]{4,1024}={0,2})", of_basic
+    ),
+    kind_of(  # of a registry, in ~/.docker/config.json
+        "basic_auth",
+        '"auth',
+        r"\"auth\\{0,3}\"[ \t]{0,3}:[ \t]{0,3}\\{0,3}\"(?P<secret>[A-Za-z0-9+/]{4,1024}={0,2})\\{0,3}\"",
+        of_basic,
+    ),
+    kind_of(  # that file in base64: {"auths": ...
+        "basic_auth",
+        "eyjhdxrocyi6 ewojimf1dghzij",
+        r"(?<![A-Za-z0-9+/])(?P<secret>(?:eyJhdXRocyI6|ewoJImF1dGhzIj)[A-Za-z0-9+/]{8,16384}={0,2})",
+        case=True,
     ),
     kind_of(
         "basic_auth",
@@ -203,15 +227,30 @@ BUILT_IN: tuple[Kind, ...] = (
     kind_of(
         CREDENTIAL,
         _NAME_HINTS,
-        rf"{_NAMES}{_IS}(?!{_ESCAPED_QUOTE})\\{{0,3}}[\"'`]?(?P<secret>{_UNQUOTED})",
+        rf"{_NAMES}{_IS}(?!{_ESCAPED_QUOTE}|\\{{1,3}}[nrt])\\{{0,3}}[\"'`]?(?P<secret>{_UNQUOTED})",
+        of_an_assignment,
+        closers=True,
+    ),
+    kind_of(  # the same word in other languages
+        CREDENTIAL,
+        "kennwort contrase wachtwoord passe \u043f\u0430\u0440\u043e\u043b\u044c \u5bc6\u7801 \u5bc6\u78bc",
+        r"(?P<name>kennwort|contrase[\u00f1n]a|wachtwoord|mot[ _\-]de[ _\-]passe|\u043f\u0430\u0440\u043e\u043b\u044c|\u5bc6[\u7801\u78bc])"
+        rf"(?P<suffix>){_IS}[\"'`]?(?P<secret>{_UNQUOTED})",
+        of_an_assignment,
+        closers=True,
+    ),
+    kind_of(  # DB_PASS: hunter2, which as "pass: 12" is a number of tests
+        CREDENTIAL,
+        "_pass .pass -pass",
+        rf"(?P<name>(?-i:(?<=[A-Z0-9]_)PASS)|(?<=(?:ssh|ftp|sql)[_\-.])pass|(?<=become[_\-.])pass)(?P<suffix>){_IS}[\"'`]?(?P<secret>{_UNQUOTED})",
         of_an_assignment,
         closers=True,
     ),
     kind_of(  # on the line below its name, as in YAML's blocks; " | " is a health check's line end
         CREDENTIAL,
         _NAME_HINTS,
-        rf"{_NAMES}{_IS}(?:[|>][+-]?[ \t]{{0,8}}\n?|\n)[ \t]{{0,40}}[\"']?"
-        r"(?P<secret>[^\s\"'\[]{6,512})[\"']?(?=[ \t]{0,8}(?:\n|$|[|;,]))",
+        rf"{_NAMES}{_IS}(?:[|>][+-]?[ \t]{{0,8}}(?:\n|\\{{1,3}}n)?|\n|\\{{1,3}}n)[ \t]{{0,40}}[\"']?"
+        r"(?P<secret>(?:[^\s\"'\[\\]|\\(?![nrt\"'])){6,512})[\"']?(?=[ \t]{0,8}(?:\n|$|[|;,\"]|\\{1,3}[nr]))",
         on_the_next_line,
     ),
     kind_of(  # ?key=AbCd1234EfGh5678
@@ -228,14 +267,14 @@ BUILT_IN: tuple[Kind, ...] = (
     kind_of(  # a line of ~/.pgpass: db:5432:shop:app:hunter2
         CREDENTIAL,
         ":543 :6432: :*:",
-        rf"(?<![^\s\"'`(\[])(?:{_HOST}:(?:543[0-9]|6432):{_FIELD}|{_HOST}:\*:\*|\*:\*:{_FIELD}):{_FIELD}"
+        rf"(?<![^\s\"'`(\[])(?:{_HOST}:(?:543[0-9]|6432):(?P<database>{_FIELD})|{_HOST}:\*:\*|\*:\*:{_FIELD}):{_FIELD}"
         r":(?P<secret>(?:\\.|[^\s:\\\"'`]){1,256})(?=[\"'`)\],;]{0,2}(?:\s|$))",
         of_pgpass,
     ),
     kind_of(  # mysql -uroot -phunter2
         CREDENTIAL,
         "mysql mariadb",
-        r"(?:mysql|mariadb)[\w-]{0,16}[ \t](?:[^\n]{0,200}?[ \t])?-p[\"']?(?P<secret>[^\s\"']{4,256})",
+        r"(?:mysql|mariadb)(?!d\b)[\w-]{0,16}[ \t](?:[^\n]{0,200}?[ \t])?-p[\"']?(?P<secret>[^\s\"']{4,256})",
         no_marker,
         case=True,
     ),
@@ -262,8 +301,42 @@ BUILT_IN: tuple[Kind, ...] = (
     kind_of(  # IDENTIFIED BY 'hunter2'
         CREDENTIAL,
         "identified pass",
-        r"(?:identified[ \t](?:with[ \t]\w{1,40}[ \t])?by|password)[ \t]{1,3}'(?P<secret>[^'\n]{1,256})'",
+        r"(?:identified[ \t](?:with[ \t]\w{1,40}[ \t])?by|password)(?:[ \t]{1,3}|[ \t]{0,3}\([ \t]{0,3})"
+        r"\\{0,3}(?P<quote>['\"])(?P<secret>(?:(?!\\{0,3}(?P=quote))[^\n]){1,256})\\{0,3}(?P=quote)",
+        of_quoted,
+    ),
+    kind_of(  # docker login -u app -p hunter2
+        CREDENTIAL,
+        (
+            "docker login",
+            "podman login",
+            *(f"mongo{verb} " for verb in ("", "sh", "dump", "restore", "export", "import")),
+        ),
+        r"(?:(?:docker|podman)[ \t]login|mongo(?:sh|dump|restore|export|import)?)[ \t](?:[^\n;&|,]{0,200}?[ \t])?-p[ \t]{1,3}[\"']?(?P<secret>[^\s\"']{4,256})",
+        of_an_option,
+    ),
+    kind_of(  # as Redis shows what it was told: "AUTH" "hunter2"
+        CREDENTIAL,
+        '"auth',
+        r"\"auth\\{0,3}\"[ \t]{1,3}(?:\\{0,3}\"[^\"\n]{1,64}\"[ \t]{1,3})?\\{0,3}\"(?P<secret>[^\"\n\\]{1,256})\\{0,3}\"",
         no_marker,
+    ),
+    kind_of(  # as Spring tells what it could not bind, on the same line or the next
+        CREDENTIAL,
+        ('value: "', 'value: \\"'),
+        rf"{_NAMES}[^\n\]]{{0,80}}\n?[ \t]{{0,12}}Value: \\{{0,3}}\"(?P<secret>[^\"\n\\]{{1,1024}})\\{{0,3}}\"",
+        of_an_assignment,
+    ),
+    kind_of(  # sending token 0123…
+        CREDENTIAL,
+        "token key",
+        r"(?<![\w\-])(?:token|api[ _\-]?key)[ \t]{1,3}[\"'`]?(?P<secret>[A-Za-z0-9_]{24,512}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?![\w\-])",
+        with_digit,
+    ),
+    kind_of(
+        CREDENTIAL,
+        "routing_ integration_ routing-key integration-key",
+        rf"(?:routing|integration)[_\-]key{_IS}[\"'`]?(?P<secret>[0-9a-f]{{32}})(?![0-9a-z])",
     ),
     kind_of(
         CREDENTIAL,

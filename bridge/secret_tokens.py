@@ -57,11 +57,17 @@ TOKENS: tuple[Kind, ...] = (
     kind_of(
         "vendor_token",
         "hvs. hvb. hvr. dop_v1_ doo_v1_ dor_v1_ dckr_pat_ dckr_oat_ glsa_ glc_ hf_ shpat_ shpca_ shppa_ shpss_ dapi lin_api_ ntn_ "
-        "gsk_ age-secret-key- .atlasv1. key- tskey- nvapi- r8_ :aa",
-        r"(?<![A-Za-z0-9])(?P<secret>hv[sbr]\.[\w-]{20,512}|do[opr]_v1_[a-f0-9]{40,64}|dckr_[po]at_[\w-]{16,64}|glsa_\w{24,64}"
+        "gsk_ age-secret-key- .atlasv1. key- tskey- nvapi- r8_ :aa base64: nrak- nral hrku- pmak- pul- rubygems_ sntrys_ sntryu_ "
+        "xkeysib- atatt3 dp.pt. dp.st. dp.ct. dp.sa. cfpat- xai- figd_ sbp_ ops_eyj eyjrijoi sq0atp- sq0csp- fo1_",
+        r"(?:(?<![A-Za-z0-9])|(?<=/bot))(?P<secret>hv[sbr]\.[\w-]{20,512}|do[opr]_v1_[a-f0-9]{40,64}|dckr_[po]at_[\w-]{16,64}|glsa_\w{24,64}"
         r"|glc_[\w+/=]{24,512}|hf_[A-Za-z0-9]{24,64}|shp(?:at|ca|pa|ss)_[a-fA-F0-9]{24,64}|dapi[a-f0-9]{32}|lin_api_[A-Za-z0-9]{24,64}"
         r"|ntn_[A-Za-z0-9]{24,64}|gsk_[A-Za-z0-9]{24,64}|AGE-SECRET-KEY-1[0-9A-Z]{40,64}|[A-Za-z0-9]{14}\.atlasv1\.[\w-]{40,128}"
-        r"|key-[0-9a-f]{32}|tskey-[\w-]{16,128}|nvapi-[\w-]{24,128}|r8_[A-Za-z0-9]{24,64}|[0-9]{8,10}:AA[\w-]{30,40})(?![A-Za-z0-9])",
+        r"|key-[0-9a-f]{32}|tskey-[\w-]{16,128}|nvapi-[\w-]{24,128}|r8_[A-Za-z0-9]{24,64}|[0-9]{8,10}:AA[\w-]{30,40}"
+        r"|base64:[A-Za-z0-9+/]{43}=|NRAK-[A-Z0-9]{20,40}|(?:eu01xx)?[0-9a-f]{28,40}NRAL|HRKU-[\w-]{30,80}|PMAK-[0-9a-f]{24}-[0-9a-f]{34}"
+        r"|pul-[0-9a-f]{40}|rubygems_[0-9a-f]{48}|sntry[su]_[\w+/=]{24,512}|xkeysib-[0-9a-f]{64}-[A-Za-z0-9]{16}"
+        r"|ATATT3[\w=-]{40,512}|dp\.(?:pt|st|ct|sa)\.[\w.]{40,128}|CFPAT-[\w-]{40,64}|xai-[A-Za-z0-9]{40,128}|figd_[\w-]{36,64}"
+        r"|sbp_[0-9a-f]{40}|ops_eyJ[\w+/=-]{40,2048}|eyJrIjoi[A-Za-z0-9+/]{40,512}={0,2}|sq0(?:atp|csp)-[\w-]{22,64}|fo1_[\w-]{40,64})(?![A-Za-z0-9])",
         case=True,
     ),
 )
+"""In the order in which they are looked for."""

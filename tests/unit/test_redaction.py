@@ -227,6 +227,15 @@ def test_an_operators_pattern_may_say_which_part_is_the_secret() -> None:
         "=,a",
         "eyJaaaaaaaaa.",
         "<password ",
+        'password Value: "',
+        "docker login a ",
+        "kennwort: ",
+        '"auth" "',
+        "password[0]",
+        "LS0tLS1CRUdJTi",
+        "DB_PASS: ",
+        "token a",
+        "[REDACTED:credential]=",
     ],
 )
 def test_hostile_text_takes_no_longer_than_its_length_allows(seed: str) -> None:
