@@ -141,6 +141,9 @@ DEFAULTS = Thresholds()
 SKEW_SECONDS = 30.0
 """How far apart two records of the same moment may lie (event and inspect, our clock and the Docker host's)."""
 
+LONG_STOP_SECONDS = 120.0
+"""Whoever stops a container may give it longer than its own stop timeout (``docker stop -t``), which nobody tells."""
+
 DEADLY_SIGNALS = frozenset({None, 2, 3, 9, 15})
 """Signals of a ``kill`` event that mean "end": INT, QUIT, KILL, TERM, or one the Engine did not name."""
 
@@ -270,7 +273,7 @@ def end_asked_for(case: Case) -> EngineEvent | None:
     last = next((event for event in reversed(events) if event.action in {"kill", "die", "start"}), None)
     if last is None or last.action != "kill" or last.signal not in DEADLY_SIGNALS:
         return None
-    patience = case.container.stop_timeout_seconds + SKEW_SECONDS / 3
+    patience = max(case.container.stop_timeout_seconds, LONG_STOP_SECONDS) + SKEW_SECONDS / 3
     waits_for_ever = case.container.stop_timeout_seconds < 0
     return last if waits_for_ever or (case.host_now - last.at).total_seconds() <= patience else None
 

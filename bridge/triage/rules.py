@@ -121,8 +121,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         id="being_stopped",
-        when="running, and through the API it was asked to end (TERM, INT, QUIT, KILL), not longer ago than its stop timeout "
-        "and 10 s",
+        when="running, and through the API it was asked to end (TERM, INT, QUIT, KILL), not longer ago than its stop timeout, "
+        "or 2 min if that is shorter",
         verdict="wait 10 s",
         because="a restart would start again what a person or a deploy is stopping",
         ask=lifecycle.being_stopped,

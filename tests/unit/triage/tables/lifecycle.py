@@ -89,10 +89,11 @@ TABLES: Tables = {
     ),
     "being_stopped": (
         fires(WAIT, unhealthy(), "asked to end and given time", events=told((57, "kill", 15))),
+        fires(WAIT, unhealthy(), "perhaps more time than it has by itself", events=told((-55, "kill", 15))),
         fires(WAIT, unhealthy(), "killed just now", events=told((-900, "die", 1), (-899, "start"), (59, "kill", 9))),
         fires(WAIT, running(health=Health.NONE), "whatever its health", events=told((55, "kill", 15))),
         fires(WAIT, unhealthy(stop_timeout_seconds=300.0), "a long stop timeout", events=told((-200, "kill", 15))),
-        spares("unhealthy", REPAIR, unhealthy(), "it did not obey", events=told((30, "kill", 15))),
+        spares("unhealthy", REPAIR, unhealthy(), "it did not obey", events=told((-75, "kill", 15))),
         spares("unhealthy", REPAIR, unhealthy(), "told to read its configuration", events=told((57, "kill", 1))),
         spares("unhealthy", REPAIR, unhealthy(), "it ended and runs again", events=told((54, "kill", 15), (55, "die", 143), (56, "start"))),
         spares("unhealthy", REPAIR, unhealthy(), "only its end is not known", events=told((54, "kill", 15), (56, "start"))),
