@@ -29,7 +29,7 @@ MAX_VALUE_CHARS = 8192
 """A longer label or annotation value is cut: it names nothing any more, and the other alerts must not suffer."""
 
 _NO_STATUS = re.compile(r"\AInvalid enum value .* - at `(?=\$\.alerts\[[0-9]+\]\.status`\Z)", re.DOTALL)
-_REPEATED = re.compile(r"Invalid enum value '.*'(?= - at)", re.DOTALL)
+_REPEATED = re.compile(r"Invalid enum value ['\"].*['\"](?= - at)", re.DOTALL)
 _FINGERPRINT = re.compile(r"[0-9A-Za-z_.:-]{1,64}")
 _CONTAINER_ID = re.compile(r"(?:docker://|/docker/|docker-)?([0-9a-f]{12,64})(?:\.scope)?")
 _CONTAINER_NAME = re.compile(r"/?([A-Za-z0-9][A-Za-z0-9_.-]{0,254})")

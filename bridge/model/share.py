@@ -5,6 +5,7 @@ Finished containers are no part of a population: counted are those that run, and
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,7 @@ from bridge.model.evidence import ContainerFacts, ContainerStatus
 from bridge.model.policy import Limits
 
 PROJECT_LABEL = "com.docker.compose.project"
+_PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,127}")
 _UP = frozenset({ContainerStatus.RUNNING, ContainerStatus.RESTARTING, ContainerStatus.PAUSED})
 
 Listing = Mapping[str, Sequence[ContainerFacts] | None]
@@ -149,7 +151,7 @@ def share_limit(limits: Limits, scope: ShareScope) -> float:
 
 def populations_around(container: ContainerFacts, listing: Listing) -> tuple[Population, ...]:
     """Those that a container belongs to: its project, its host if there are several, the fleet."""
-    project = container.labels.get(PROJECT_LABEL, "")
+    project = _project(container)
     mine = [project_of(container.host, project, listing)] if project else []
     return (*mine, *_wide(listing, hosts=[container.host]))
 
@@ -160,7 +162,7 @@ def all_populations(listing: Listing, also: Sequence[Population] = ()) -> tuple[
         (host, project): None
         for host, listed in listing.items()
         for container in listed or ()
-        if (project := container.labels.get(PROJECT_LABEL, ""))
+        if (project := _project(container))
     }
     now = (
         *(project_of(host, project, listing) for host, project in projects),
@@ -168,6 +170,12 @@ def all_populations(listing: Listing, also: Sequence[Population] = ()) -> tuple[
     )
     keys = {population.key for population in now}
     return (*now, *(_again(population, listing) for population in also if population.key not in keys))
+
+
+def _project(container: ContainerFacts) -> str:
+    """``""``: none. What Compose calls no project names none: it would be shown wherever a share is told of."""
+    name = container.labels.get(PROJECT_LABEL, "")
+    return name if _PROJECT.fullmatch(name) else ""
 
 
 def _again(population: Population, listing: Listing) -> Population:

@@ -24,11 +24,10 @@ async def ready(request: web.Request) -> web.Response:
 
 async def reload(request: web.Request) -> web.Response:
     """``POST /-/reload``: the file as it is now, whole, or the old configuration stays."""
-    problems = await request.app[BRIDGE].reload()
-    if problems:
-        raise Refused(
-            400, "bad_configuration", "the old configuration stays in force", [str(p) for p in problems]
-        )
+    bridge = request.app[BRIDGE]
+    if problems := await bridge.reload():
+        told = [bridge.redactor.text(str(problem)).text for problem in problems]
+        raise Refused(400, "bad_configuration", "the old configuration stays in force", told)
     return web.Response(text="")
 
 

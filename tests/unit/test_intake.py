@@ -109,9 +109,10 @@ def test_what_is_wrong_is_said_in_one_line(raw: bytes, says: str) -> None:
     assert len(str(caught.value)) < 400
 
 
-def test_what_is_wrong_repeats_nothing_that_was_sent() -> None:
+@pytest.mark.parametrize("quote", ["", "'", '"', "'\""])
+def test_what_is_wrong_repeats_nothing_that_was_sent(quote: str) -> None:
     """It is answered to whoever sends, and logged there."""
-    said = "x - at `$` password=hunter2\u202e"
+    said = f"x - at `$` {quote}password=hunter2\u202e"
     with pytest.raises(PayloadError, match=r"status") as caught:
         read_webhook(body(status=said))
     assert "hunter2" not in str(caught.value)

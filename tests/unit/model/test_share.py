@@ -49,6 +49,16 @@ def test_a_container_without_a_project_belongs_to_none() -> None:
     assert [p.scope for p in populations_around(LONE, {"a": [LONE]})] == [ShareScope.FLEET]
 
 
+@pytest.mark.parametrize(
+    "label", ["shop/eu", "\x1b[31mshop", "a password=hunter2", "-x", " ", "s" * 129, "\u0441hop"]
+)
+def test_what_compose_would_not_call_a_project_is_none(label: str) -> None:
+    """Whoever labels a container may write anything; the name stands in traces, events and keys of the store."""
+    odd = running(name="web", host="a", labels={"com.docker.compose.project": label})
+    assert [each.scope for each in populations_around(odd, {"a": [odd]})] == [ShareScope.FLEET]
+    assert [each.scope for each in all_populations({"a": [odd]})] == [ShareScope.FLEET]
+
+
 def test_a_project_of_the_same_name_on_another_host_is_another_one() -> None:
     first, *_ = populations_around(FAR, {"a": [WEB, DB], "b": [FAR]})
     assert [part.members for part in first.parts] == [("web",)]
