@@ -5,6 +5,7 @@ Edges share this file. What is asked and what it means belongs to the edge of ea
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from bridge.redaction import Redactor
 BODY_BYTES = 64 * 1024 * 1024
 MESSAGE_CHARACTERS = 256
 LOOKED_AT = 4096
-"""Bytes of a refusal that are read for its message: redacted whole, then cut."""
+"""Characters of a refusal that are looked at: redacted whole, then cut."""
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
@@ -44,7 +45,7 @@ class Reply:
         """Itself, if it is a success. Raises what ``refusal`` makes of it otherwise."""
         if self.status == http.client.OK:
             return self
-        raise self.refusal(" " + shown(self.body[:LOOKED_AT].decode(errors="replace")))
+        raise self.refusal(" " + shown(_words(self.body)))
 
     def refusal(self, said: str, *, of_message: Collection[int] = ()) -> errors.EdgeError:
         """What this status means: EdgeUnavailable (5xx), RateLimited (429), else EdgeRejected.
@@ -68,6 +69,22 @@ class Reply:
         except (msgspec.MsgspecError, UnicodeDecodeError) as wrong:
             message = f"{self.method} {self.path}: answered what cannot be understood: {wrong}"
             raise errors.EdgeUnavailable(self.edge, message[:MESSAGE_CHARACTERS]) from wrong
+
+
+class _Refusal(msgspec.Struct):
+    """Where Prometheus, Alertmanager and Grafana say what was wrong."""
+
+    error: str = ""
+    message: str = ""
+
+
+def _words(body: bytes) -> str:
+    """What a refusal says: the words of a JSON answer as they were meant, else the body as it came."""
+    with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        told = msgspec.json.decode(body, type=_Refusal)
+        if words := told.error or told.message:
+            return words[:LOOKED_AT]
+    return body[:LOOKED_AT].decode(errors="replace")
 
 
 def shown(said: str, limit: int = MESSAGE_CHARACTERS) -> str:

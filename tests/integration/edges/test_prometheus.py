@@ -81,6 +81,36 @@ async def test_slow_is_unavailable_at_the_deadline(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            {"status": "error", "error": "pass\u200bword=hunter2\nts=1 \u202e"},
+            "password=[REDACTED:credential]",
+        ),
+        ({"message": 'token="s3cretValue"'}, "token="),
+        ({"error": {"x": "password=hunter2"}}, "[REDACTED:credential]"),
+        ([["password=hunter2"]], "[REDACTED:credential]"),
+    ],
+    ids=["error", "message", "another shape", "a list"],
+)
+async def test_what_a_refusal_says_is_read_before_it_is_redacted(
+    serve: Serve, said: object, told: str
+) -> None:
+    """JSON escapes what would be taken out, and so would hide a secret."""
+
+    async def handler(request: web.Request) -> web.Response:
+        return web.json_response(said, status=422)
+
+    edge = PrometheusApi(await serve(handler))
+    with pytest.raises(errors.EdgeRejected) as refused:
+        await edge.query("up")
+    await edge.close()
+    assert told in str(refused.value)
+    for hidden in ("hunter2", "s3cret", "\\u"):
+        assert hidden not in str(refused.value)
+
+
+@pytest.mark.parametrize(
     ("status", "kind"),
     [
         (500, errors.EdgeUnavailable),
