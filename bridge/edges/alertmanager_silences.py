@@ -1,6 +1,7 @@
 """The sink that silences an incident's alerts while it is being repaired, by silences that die by themselves.
 
-A silence matches all labels of one alert, so it silences that alert and no other. Its end is near and is moved on while
+A silence matches all labels of one alert, its name among them: only an alert of that name that has all of these labels
+and more would be silenced beside it. Its end is near and is moved on while
 the repair and its verification last; on the outcome it is expired. If we die, it ends with its lease.
 
 Source: https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml. Verified with 0.25.
@@ -72,6 +73,8 @@ class AlertmanagerSilences:
             await notes.write({SILENCED: "1"})
             standing = await self._standing(incident)
             for alert in (episode.alert for episode in record.episodes if episode.firing):
+                if not alert.name:  # what is left of its labels may be those of every alert about the target
+                    continue
                 mark = _comment(incident, alert)
                 await self._silence(alert, mark, standing.get(mark), now)
             return Delivery(sent=True, again_seconds=RENEW_SECONDS)

@@ -39,9 +39,14 @@ async def sink(alertmanager: parts.Alertmanager, alertmanager_at: Connect) -> Al
 
 
 async def deliver(
-    sink: AlertmanagerSilences, incident: Incident, notes: KeptNotes, *, later: float = 0
+    sink: AlertmanagerSilences,
+    incident: Incident,
+    notes: KeptNotes,
+    *,
+    later: float = 0,
+    labels: dict[str, str] = LABELS,
 ) -> Delivery:
-    episode = EpisodeView(alert=replace(alert(), labels=LABELS), firing=True)
+    episode = EpisodeView(alert=replace(alert(), labels=labels), firing=True)
     now = datetime.now(UTC) + timedelta(seconds=later)
     return await sink.deliver(Record(incident=incident, episodes=(episode,)), notes, now=now)
 
@@ -69,6 +74,14 @@ async def test_the_exact_alert_and_no_other_is_silenced_for_the_length_of_a_leas
     assert (silence["createdBy"], "incident a1b2c3" in silence["comment"]) == ("hemostat", True)
     ends = datetime.fromisoformat(silence["endsAt"])
     assert timedelta(0) < ends - before < timedelta(seconds=edge.LEASE_SECONDS + 10)
+
+
+async def test_an_alert_without_a_name_is_not_silenced_for_it_would_silence_all_about_its_target(
+    alertmanager: parts.Alertmanager, sink: AlertmanagerSilences
+) -> None:
+    """``name="web"`` alone is what a full disk of web's has among its labels, too."""
+    await deliver(sink, acting(), KeptNotes(), labels={"name": "web"})
+    assert await silences(alertmanager) == []
 
 
 async def test_it_is_renewed_in_place_while_the_repair_lasts(
