@@ -1,11 +1,10 @@
-"""How the interface reads what it is given, and how it answers: JSON, and refusals as one shape.
+"""How the interface answers: JSON, and refusals as one shape; and what it makes of the texts it is asked with.
 
 What else is refused, and why, is its handlers' business.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -16,7 +15,6 @@ from bridge.web.interface import ANYBODY, BRIDGE, CALLER
 
 JSON = "application/json"
 RETRY_AFTER_SECONDS = "5"
-BODY_DEADLINE_SECONDS = 30.0
 
 
 class Refused(Exception):
@@ -39,39 +37,6 @@ def error_answer(status: int, code: str, message: str, details: Sequence[str] = 
 def as_json(value: object, *, status: int = 200) -> web.Response:
     """A value of the model, or one made of such."""
     return web.Response(body=msgspec.json.encode(value) + b"\n", status=status, content_type=JSON)
-
-
-async def body_of(request: web.Request) -> bytes:
-    """The whole body. Raises: Refused: 408; HTTPRequestEntityTooLarge."""
-    if (length := request.content_length or 0) > request.client_max_size:
-        raise web.HTTPRequestEntityTooLarge(request.client_max_size, length)  # nobody need wait for all of it
-    # A small one came with its head: a timer would cost as much as reading its JSON.
-    if request.content.is_eof():
-        return await request.read()
-    try:
-        async with asyncio.timeout(BODY_DEADLINE_SECONDS):
-            return await request.read()
-    except TimeoutError as error:
-        told = f"the body did not arrive within {BODY_DEADLINE_SECONDS:g} s"
-        raise Refused(408, "timeout", told) from error
-
-
-async def texts_of(request: web.Request, *allowed: str) -> dict[str, str]:
-    """The body's JSON object of texts; what is empty or null in it, or all of it, was not given. Raises Refused."""
-    body = await body_of(request)
-    if not body.strip():
-        return {}
-    try:
-        asked = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Refused(400, "bad_request", "the body is not valid JSON") from error
-    if not isinstance(asked, dict):
-        raise Refused(400, "bad_request", "the body must be a JSON object")
-    if unknown := sorted(asked.keys() - set(allowed)):
-        raise Refused(400, "bad_request", f"unknown keys: {', '.join(unknown)[:100]}")
-    if wrong := [name for name, value in asked.items() if not isinstance(value, str | None)]:
-        raise Refused(400, "bad_request", f"must be text: {', '.join(wrong)}")
-    return {name: value for name, value in asked.items() if value}
 
 
 def named(request: web.Request, asked: Mapping[str, str]) -> str:

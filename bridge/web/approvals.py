@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from aiohttp import web
 
 from bridge import telling
 from bridge.model.incident import Answer
 from bridge.roles import AnswerResult
-from bridge.web.answers import Refused, as_json, named, texts_of
+from bridge.web.answers import Refused, as_json, named
+from bridge.web.bodies import body_of, texts_of
 from bridge.web.interface import BRIDGE
 
 SLACK_PATH = "/slack/interactions"
@@ -53,23 +52,10 @@ async def _answered(request: web.Request, answer: Answer) -> web.Response:
 
 async def slack(request: web.Request) -> web.Response:
     """``POST /slack/interactions``: signed by Slack, or 401. What came of a click is told in Slack."""
-    try:
-        async with asyncio.timeout(BODY_DEADLINE_SECONDS):
-            body = await _bounded(request)
-    except TimeoutError as error:
-        raise Refused(408, "timeout", "the body did not arrive in time") from error
+    body = await body_of(request, most=SLACK_BODY_BYTES, seconds=BODY_DEADLINE_SECONDS)
     match await request.app[BRIDGE].slack_interaction(body, request.headers):
         case None:
             raise Refused(404, "not_found", "no signing secret of Slack is configured (slack.signing_secret)")
         case False:
             raise Refused(401, "unauthorized", "not signed by Slack")
     return web.Response()
-
-
-async def _bounded(request: web.Request) -> bytes:
-    body = b""
-    async for piece in request.content.iter_any():
-        body += piece
-        if len(body) > SLACK_BODY_BYTES:
-            raise Refused(413, "too_large", "no click is that large")
-    return body

@@ -8,7 +8,8 @@ from aiohttp import web
 
 from bridge.model.duration import parse_duration
 from bridge.roles import Pause
-from bridge.web.answers import Refused, as_json, named, texts_of, time_of, written
+from bridge.web.answers import Refused, as_json, named, time_of, written
+from bridge.web.bodies import texts_of
 from bridge.web.interface import BRIDGE, CALLER
 
 

@@ -20,6 +20,7 @@ from bridge.web import (
     webhook,
 )
 from bridge.web.access import authorise
+from bridge.web.bodies import HELD, MOST_HELD_BYTES, Held
 from bridge.web.failures import answer_errors
 from bridge.web.interface import BRIDGE, TOKENS, Bridge, Token
 
@@ -68,6 +69,7 @@ def operations(
     """What every process answers to whoever runs it, a worker that takes in nothing included."""
     app = web.Application(client_max_size=max_body_bytes, middlewares=[answer_errors, authorise])
     app[BRIDGE] = bridge
+    app[HELD] = Held(most=max(MOST_HELD_BYTES, 4 * max_body_bytes))
     app[TOKENS] = tokens
     app.router.add_get("/-/healthy", probes.healthy)
     app.router.add_get("/-/ready", probes.ready)

@@ -15,7 +15,8 @@ from aiohttp import web
 
 from bridge import errors
 from bridge.intake import read_webhook, redacted, subject_of
-from bridge.web.answers import JSON, Refused, as_json, body_of
+from bridge.web.answers import JSON, Refused, as_json
+from bridge.web.bodies import body_of
 from bridge.web.interface import BRIDGE
 
 log = logging.getLogger("hemostat.web")

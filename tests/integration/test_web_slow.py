@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
+import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -11,9 +13,9 @@ import pytest
 from aiohttp import web
 
 from bridge.demo import parts
-from bridge.web import answers, server
+from bridge.web import application, bodies, server
 from tests.integration.serving import Running
-from tests.waiting import until
+from tests.waiting import until, until_true
 
 Serve = Callable[..., Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
@@ -49,7 +51,7 @@ async def serve() -> AsyncIterator[Serve]:
 async def test_a_body_that_does_not_arrive_is_answered_408(
     running: Running, request_line: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answers, "BODY_DEADLINE_SECONDS", 0.1)
+    monkeypatch.setattr(bodies, "DEADLINE_SECONDS", 0.1)
     reader, writer = await asyncio.open_connection(running.client.host, running.client.port)
     head = (
         f"{request_line} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n"
@@ -89,6 +91,57 @@ async def test_a_connection_whose_request_is_being_answered_is_not_idle(serve: S
     writer.write(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
     async with asyncio.timeout(10):
         assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.fixture
+async def served(running: Running) -> AsyncIterator[web.AppRunner]:
+    """The interface of a bridge, served as the bridge itself serves it."""
+    runner = server.runner_of(application(running.bridge, tokens=lambda: (), max_body_bytes=16 << 20))
+    await runner.setup()
+    await web.TCPSite(runner, parts.LOOPBACK, 0).start()
+    yield runner
+    await runner.cleanup()
+
+
+async def test_nothing_is_left_of_a_body_whose_sender_went_away(served: web.AppRunner) -> None:
+    """Not even until the garbage collector comes by, which an idle process may never call."""
+    piece, count = b"100000\r\n" + b"x" * 2**20 + b"\r\n", 8
+
+    def traced() -> int:
+        return tracemalloc.get_traced_memory()[0] - before
+
+    tracemalloc.start()
+    gc.disable()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for _ in range(3):
+            _, writer = await asyncio.open_connection(*served.addresses[0])
+            writer.write(b"POST /alerts HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n")
+            writer.write(b"Transfer-Encoding: chunked\r\n\r\n" + piece * count)
+            await writer.drain()
+            await until_true(lambda: traced() > (count - 1) * 2**20)
+            writer.close()
+            await until_true(lambda: traced() < 2 * 2**20, seconds=4)
+    finally:
+        gc.enable()
+        tracemalloc.stop()
+
+
+async def test_more_than_may_be_held_at_once_is_503(served: web.AppRunner) -> None:
+    """Alertmanager tries it again; nothing of it is kept meanwhile."""
+    held = served.app[bodies.HELD]
+    held.most = 1000
+    reader, writer = await asyncio.open_connection(*served.addresses[0])
+    head = (
+        "POST /alerts HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9999\r\n\r\n"
+    )
+    writer.write(head.encode() + b"x" * 2000)
+    async with asyncio.timeout(10):
+        answer = await reader.readuntil(b"\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"Retry-After: " in answer
+    assert held.now == 0
+    writer.close()
 
 
 async def test_one_connection_too_many_is_turned_away_until_there_is_a_place(serve: Serve) -> None:
