@@ -29,7 +29,7 @@ def volley(
 ) -> Iterator[tuple[Key, Answer]]:
     """Each request's body or error, in the order in which they come. `timeout`: seconds for each of them."""
     waiting = deque(requests)
-    with selectors.DefaultSelector() as selector:
+    with _selector() as selector:
         try:
             while waiting or selector.get_map():
                 while waiting and len(selector.get_map()) < at_once:
@@ -44,6 +44,14 @@ def volley(
         finally:
             for registered in list(selector.get_map().values()):
                 registered.data[1].sock.close()
+
+
+def _selector() -> selectors.BaseSelector:
+    """Raises: EngineAway: no file is left for it, as for a connection."""
+    try:
+        return selectors.DefaultSelector()
+    except OSError as error:
+        raise EngineAway(f"asking for many at once: {error!r}") from error
 
 
 class _Request:

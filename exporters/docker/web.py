@@ -30,6 +30,9 @@ IDLE_SECONDS = 300.0
 
 HANDSHAKE_SECONDS = 10.0
 
+MOST_CONNECTIONS = 128
+"""Each is a thread and a file: half of the files that the kernel's own leave over."""
+
 HEALTHY_PATH = "/-/healthy"
 READY_PATH = "/-/ready"
 TEXT = "text/plain; charset=utf-8"
@@ -115,6 +118,24 @@ class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
     request_queue_size = 64
     routes: Routes
     security: Security | None
+    places: threading.Semaphore
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        """Whether there is a place for one more; else it is closed unanswered."""
+        return self.places.acquire(blocking=False)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request(request, client_address)
+        except BaseException:
+            self.places.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self.places.release()
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         if self.security is None or not self.security.encrypts:
@@ -217,5 +238,6 @@ def _server(address: tuple[str, int], routes: Routes, security: Security | None)
     server = type("_Server", (_Server,), {"address_family": family})(address, _Handler)
     assert isinstance(server, _Server)  # noqa: S101  (for the type checker: `type` returns Any)
     server.routes = routes
+    server.places = threading.Semaphore(MOST_CONNECTIONS)
     server.security = security
     return server

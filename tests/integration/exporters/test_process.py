@@ -89,6 +89,28 @@ def test_a_connection_is_kept_for_the_next_scrape(unharmed: Exporter) -> None:
     connection.close()
 
 
+def test_connections_that_nobody_closes_are_bounded(
+    scripted: ScriptedEngine, start_exporter: StartExporter
+) -> None:
+    """Each is a thread. One too many is closed; once there is a place again, the page is served."""
+    exporter = start_exporter(scripted.url)
+    idle = [connect(exporter) for _ in range(200)]
+    for connection in idle:
+        connection.connect()
+
+    def threads() -> int:
+        return len(list(Path(f"/proc/{exporter.pid}/task").iterdir()))
+
+    with pytest.raises((http.client.HTTPException, OSError)):
+        exporter.page()
+    assert 128 <= threads() < 145
+    for connection in idle:
+        connection.close()
+    until(lambda: threads() < 40)
+    assert "docker_up" in exporter.page()
+    assert "Traceback" not in exporter.log_text()
+
+
 def test_gzip_is_given_where_asked_and_says_the_same(unharmed: Exporter) -> None:
     connection = connect(unharmed)
     connection.request("GET", "/metrics", headers={"Accept-Encoding": "gzip"})

@@ -1,6 +1,9 @@
 """Many requests at once: each gets its own answer or error, and none waits for another's."""
 
+import os
+import resource
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -26,6 +29,23 @@ def test_each_request_gets_its_answer_however_many_at_once(scripted: ScriptedEng
     found = answers(scripted, ids, at_once=at_once)
     assert found.keys() == set(ids)
     assert all(isinstance(said, bytes) and f"name-{one}".encode() in said for one, said in found.items())
+
+
+def test_a_process_without_files_left_is_an_error_like_any_other(scripted: ScriptedEngine) -> None:
+    """The inventory tries again after one; anything else would end the exporter."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken: list[int] = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        with suppress(OSError):
+            while True:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+        with pytest.raises(EngineAway, match="Too many open files"):
+            answers(scripted, ["a1"])
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_no_more_connections_are_open_at_once_than_were_asked_for(scripted: ScriptedEngine) -> None:
