@@ -30,7 +30,7 @@ def bridge(start_bridge: StartBridge, model: AnthropicServer) -> Bridge:
 
 
 def asking(model: AnthropicServer) -> dict[str, Any]:
-    return {"provider": "anthropic", "api_key": "sk-of-the-tests", "base_url": model.url}
+    return {"provider": "anthropic", "api_key": "sk-of-the-tests", "base_url": model.url, "timeout": "20s"}
 
 
 def explained(bridge: Bridge, incident_id: str, *words: str) -> tuple[int, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -32,7 +31,9 @@ from tests.servers.anthropic import AnthropicServer
 from tests.servers.language_model import AGREES, VETOES, Mode, ModelServer
 from tests.servers.openai import OpenAiServer
 
-WHOLE_DECISION_SECONDS = 5.0
+PATIENT_SECONDS = 20.0
+"""For an answer that comes at once on a machine with nothing else to do."""
+
 PLENTY = Cap(max=1000, per_seconds=3600)
 
 
@@ -107,6 +108,7 @@ def llm_of(server: ModelServer, **changes: Any) -> settings.Llm:
         model="claude-haiku-5-5" if anthropic else "gpt-6-luna",
         api_key=settings.Secret("sk-of-the-tests"),
         base_url=server.url,
+        timeout_seconds=PATIENT_SECONDS,
     )
     return replace(llm, **changes)
 
@@ -162,14 +164,14 @@ MODES = {
 async def test_in_every_mode_a_decision_is_made_in_time_says_who_made_it_and_is_counted(
     redis_url: str, kind: type[ModelServer], mode: Mode
 ) -> None:
-    # The configured default on one side, less on the other: waiting for both teaches nothing.
-    timeout = {} if kind is AnthropicServer else {"timeout_seconds": 1.0}
+    # What comes to no answer is waited for as long as configured: the default on one side, less on the other.
+    short = settings.Llm().timeout_seconds if kind is AnthropicServer else 1.0
+    seconds = short if MODES[mode] is ModelResult.TIMEOUT else PATIENT_SECONDS
     with kind(mode) as server:
-        async with room_of(redis_url, server, **timeout) as room:
+        async with room_of(redis_url, server, timeout_seconds=seconds) as room:
             room.docker.run("web")
-            began = time.monotonic()
-            considered = await room.considered()
-            assert time.monotonic() - began < WHOLE_DECISION_SECONDS
+            async with asyncio.timeout(PATIENT_SECONDS):  # the SDKs themselves would wait for ten minutes
+                considered = await room.considered()
             verdict, provider = considered.decision.verdict, considered.audit.consultations[0].provider
             assert verdict.model is MODES[mode], considered.audit.consultations
             assert room.metric("hemostat_llm_requests_total", provider=provider, result=MODES[mode]) == 1
