@@ -12,12 +12,16 @@ from bridge.edges.store.budgets import EVICTION_SAFE
 from bridge.edges.store.clock import BEHIND_SECONDS, LEAP_SECONDS
 from bridge.model.consultation import ModelRequest, Stop
 from bridge.model.incident import IncidentQuery
+from bridge.roles import Model
 from bridge.sinks import BacklogState
 from bridge.triage import answer, prompt
 from bridge.triage.traits import traits_of
 from bridge.wiring import Parts, check_extras, grafana_of, model_of, prometheus_of, slack_of
 
 DEADLINE_SECONDS = 5.0
+GRACE_SECONDS = 1.0
+"""Beyond the deadline that the model was given, should its edge not keep it."""
+
 OLDEST_REDIS = (6, 2)
 
 NEWEST = 200
@@ -51,19 +55,21 @@ async def examine(parts: Parts, *, ask_model: bool = False) -> list[Check]:
         "grafana", _grafana(parts.config), "correct grafana.url and grafana.token, or start it"
     )
     checks += await _asked("slack", _slack(parts.config), "see docs/slack.md for tokens and scopes")
-    checks += await _asked(
-        "model", _model(parts.config, ask=ask_model), "check llm.api_key, llm.model and llm.base_url"
-    )
+    checks += await _model(parts.config, ask=ask_model)
     checks += await _asked("deliveries", _deliveries(parts), "the store does not answer; see above")
     return checks
 
 
-async def _asked(name: str, asked: Awaitable[list[Check]], advice: str) -> list[Check]:
+async def _asked(
+    name: str, asked: Awaitable[list[Check]], advice: str, *, seconds: float | None = None
+) -> list[Check]:
+    """``seconds``: another deadline than that of all neighbours."""
+    deadline = DEADLINE_SECONDS if seconds is None else seconds
     try:
-        async with asyncio.timeout(DEADLINE_SECONDS):
+        async with asyncio.timeout(deadline):
             return await asked
     except TimeoutError:
-        return [Check(name=name, ok=False, found=f"no answer within {DEADLINE_SECONDS:g} s", advice=advice)]
+        return [Check(name=name, ok=False, found=f"no answer within {deadline:g} s", advice=advice)]
     except errors.EdgeError as error:
         return [Check(name=name, ok=False, found=str(error), advice=advice)]
 
@@ -253,9 +259,22 @@ async def _model(config: settings.Settings, *, ask: bool) -> list[Check]:
         return [Check(name="model", ok=False, found=who, advice=str(error))]
     if not ask:
         return [Check(name="model", ok=True, found=f"{who}; not asked", advice="--ask-model asks it once")]
-    model = model_of(config)
+    # Outside any deadline: to import the SDK takes a second, and on a small machine many.
+    model = await asyncio.to_thread(model_of, config)
     if model is None:
         raise AssertionError("an active model has an edge")
+    try:
+        return await _asked(
+            "model",
+            _answer_of(model, llm, who),
+            "check llm.api_key, llm.model and llm.base_url",
+            seconds=llm.timeout_seconds + GRACE_SECONDS,
+        )
+    finally:
+        await model.close()
+
+
+async def _answer_of(model: Model, llm: settings.Llm, who: str) -> list[Check]:
     traits = llm.models.get(llm.model) or traits_of(llm.model, own_server=llm.base_url is not None)
     request = ModelRequest(
         model=llm.model,
@@ -267,10 +286,7 @@ async def _model(config: settings.Settings, *, ask: bool) -> list[Check]:
         thinking=traits.thinking,
         effort=traits.effort,
     )
-    try:
-        said = await model.ask(request, deadline_seconds=llm.timeout_seconds)
-    finally:
-        await model.close()
+    said = await model.ask(request, deadline_seconds=llm.timeout_seconds)
     cost = f"{said.usage.total} tokens, ${traits.cost_usd(said.usage):.4f}"
     found = f"{who}; answered in {said.latency_seconds:.1f} s, {cost}"
     if said.stop is not Stop.END or not answer.fits(said.text):

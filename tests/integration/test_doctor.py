@@ -15,16 +15,17 @@ from bridge import doctor, settings, wiring
 from bridge.demo import parts
 from bridge.doctor import Check
 from tests.conftest import started
+from tests.servers.openai import OpenAiServer
 from tests.servers.redis_topology import MASTER, Watched
 
 
-async def examined(folder: Path, **sections: Any) -> dict[str, Check]:
-    """What it says of the store under this configuration, by the name of the check."""
+async def examined(folder: Path, *, ask_model: bool = False, **sections: Any) -> dict[str, Check]:
+    """What it says under this configuration, by the name of the check."""
     path = folder / "hemostat.yml"
     docker = {"hosts": [{"name": "local", "url": f"unix://{folder}/absent.sock"}]}
     path.write_text(json.dumps({"docker": docker, **sections}))
     async with wiring.parts_of(settings.load(path, environ={})) as built:
-        return {check.name: check for check in await doctor.examine(built)}
+        return {check.name: check for check in await doctor.examine(built, ask_model=ask_model)}
 
 
 @pytest.fixture
@@ -149,3 +150,16 @@ async def test_a_store_that_is_away_is_told_with_the_reason(tmp_path: Path) -> N
     found = await examined(tmp_path, redis={"url": f"redis://{parts.LOOPBACK}:{port}"})
     assert str(port) in found["store"].found
     assert "Connect call failed" in found["store"].found
+
+
+async def test_a_model_has_the_time_that_it_has_in_the_bridge(
+    redis_server: parts.RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One on a server of one's own may be slower than any neighbour, and is no worse for it."""
+    monkeypatch.setattr(doctor, "DEADLINE_SECONDS", 1.0)
+    with OpenAiServer() as server:
+        server.delay_seconds = 1.5
+        llm = {"provider": "openai", "model": "own", "base_url": server.url, "timeout": "20s"}
+        found = await examined(tmp_path, ask_model=True, redis={"url": redis_server.url}, llm=llm)
+    assert found["model"].ok, found
+    assert "answered in" in found["model"].found
