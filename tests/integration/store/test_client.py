@@ -10,14 +10,15 @@ import pytest
 from bridge import errors
 from bridge.demo import parts
 from bridge.edges.store.client import MAX_CONNECTIONS, Access, Client
+from tests.waiting import until
 
 NOTHING = "a list that stays empty"
 
 
 @pytest.fixture
 async def client(redis_server: parts.RedisServer) -> AsyncIterator[Client]:
-    """It waits for a free connection for a moment only."""
-    client = Client(redis_server.url, Access(connect_seconds=0.1))
+    """It waits for a free connection for a moment only, in which a busy machine must connect."""
+    client = Client(redis_server.url, Access(connect_seconds=2.0, timeout_seconds=30.0))
     yield client
     await client.close()
 
@@ -25,6 +26,15 @@ async def client(redis_server: parts.RedisServer) -> AsyncIterator[Client]:
 async def connections(client: Client) -> int:
     """How many the server counts of ours, and of whoever else is there."""
     return int((await client.info("clients"))["connected_clients"])
+
+
+async def blocked(redis_server: parts.RedisServer) -> int:
+    """How many wait at the server for something to come."""
+    other = Client(redis_server.url, Access())
+    try:
+        return int((await other.info("clients"))["blocked_clients"])
+    finally:
+        await other.close()
 
 
 async def test_more_calls_at_once_than_connections_are_all_answered(redis_server: parts.RedisServer) -> None:
@@ -38,11 +48,13 @@ async def test_more_calls_at_once_than_connections_are_all_answered(redis_server
         await client.close()
 
 
-async def test_a_call_for_which_no_connection_comes_free_is_not_made(client: Client) -> None:
+async def test_a_call_for_which_no_connection_comes_free_is_not_made(
+    client: Client, redis_server: parts.RedisServer
+) -> None:
     """All of them wait for what does not come; the error says what is in the way."""
     waiting = [asyncio.create_task(client.execute("BLPOP", NOTHING, 30)) for _ in range(MAX_CONNECTIONS)]
-    await asyncio.sleep(0)  # each has begun, and has its place
     try:
+        await until(lambda: blocked(redis_server), lambda number: number == MAX_CONNECTIONS)
         with pytest.raises(errors.EdgeUnavailable, match=f"GET: {MAX_CONNECTIONS} calls are under way"):
             await client.execute("GET", "anything")
     finally:
