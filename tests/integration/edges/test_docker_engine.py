@@ -354,13 +354,13 @@ async def test_a_restart_that_meets_a_stop_under_way_undoes_it(
     """That is why rule ``being_stopped`` waits. Of the stop its ``kill`` is told at once."""
     container = run_container("stopping", DEAF)
     facts = await inspected(docker, "stopping")
-    stop = asyncio.create_task(asyncio.to_thread(container.stop, timeout=2))
+    stop = asyncio.create_task(asyncio.to_thread(container.stop, timeout=6))
 
     async def asked_to_end() -> bool:
         events = await docker.events("here", facts.id, seconds=60)
         return [event.action for event in events] == ["start", "kill"]
 
-    await until(asked_to_end, seconds=2)
+    await until(asked_to_end, seconds=6)
     events = await docker.events("here", facts.id, seconds=60)
     evidence = Evidence(collected_at=datetime.now(UTC), container=facts, events=tuple(events))
     verdict = rules.judge(evidence, policy=TargetPolicy(), alert_names=["Slow"], now=datetime.now(UTC))
