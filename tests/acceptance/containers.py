@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -91,9 +92,18 @@ class Service:
         """Returns once it has started so often."""
         self._await(lambda: self.boots >= count, f"booted {count} times", within)
 
-    def stop(self) -> None:
-        """`docker stop`."""
-        self._api.stop(self.id)
+    def stop(self, seconds: int | None = None) -> None:
+        """`docker stop`, which gives it so long to end; by default as long as it has by itself."""
+        self._api.stop(self.id, timeout=seconds)
+
+    def await_event(self, action: str) -> None:
+        """Returns once the Engine has told of it, `kill` say."""
+        asked: dict[str, Any] = {
+            "since": 1,
+            "filters": {"container": self.id, "event": action},
+            "decode": True,
+        }
+        self._await(lambda: any(self._api.events(until=int(time.time()) + 1, **asked)), f"told to {action}")
 
     def remove(self) -> None:
         """`docker rm --force`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from tests.acceptance.conftest import StartBridge, StartService
@@ -122,6 +124,19 @@ def test_what_the_operator_has_not_allowed_is_not_done(
         assert (incident["outcome"], refusals(incident)) == ("refused", [reason])
     assert incident["token"] is None
     assert shop.boots == 1
+
+
+def test_what_somebody_is_stopping_is_not_started_again(bridge: Bridge, start_service: StartService) -> None:
+    """It is sick, and runs for as long as it is given to end; Docker's restart would wait for that and undo it."""
+    shop = start_service(script=f"trap '' TERM; {INCURABLE}").fall_sick()
+    stop = threading.Thread(target=shop.stop, args=(4,))
+    stop.start()
+    shop.await_event("kill")
+    [incident_id] = bridge.accept(firing(shop.name))
+    stop.join()
+    incident = bridge.await_incident(incident_id, within=40)
+    assert (incident["outcome"], incident["decision"]["verdict"]["rule"]) == ("no_action", "operator_stop")
+    assert (shop.boots, shop.status) == (1, "exited")
 
 
 def test_while_paused_nothing_is_repaired(bridge: Bridge, start_service: StartService) -> None:
