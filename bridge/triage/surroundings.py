@@ -264,10 +264,19 @@ def runbook_veto(case: Case) -> Verdict | None:
     return escalate(f"{sickness(case)} The operator's note says not to restart it.", STATE)
 
 
+_NOT = r"(?:do|must|should|may|can|could)\W{0,3}n(?:o|\W?)t|never|no"
+_BETWEEN = r"\W{1,4}(?:(?:ever|be|any|to|just|simply|blindly|auto\w{0,12})\W{1,4}){0,3}"
+_RESTART = r"re-?\s?start"
 _FORBIDS = re.compile(
-    r"\b(?:do not|don't|dont|never|must not|mustn't|should not|shouldn't|no) (?:ever )?(?:auto(?:matically|matic)?[- ]?)?"
-    r"(?:re-?start|start|reboot|kill|bounce|re-?create)"
+    rf"\b(?:{_NOT}){_BETWEEN}(?:{_RESTART}|start|reboot|kill|bounce|re-?creat)"
+    rf"|\b(?:not|avoid|without){_BETWEEN}{_RESTART}"
+    rf"|{_RESTART}\w{{0,3}}\W{{1,4}}(?:is|are)\W{{1,4}}(?:strictly\W{{1,4}})?(?:forbidden|prohibited|not|never|dangerous)"
+    rf"|{_RESTART}\w{{0,3}}\W{{1,4}}(?:only|(?:needs?|requires?)\W{{1,4}}(?:an?\W{{1,4}})?(?:approval|permission|person|human|confirm))"
+    rf"|\bbefore\W{{1,4}}(?:(?:you|any|an?|the)\W{{1,4}}){{0,2}}{_RESTART}"
+    r"|\bhands\W{1,4}off|\bleave\W{1,4}(?:it\W{1,4}|this\W{1,4})?alone"
+    r"|\b(?:nicht|kein)\W{1,4}(?:automatisch\w{0,2}\W{1,4})?neu\W?start"
 )
+"""A note that says no, or that somebody comes first. One that is taken for such calls a person, who reads it."""
 
 
 def traffic_surge(case: Case) -> Verdict | None:

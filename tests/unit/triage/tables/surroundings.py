@@ -126,6 +126,36 @@ TABLES: Tables = {
     ),
     "runbook_veto": (
         fires(ESCALATE, unhealthy(), "the operator says no", runbook="Never restart during month end; call finance."),
-        spares("unhealthy", REPAIR, unhealthy(), "the operator says how", runbook="Restart it; then check the queue."),
+        *(
+            fires(ESCALATE, unhealthy(), f"or: {note}", runbook=note)
+            for note in (
+                "Don\u2019t restart this.",
+                "DO  *NOT*  RESTART",
+                "This must not be restarted without the DBA.",
+                "cannot be restarted while the import runs",
+                "Not to be restarted automatically.",
+                "Avoid restarting it, the cache takes an hour to warm up.",
+                "Restart is forbidden during month end.",
+                "Restarts are not allowed.",
+                "Restart only after the queue is empty.",
+                "A restart requires approval of finance.",
+                "Call #dba before you restart it.",
+                "Hands off, ask Ada.",
+                "leave it alone",
+                "Bitte nicht neu starten!",
+                "Kein Neustart ohne DBA.",
+            )
+        ),
+        *(
+            spares("unhealthy", REPAIR, unhealthy(), f"the operator says how: {note}", runbook=note)
+            for note in (
+                "Restart it; then check the queue.",
+                "It is safe to restart: no data is lost.",
+                "Do not panic, restart it.",
+                "Not a database; restart freely.",
+                "A restart is safe, it is not stateful.",
+                "A restart needs 5 minutes.",
+            )
+        ),
     ),
 }  # fmt: skip
