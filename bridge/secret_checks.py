@@ -34,8 +34,9 @@ _WORDS = frozenset(
 _REFERENCE = re.compile(
     r"\$\{.*|\$[A-Z_][A-Z0-9_]*|\{\{.*|%\(?\w+\)?s?|<[^<>]*>|\{\w*\}|\(\w*\)|(?:vault|env|file|secretref):.*"
 )
-_PATH = re.compile(r"\.{0,2}/[\w./@-]*|[a-z0-9\-]{1,63}/[a-z0-9.\-]{1,253}")
-"""Of a file, or of an object of Kubernetes, with its namespace."""
+_PATH = re.compile(r"\.{0,2}/[\w./@-]*")
+_OBJECT = re.compile(r"[a-z][a-z0-9\-]{0,62}/[a-z][a-z0-9.\-]{0,252}")
+"""Of Kubernetes: a secret by its name, with its namespace."""
 
 _SORT = re.compile(r"[A-Za-z_]{1,19}|0x[0-9a-fA-F]{1,8}")
 """What a parser calls its tokens, or a log a reason: random ones of letters alone are longer."""
@@ -66,6 +67,8 @@ def of_an_assignment(match: re.Match[str]) -> bool:
         return False
     alone = match.string[max(0, match.start("name") - 1) : match.start("name")] in _ALONE
     if alone and name.startswith(("token", "credential")) and _SORT.fullmatch(value):
+        return False
+    if alone and name == "secret" and not suffix and _OBJECT.fullmatch(value):
         return False
     return _is_value(name, value)
 
