@@ -1,7 +1,8 @@
 """The facts of one incident as a model is shown them: chosen one by one, small, each with the id it is cited by. Pure.
 
 Times become spans before ``now``: a model has no clock. What is unknown is left out, and what was not collected is
-listed under ``gaps``. Nothing here was written by the container; names and notes are cleaned all the same.
+listed under ``gaps``. Nothing here was written by the container, nor by whoever answered with an error; names and notes
+are cleaned all the same.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ NAME_CHARACTERS = 120
 NOTE_CHARACTERS = 600
 EVENTS = 15
 REPAIRS = 5
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,127}")
+"""What a container or a service can be called. A label that says what is depended on may say anything."""
 
 _WORD = re.compile(r"[a-z0-9_-]{1,20}")
 
@@ -91,7 +95,7 @@ def facts_of(
         ],
         "operator_note": untrusted.prepared(evidence.runbook, redact, limit=NOTE_CHARACTERS),
         "log_lines_not_shown": evidence.log_dropped,
-        "gaps": [{"source": gap.source, "why": name(gap.reason)} for gap in evidence.gaps],
+        "gaps": [{"source": gap.source} for gap in evidence.gaps],  # why is what a neighbour said: text
     }  # fmt: skip
     kept = _without_unknown(values)
     return Facts(values=kept, ids=frozenset(_ids(kept)))
@@ -134,7 +138,7 @@ def _measure(measure: Measure, points: int) -> dict[str, object]:
 def _neighbour(neighbour: Neighbour, name: Redact, now: datetime) -> dict[str, object]:
     return {
         "id": neighbour.id,
-        "name": name(neighbour.name),
+        "name": name(neighbour.name) if _NAME.fullmatch(neighbour.name) else None,
         "status": neighbour.status.value if neighbour.status else "unknown",
         "health": neighbour.health.value,
         "up_seconds": _ago(neighbour.started_at, now) if neighbour.started_at else None,

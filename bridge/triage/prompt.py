@@ -203,6 +203,10 @@ def _texts(
     sources = {
         "alerts": _alert_texts(alerts),
         "docker_error": _docker_error(evidence),
+        "gaps": [
+            TextLine(id=f"G{number}", text=f"{gap.source}: {gap.reason}")
+            for number, gap in enumerate(evidence.gaps, start=1)
+        ],
         "related_alerts": [TextLine(id=each.id, text=each.name) for each in evidence.related_alerts[:10]],
         "health_check": [] if send_logs is SendLogs.NONE else list(evidence.health_log[-3:]),
         "logs": _log_lines(evidence, send_logs),
