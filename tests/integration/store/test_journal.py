@@ -82,6 +82,39 @@ async def closed(desk: Desk, name: str, outcome: Outcome = Outcome.HEALED) -> st
     return held.incident.id
 
 
+async def test_the_end_of_a_watch_leaves_the_next_incident_of_its_subject_open(desk: Desk) -> None:
+    """Healed and watched, and an alert came again meanwhile: later ones join that one, and open no third beside it."""
+    first = await closed(desk, "web")
+    second = await desk.incident_for(alert("web", fingerprint="again"))
+    await desk.store.command("HSET", f"{{hemostat}}:incident:{first}", "lease", 0)
+    held = await desk.claim(first)
+    relapsed = replace(held, incident=held.incident.relapsed("again", now=await desk.journal.now()))
+    await desk.journal.close(
+        relapsed, Entry(event="relapsed", fields={}), healed=False, breaker=BreakerPolicy()
+    )
+    assert await desk.incident_for(alert("web", fingerprint="third")) == second
+
+
+async def test_an_end_of_an_alert_is_no_joining(desk: Desk) -> None:
+    """Whoever closes the incident has nothing more to look at."""
+    held = await desk.judged("web")
+    await desk.take(alert("web", fingerprint="web", ended=60))
+    now = await desk.journal.now()
+    incident = held.incident.closing(Outcome.ESCALATED, "done", now=now, reconsider_at=now)
+    end = Entry(event="closed", fields={})
+    await desk.journal.close(replace(held, incident=incident), end, healed=None, breaker=BreakerPolicy())
+    assert (await desk.journal.load(held)).incident.closed
+
+
+async def test_of_a_targets_repairs_the_newest_fifty_are_kept(desk: Desk) -> None:
+    """A target that is repaired for years."""
+    repairs = "{hemostat}:repairs:local/web"
+    await desk.store.command("RPUSH", repairs, *(f"old-{n}" for n in range(60)))
+    newest = await closed(desk, "web")
+    kept = await desk.store.command("LRANGE", repairs, 0, -1)
+    assert kept == [newest, *(f"old-{n}" for n in range(49))]
+
+
 async def test_incidents_are_listed_newest_first_page_by_page(desk: Desk) -> None:
     """Every incident once, whatever the page size."""
     opened = [await desk.incident_for(alert(f"c{n}", fingerprint=f"p{n}")) for n in range(7)]

@@ -196,6 +196,26 @@ async def test_a_relapse_is_sick_again(desk: Desk) -> None:
     assert (await look(desk)).sick == 1
 
 
+async def test_a_relapse_beside_an_open_incident_shortens_nothing(desk: Desk) -> None:
+    """It is sick for as long as that one is open."""
+    (held,) = await sicken(desk, "c0")
+    held = await close(desk, held, Outcome.HEALED)
+    await desk.take(alert("c0", fingerprint="again"))
+    relapsed = replace(held, incident=held.incident.relapsed("again", now=await desk.journal.now()))
+    await desk.journal.close(relapsed, END, healed=False, breaker=BreakerPolicy())
+    await backdate(desk, 3600)
+    assert (await look(desk)).sick == 1
+
+
+async def test_what_no_container_was_found_for_is_sick_until_its_incident_ends(desk: Desk) -> None:
+    """By the id that its alert names; nobody can look whether it is well."""
+    by_id = replace(alert(fingerprint="id"), labels={"alertname": "A", "container_id": "a" * 64})
+    held = await desk.claim(await desk.incident_for(by_id))
+    assert (await look(desk, fleet(20))).sick == 1
+    await close(desk, held, Outcome.ESCALATED)
+    assert (await look(desk, fleet(20))).sick == 0
+
+
 async def test_it_ends_only_after_half_the_share_for_the_quiet_time(desk: Desk) -> None:
     """Fewer than too many is not few: three, then two keep it, and one for the quiet time ends it."""
     held = await sicken(desk, *NAMES[:3])
