@@ -26,10 +26,10 @@ WITHIN = 20.0
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A repair and its verification take seconds, and some tests need several."""
+    """A repair and its verification take seconds, and some tests need several; one may say itself how long it takes."""
     here = Path(__file__).parent
     for item in items:
-        if here in item.path.parents:
+        if here in item.path.parents and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(TIMEOUT_SECONDS))
 
 

@@ -22,7 +22,10 @@ from tests.servers.docker_fleet import DockerFleet
 
 TARGETS, KINDS = 500, 10
 SENDERS = 20
-DRAINED_SECONDS = 50.0
+DRAINED_SECONDS = 150.0
+"""For all of it; a machine that does other things as well takes a minute and a half."""
+
+pytestmark = pytest.mark.timeout(DRAINED_SECONDS + 60)
 
 NAMES = [f"c{n:03}" for n in range(TARGETS)]
 NO_SHARES = {"project_share": 1, "fleet_share": 1}
@@ -73,7 +76,7 @@ def drained(bridge: Bridge) -> list[Json]:
         listed[:] = bridge.incidents(limit="1000")
         return bool(listed) and all(map(closed, listed))
 
-    assert parts.wait_until(done, seconds=DRAINED_SECONDS, every=0.5), bridge.log_tail(30)
+    assert parts.wait_until(done, seconds=DRAINED_SECONDS, every=1), bridge.log_tail(30)
     return listed
 
 
