@@ -116,7 +116,7 @@ def hemostat(*words: str | Path, stdin: str = "", env: Mapping[str, str] | None 
     argv = [sys.executable, "-m", "bridge", *map(str, words)]
     environment = {**os.environ, **ENVIRONMENT, **(env or {})}
     ended = subprocess.run(
-        argv, input=stdin, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=30, check=False
+        argv, input=stdin, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=60, check=False
     )
     return Said(ended.returncode, ended.stdout, ended.stderr)
 

@@ -117,7 +117,7 @@ def test_alertmanager_sends_alerts_where_the_page_says(labels: str, receivers: s
     file = tmp_path / "alertmanager.yml"
     file.write_text(snippet("alertmanager"))
     asked = [program or "amtool", "config", "routes", "test", f"--config.file={file}", *labels.split()]
-    done = subprocess.run(asked, capture_output=True, text=True, timeout=20)
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=50)
     assert (done.returncode, done.stdout.strip()) == (0, receivers), done.stderr
 
 

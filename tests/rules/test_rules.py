@@ -31,7 +31,7 @@ def promtool(*arguments: str | Path) -> None:
         if os.environ.get("CI", "").lower() == "true":
             pytest.fail(missing, pytrace=False)
         pytest.skip(missing)
-    done = subprocess.run([program, *arguments], capture_output=True, text=True, cwd=HERE, timeout=20)
+    done = subprocess.run([program, *arguments], capture_output=True, text=True, cwd=HERE, timeout=50)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

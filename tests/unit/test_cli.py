@@ -50,7 +50,7 @@ def written_to(output: int, *words: str | Path, **environment: str) -> subproces
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, **environment},
-        timeout=25,
+        timeout=50,
         check=False,
     )
 

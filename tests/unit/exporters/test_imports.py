@@ -15,6 +15,6 @@ def test_the_exporter_imports_the_standard_library_only() -> None:
     )
     # -S: no site-packages, where .pth files would import things on their own account.
     done = subprocess.run(
-        [sys.executable, "-S", "-c", program], capture_output=True, text=True, cwd=ROOT, timeout=20
+        [sys.executable, "-S", "-c", program], capture_output=True, text=True, cwd=ROOT, timeout=50
     )
     assert (done.stdout.split(), done.stderr) == ([], "")

@@ -85,7 +85,7 @@ def test_promtool_finds_nothing_to_complain_about() -> None:
         pytest.skip(missing)
     page = text(RUNNING, ENDED, labelling=Labelling(host_name="h", container_labels=("team.name",)))
     checked = subprocess.run(
-        [promtool, "check", "metrics"], input=page, capture_output=True, text=True, timeout=20
+        [promtool, "check", "metrics"], input=page, capture_output=True, text=True, timeout=50
     )
     assert (checked.returncode, checked.stderr) == (0, "")
 

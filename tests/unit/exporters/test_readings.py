@@ -193,7 +193,7 @@ def test_two_scrapes_at_once_are_one_reading() -> None:
     class Slow(Written):
         def read(self) -> Row:
             reading.set()
-            assert let_go.wait(5)
+            assert let_go.wait(20)
             return super().read()
 
     source = Slow((b"5", b"1"))
@@ -201,11 +201,11 @@ def test_two_scrapes_at_once_are_one_reading() -> None:
     looks: list[Look] = []
     threads = [threading.Thread(target=lambda: looks.append(desk.reader.take())) for _ in range(2)]
     threads[0].start()
-    assert reading.wait(5)
+    assert reading.wait(20)
     threads[1].start()
     let_go.set()
     for thread in threads:
-        thread.join(5)
+        thread.join(20)
     assert looks[0] is looks[1]
     assert source.reads == 1
 
