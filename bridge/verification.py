@@ -86,7 +86,7 @@ def assess(
         told = " and its alert has ended" if alert is AlertState.ENDED else ""
         return Verified(outcome=Outcome.HEALED, reason=f"well for {seconds:g} s{told}")
     if now - repair.at < timedelta(seconds=policy.within_seconds):
-        text = trouble or ("well, but its alert still fires" if stable else "well, not yet for long enough")
+        text = trouble or (f"well, but {_still(alert)}" if stable else "well, not yet for long enough")
         return LookAgain(
             finding=Finding(
                 at=now,
@@ -102,6 +102,10 @@ def assess(
     if trouble is None and not stable and alert is not AlertState.FIRING:
         return _too_short(_down_at(repair, facts, sick_at, now), policy, now)
     return _out_of_time(trouble, alert, policy)
+
+
+def _still(alert: AlertState) -> str:
+    return "its alert still fires" if alert is AlertState.FIRING else "whether its alert has ended is unknown"
 
 
 def unseen(

@@ -120,6 +120,50 @@ def test_one_look_at_a_repaired_container(
     assert (answer.outcome if isinstance(answer, Verified) else None) == outcome
 
 
+@pytest.mark.parametrize(
+    ("facts", "before", "alert", "text"),
+    [
+        (unhealthy(), LONG_WELL, "firing", "its health check fails"),
+        (running(health=Health.STARTING), None, "firing", "its health check has not passed yet"),
+        (in_status(ContainerStatus.RESTARTING), None, "firing", "the container is restarting"),
+        (running(), JUST_WELL, "firing", "well, not yet for long enough"),
+        (running(), LONG_WELL, "firing", "well, but its alert still fires"),
+        (running(), LONG_WELL, "unknown", "well, but whether its alert has ended is unknown"),
+    ],
+)
+def test_what_a_look_is_told_as(facts: ContainerFacts, before: Finding | None, alert: str, text: str) -> None:
+    """What is not known is not told as known."""
+    answer = assess(REPAIR, facts, before, policy=POLICY, alert=AlertState(alert), now=NOW)
+    assert isinstance(answer, LookAgain)
+    assert answer.finding.text == text
+
+
+@pytest.mark.parametrize(
+    ("facts", "before", "alert", "repair", "reason"),
+    [
+        (running(), LONG_WELL, "ended", REPAIR, "well for 10 s and its alert has ended"),
+        (running(), LONG_WELL, "unwatched", REPAIR, "well for 10 s"),
+        (exited(3), None, "firing", REPAIR, "the container exited again (code 3) after the repair"),
+        (exited(None), None, "firing", REPAIR, "the container exited again (code unknown) after the repair"),
+        (running(), JUST_SICK, "ended", LATE, "not well for 10 s on end within 60 s"),
+        (
+            running(),
+            SICK_BEFORE,
+            "ended",
+            LATE,
+            "it is well, but for a part of the time nobody could look: whether for 10 s on end within 60 s is unknown",
+        ),
+    ],
+)
+def test_what_the_end_is_told_as(
+    facts: ContainerFacts, before: Finding | None, alert: str, repair: Repair, reason: str
+) -> None:
+    """In one sentence, for people."""
+    answer = assess(repair, facts, before, policy=POLICY, alert=AlertState(alert), now=NOW)
+    assert isinstance(answer, Verified)
+    assert answer.reason == reason
+
+
 def test_a_bad_look_starts_the_run_anew() -> None:
     """Stability is counted from the first good look after the last bad one."""
     bad = assess(REPAIR, unhealthy(), LONG_WELL, policy=POLICY, alert=AlertState.ENDED, now=NOW)
@@ -159,9 +203,10 @@ def test_a_look_that_nobody_answered_is_not_a_good_one() -> None:
 )
 def test_a_last_look_that_nobody_answered(before: Finding | None, outcome: Outcome) -> None:
     """What is known to have failed has failed; all else is unknown."""
-    late = unseen(LATE, "docker: no answer", before, policy=POLICY, now=NOW)
-    assert isinstance(late, Verified)
-    assert late.outcome is outcome
+    for over in (LATE, JUST_LATE):
+        late = unseen(over, "docker: no answer", before, policy=POLICY, now=NOW)
+        assert isinstance(late, Verified)
+        assert late.outcome is outcome
 
 
 @pytest.mark.parametrize(
