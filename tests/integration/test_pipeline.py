@@ -412,6 +412,17 @@ async def test_an_alert_that_ended_before_the_action_gives_the_budget_back(walk:
     assert await walk.store.command("ZCARD", "{hemostat}:window:fleet") == 0
 
 
+async def test_a_restart_that_did_not_happen_is_not_begun_again_for_an_alert_that_has_ended(
+    walk: Walk,
+) -> None:
+    """It got well by itself while we were away."""
+    incident_id = await walk.alert()
+    await walk.dies_while(State.ACTING, incident_id)
+    await walk.alert(ended=30)
+    incident = await walk.until_closed(incident_id)
+    assert (incident.outcome, walk.docker.actions) == (Outcome.RESOLVED, [])
+
+
 async def test_a_container_that_somebody_paused_after_the_judgement_is_left_alone(walk: Walk) -> None:
     """Neither its id nor its start says so."""
     incident_id = await walk.alert()

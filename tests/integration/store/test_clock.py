@@ -78,6 +78,16 @@ async def test_how_far_time_has_come_is_written_down_now_and_again(clocked: Cloc
     assert int((await clocked.store.command("GET", "{hemostat}:tick")).split()[1]) >= now
 
 
+async def test_while_it_is_behind_it_is_written_down_more_often(clocked: Clock) -> None:
+    """A step counts for two seconds at most, so that time would stop with fewer."""
+    own = await clocked.own()
+    await clocked.store.command("SET", "{hemostat}:tick", f"{own + HOUR} {own - 300}")
+    await clocked.queue.due()
+    reached, at = (await clocked.store.command("GET", "{hemostat}:tick")).split()
+    assert int(at) >= own
+    assert int(reached) >= own + HOUR + 150
+
+
 async def test_a_clock_that_is_not_behind_is_the_time(clocked: Clock) -> None:
     """And nobody is told anything."""
     await clocked.queue.due()

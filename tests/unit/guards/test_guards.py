@@ -155,6 +155,23 @@ def test_maintenance_refuses(windows: list[MaintenanceWindow], end: tuple[int, i
     assert until(answer) == (end and datetime(2026, 11, 20, *end, tzinfo=UTC))
 
 
+def test_a_window_is_open_while_one_of_its_intervals_is() -> None:
+    night, noon = window("", ("01:00", "03:00")).intervals, window("", ("11:00", "13:00")).intervals
+    twice = MaintenanceWindow(name="twice", intervals=(*night, *noon))
+    answer = maintenance.refuse(situation(policy=Policy(maintenance=(twice,))))
+    assert reason(answer) is Reason.MAINTENANCE
+    assert until(answer) == datetime(2026, 11, 20, 13, 0, tzinfo=UTC)
+
+
+def test_maintenance_says_which_windows_it_looked_at() -> None:
+    noon, night = window("noon", ("11:00", "13:00")), window("night", ("01:00", "03:00"))
+    other = window("other", ("11:00", "13:00"), matchers=(DB,))
+    answer = maintenance.refuse(situation(policy=Policy(maintenance=(noon, night, other))))
+    assert answer.inputs == {"windows": "3", "for this target": "noon, night", "active": "noon"}
+    answer = maintenance.refuse(situation(policy=Policy(maintenance=(other,))))
+    assert answer.inputs == {"windows": "1", "for this target": "none", "active": "none"}
+
+
 def test_a_window_for_every_target_is_one_for_a_target_whose_alerts_have_ended() -> None:
     policy = Policy(maintenance=(window("noon", ("11:00", "13:00")),))
     assert reason(maintenance.refuse(situation(policy=policy, alerts=()))) is Reason.MAINTENANCE
