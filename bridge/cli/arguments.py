@@ -6,20 +6,28 @@ import argparse
 import os
 import re
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from bridge import metrics
 from bridge.cli import asking, evaluating, offline, recovering, serving
 from bridge.model.duration import parse_duration
 
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+Commands: TypeAlias = "argparse._SubParsersAction[_Parser]"
 
 URL = "http://127.0.0.1:9095"
 
 
+class _Parser(argparse.ArgumentParser):
+    """Takes no flag that is cut short: it would be another one once there is a second of that beginning, and
+    ``--token SECRET`` would be the name of a file."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"allow_abbrev": False, **options})
+
+
 def parser() -> argparse.ArgumentParser:
     """For every command its flags, and what carries it out as ``command``."""
-    root = argparse.ArgumentParser(
+    root = _Parser(
         prog="hemostat",
         description="From a firing Prometheus alert to a verified repair of a container, or to a page for a human.",
         epilog="Exit codes: 0 good, 1 the answer is no, 2 bad usage or configuration.",

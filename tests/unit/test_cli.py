@@ -156,6 +156,23 @@ def test_a_command_that_asks_once_logs_as_it_is_told(tmp_path: Path) -> None:
     assert "event=store_started" in told.stderr
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["incidents", "--token", SECRET],
+        ["restore", "backup", "--fo"],
+        ["serve", "--config=hemostat.yml"],
+        ["eval", "--prov", "rules"],
+    ],
+)
+def test_a_flag_that_is_cut_short_is_bad_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """As in Prometheus: none is guessed, and a token is not taken for the name of its file."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main(words)
+    assert ended.value.code == cli.BAD
+    assert "unrecognized arguments" in capsys.readouterr().err
+
+
 def test_an_unknown_role_is_told_beside_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["serve", "--roles", "web,boss"]) == cli.BAD
     assert (
