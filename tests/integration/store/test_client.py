@@ -64,9 +64,12 @@ async def test_a_call_for_which_no_connection_comes_free_is_not_made(
     assert await client.execute("ECHO", "again") == "again"
 
 
-async def test_a_call_given_up_while_it_waits_takes_no_place(client: Client) -> None:
+async def test_a_call_given_up_while_it_waits_takes_no_place(
+    client: Client, redis_server: parts.RedisServer
+) -> None:
+    """Half of them wait at the server, and half for a place."""
     waiting = [asyncio.create_task(client.execute("BLPOP", NOTHING, 30)) for _ in range(2 * MAX_CONNECTIONS)]
-    await asyncio.sleep(0)  # each has begun: half of them wait for a place
+    await until(lambda: blocked(redis_server), lambda number: number == MAX_CONNECTIONS)
     for task in waiting:
         task.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
