@@ -152,10 +152,14 @@ def _store(section: Section, environ: Mapping[str, str], *, embedded: bool) -> S
 
 
 def _state_directory(environ: Mapping[str, str], otherwise: Path) -> Path:
-    if state := environ.get("XDG_STATE_HOME"):
-        return Path(state) / "hemostat"
-    home = environ.get("HOME", "")
-    return Path(home) / ".local/state/hemostat" if len(home) > 1 else otherwise
+    """A relative one counts as not set: it would be another store for whoever starts elsewhere.
+
+    Source: XDG Base Directory Specification.
+    """
+    state, home = Path(environ.get("XDG_STATE_HOME", "")), Path(environ.get("HOME", ""))
+    if state.is_absolute():
+        return state / "hemostat"
+    return home / ".local/state/hemostat" if home.is_absolute() and home != Path("/") else otherwise
 
 
 def _docker(section: Section, overrides: Overrides) -> Docker:

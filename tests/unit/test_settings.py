@@ -635,6 +635,13 @@ def test_a_secret_file_must_be_usable(tmp_path: Path, content: bytes, why: str) 
         pytest.param(
             {"HOME": "/h", "XDG_STATE_HOME": "/x"}, lambda s: s.store.path, Path("/x/hemostat"), id="xdg"
         ),
+        pytest.param(
+            {"HOME": "/h", "XDG_STATE_HOME": "x"},
+            lambda s: s.store.path,
+            Path("/h/.local/state/hemostat"),
+            id="xdg-relative",
+        ),
+        pytest.param({"HOME": "h"}, lambda s: s.store.path, Path("/var/lib/hemostat"), id="home-relative"),
     ],
 )
 def test_an_environment_variable_overrides(environ: dict[str, str], read: Any, expected: object) -> None:
