@@ -48,7 +48,7 @@ async def test_a_sick_container_is_restarted_once_and_found_healed(walk: Walk) -
     """The whole walk, each step written before the next."""
     incident_id = await walk.alert()
     incident = await walk.until_closed(incident_id)
-    assert incident.outcome is Outcome.HEALED
+    assert (incident.outcome, incident.watch_until) == (Outcome.HEALED, None)
     assert [verb for verb, _ in walk.docker.actions] == ["restart"]
     story = await walk.events(incident_id)
     assert [event for event in story if event != "looked"] == [
@@ -423,6 +423,23 @@ async def test_a_restart_that_did_not_happen_is_not_begun_again_for_an_alert_tha
     assert (incident.outcome, walk.docker.actions) == (Outcome.RESOLVED, [])
 
 
+async def test_an_action_that_nobody_can_find_out_about_is_unverified_in_the_end(walk: Walk) -> None:
+    """Docker does not come back: not before it could have been done and verified, and not never."""
+    incident_id = await walk.alert()
+    await walk.dies_while(State.ACTING, incident_id)  # intended a minute ago
+    held = await walk.claim(incident_id)
+    intent = held.incident.intent
+    assert intent is not None
+    slow = replace(intent, stop_timeout_seconds=120.0)
+    await walk.journal.save(replace(held, incident=replace(held.incident, intent=slow)), None)
+    walk.docker.away = True
+    assert (await walk.turn(incident_id)).state is State.ACTING
+    held = await walk.claim(incident_id)
+    await walk.journal.save(replace(held, incident=replace(held.incident, intent=intent)), None)
+    incident = await walk.turn(incident_id)
+    assert (incident.outcome, "could not be found out" in incident.reason) == (Outcome.UNVERIFIED, True)
+
+
 async def test_a_container_that_somebody_paused_after_the_judgement_is_left_alone(walk: Walk) -> None:
     """Neither its id nor its start says so."""
     incident_id = await walk.alert()
@@ -489,6 +506,17 @@ async def test_what_is_undecided_waits_for_as_long_as_it_may_and_no_longer(walk:
     await walk.journal.save(replace(held, incident=longer), None)
     incident = await walk.turn(incident_id)
     assert (incident.outcome, incident.reason.partition(":")[0]) == (Outcome.ESCALATED, "undecided for 70 s")
+
+
+async def test_a_target_that_another_incident_repairs_is_waited_for(walk: Walk) -> None:
+    """Two alerts may name one container in two ways; when the other one is through, its cooldown will tell."""
+    lock = "{hemostat}:lock:local/web"
+    await walk.store.command("HSET", lock, "incident", "another", "token", 1)
+    incident_id = await walk.alert()
+    assert (await walk.turn(incident_id)).state is State.WAITING
+    assert walk.docker.actions == []
+    await walk.store.command("DEL", lock)
+    assert (await walk.until_closed(incident_id)).outcome is Outcome.HEALED
 
 
 async def test_docker_back_is_repaired_after_all(walk: Walk) -> None:
@@ -559,14 +587,21 @@ async def test_alertmanager_has_a_say_in_the_outcome(
 
 
 @pytest.mark.parametrize(
-    ("up_seconds", "outcome"), [(0.0, Outcome.UNVERIFIED), (3600.0, Outcome.HEALED)], ids=["since", "before"]
+    ("up_seconds", "lists_it", "outcome"),
+    [
+        pytest.param(0.0, False, Outcome.UNVERIFIED, id="since"),
+        pytest.param(0.0, True, Outcome.NOT_HEALED, id="since, and it was told again"),
+        pytest.param(59.0, False, Outcome.HEALED, id="just before, as far as whole seconds tell"),
+        pytest.param(3600.0, False, Outcome.HEALED, id="before"),
+    ],
 )
 async def test_an_alertmanager_that_was_restarted_since_cannot_say_that_an_alert_has_ended(
-    walk: Walk, up_seconds: float, outcome: Outcome
+    walk: Walk, up_seconds: float, lists_it: bool, outcome: Outcome
 ) -> None:
     """It keeps alerts in memory: what it does not list may well fire. One that heard of it and has dropped it knows."""
     walk.policy(verify=VerifyPolicy(within_seconds=0.2, stable_for_seconds=0, relapse_watch_seconds=0))
-    walk.alerts.view = AlertView(active=False, up_seconds=up_seconds)
+    told_at = datetime(2100, 1, 1, tzinfo=UTC) if lists_it else None
+    walk.alerts.view = AlertView(active=lists_it, updated_at=told_at, up_seconds=up_seconds)
     walk.pipeline.desk.alerts = walk.alerts
     incident_id = await walk.alert()
     long_ago = (await walk.journal.now()).timestamp() * 1000 - 60_000
