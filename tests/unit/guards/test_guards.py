@@ -25,7 +25,7 @@ from bridge.model.policy import MaintenanceWindow, Matcher, MatchOperator, Mode,
 from bridge.model.refusal import GuardAnswer, Reason, Refusal
 from bridge.model.share import Population, Share, ShareScope
 from bridge.model.time_interval import TimeInterval
-from bridge.model.verdict import Action, ModelResult
+from bridge.model.verdict import Action, ModelResult, Verdict, VerdictKind
 from tests.unit.configured_interval import interval_of
 from tests.unit.guards.builders import PAGE, RESTART, alert, situation
 from tests.unit.triage.builders import ID, NOW, exited, unhealthy
@@ -263,6 +263,28 @@ def test_an_unknown_start_is_not_old_enough() -> None:
     answer = min_uptime.refuse(situation(facts=unhealthy(up=None), target_policy=policy))
     assert reason(answer) is Reason.STARTED_RECENTLY
     assert until(answer) is None
+
+
+def test_an_unknown_start_is_old_enough_where_no_age_is_asked_for() -> None:
+    policy = TargetPolicy(min_uptime_seconds=0.0)
+    assert min_uptime.refuse(situation(facts=unhealthy(up=None), target_policy=policy)).allowed
+
+
+def test_guards_say_what_they_looked_at() -> None:
+    """Where there is something, that; else that there is nothing."""
+    verdict = Verdict(kind=VerdictKind.REPAIR, rule="r", reason="sick", action=Action.RESTART)
+    policy = TargetPolicy(actions=(Action.RESTART,))
+    asked = situation(verdict=verdict, target_policy=policy, approved_by="ada")
+    assert action_allowed.refuse(asked).inputs == {"action": "restart", "allowed": "restart"}
+    assert mode.refuse(asked).inputs["approved by"] == "ada"
+    assert second_key.refuse(asked).inputs["approved by"] == "ada"
+    none = situation(
+        verdict=replace(verdict, kind=VerdictKind.ESCALATE, action=None),
+        target_policy=replace(policy, actions=()),
+    )
+    assert action_allowed.refuse(none).inputs == {"action": "none", "allowed": "none"}
+    assert mode.refuse(none).inputs["approved by"] == "nobody"
+    assert second_key.refuse(none).inputs["approved by"] == "nobody"
 
 
 def test_min_uptime_counts_from_the_last_start_also_after_its_end() -> None:
