@@ -33,10 +33,16 @@ def scrapes(exporter: Exporter, engine: parts.DockerEngine, count: int, *, round
         kinds[gzip] = walls, [cpu], size
     page = exporter.scrape()[1]
     series = sum(not line.startswith(b"#") for line in page.splitlines())
-    base = [_api_round(engine) for _ in range(3)]
+    at_once, base = _quickest_api_rounds(engine, count)
     plain, packed = kinds[False], kinds[True]
     return [
-        figure("scrape", "ms", plain[0], [wall for wall, _, _ in base], goal="≤ 15; baseline ÷ 100"),
+        figure(
+            f"scrape (baseline: the API's statistics, {at_once} at once)",
+            "ms",
+            plain[0],
+            [wall for wall, _, _ in base],
+            goal=f"≤ 15; baseline ÷ {20 if _answers_at_once(engine) else 100}",
+        ),
         figure(
             "CPU of a scrape (baseline: client and dockerd)",
             "ms",
@@ -92,12 +98,27 @@ def beside_the_floor(exporter: Exporter, *, rounds: int) -> list[Figure]:
     ]
 
 
-def _api_round(engine: parts.DockerEngine) -> tuple[float, float, float]:
+def _answers_at_once(engine: parts.DockerEngine) -> bool:
+    """Before 25.0 each one-shot answer waits for the Engine's own second (moby #46448)."""
+    return int(engine.client.version()["Version"].partition(".")[0]) >= 25
+
+
+def _quickest_api_rounds(
+    engine: parts.DockerEngine, count: int
+) -> tuple[int, list[tuple[float, float, float]]]:
+    """How many at once is quickest, and rounds of it: all, or about 32 where it is the Engine's CPU they wait for."""
+    widths = (32, count) if _answers_at_once(engine) else (count,)
+    taken = {width: [_api_round(engine, width) for _ in range(3)] for width in widths}
+    quickest = min(taken, key=lambda width: statistics.median(wall for wall, _, _ in taken[width]))
+    return quickest, taken[quickest]
+
+
+def _api_round(engine: parts.DockerEngine, at_once: int) -> tuple[float, float, float]:
     """Milliseconds of one round of one-shot statistics over all containers: wall, client's CPU, dockerd's CPU."""
     ids = [each["Id"] for each in engine.client.api.containers()]
     requests = [(one, f"/containers/{one}/stats?stream=false&one-shot=true") for one in ids]
     daemon, begun, client = cpu_seconds(engine.daemon_pid), time.perf_counter(), time.process_time()
-    answers = list(volley(parse_address(engine.url).dial, requests, at_once=len(ids), timeout=60))
+    answers = list(volley(parse_address(engine.url).dial, requests, at_once=at_once, timeout=60))
     assert all(isinstance(answer, bytes) for _, answer in answers)
     wall, used = time.perf_counter() - begun, time.process_time() - client
     return wall * 1e3, used * 1e3, (cpu_seconds(engine.daemon_pid) - daemon) * 1e3
