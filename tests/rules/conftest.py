@@ -31,6 +31,16 @@ NODE_EXPORTER = "".join(
     for cpu in (0, 1)
     for mode in ("user", "system")
 )
+NODE = """
+import http.server, sys
+address, port, directory = sys.argv[1:]
+class Texts(http.server.SimpleHTTPRequestHandler):
+    extensions_map = {"": "text/plain"}
+    def __init__(self, *arguments):
+        super().__init__(*arguments, directory=directory)
+http.server.ThreadingHTTPServer((address, int(port)), Texts).serve_forever()
+"""
+"""Serves files as text: Prometheus 3 scrapes nothing that does not say what it is."""
 
 
 SETTLED = (
@@ -105,7 +115,7 @@ def watching(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watch]:
     host = tmp_path_factory.mktemp("host")
     (host / "metrics").write_text(NODE_EXPORTER)
     port = parts.free_port()
-    served = ["-m", "http.server", str(port), "--bind", parts.LOOPBACK, "--directory", str(host)]
+    served = ["-c", NODE, parts.LOOPBACK, str(port), str(host)]
     with contextlib.ExitStack() as running:
 
         def start(part: Any) -> Any:
