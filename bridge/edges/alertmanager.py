@@ -1,6 +1,6 @@
 """Alertmanager's API v2: what fires now, as far as Alertmanager knows, and what of it is silenced? Read only.
 
-Source: https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml. Verified with 0.25.
+Source: https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml. Verified with 0.25 to 0.33.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 An alert is kept firing while one of the alerts behind it does, by being posted again before its end; then it is ended.
 Posting is idempotent: Alertmanager knows an alert by its labels.
 
-Source: https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml. Verified with 0.25.
+Source: https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml. Verified with 0.25 to 0.33.
 """
 
 from __future__ import annotations

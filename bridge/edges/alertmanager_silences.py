@@ -4,7 +4,7 @@ A silence matches all labels of one alert, its name among them: only an alert of
 and more would be silenced beside it. Its end is near and is moved on while
 the repair and its verification last; on the outcome it is expired. If we die, it ends with its lease.
 
-Source: https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml. Verified with 0.25.
+Source: https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml. Verified with 0.25 to 0.33.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Prometheus' HTTP API: is it there, what is an expression now, and how did a container fare? Read only.
 
-Source: https://prometheus.io/docs/prometheus/latest/querying/api/. Verified with 2.42.
+Source: https://prometheus.io/docs/prometheus/latest/querying/api/. Verified with 2.42 to 3.5.
 """
 
 from __future__ import annotations
