@@ -17,6 +17,7 @@ from bench.exporter.growth import growth, repeated, simulated
 from bench.exporter.reaction import reaction
 from bench.exporter.subject import Exporter
 from bench.exporter.trouble import churn, hung
+from bench.exporter.turns import checkout, turns
 from bench.figures import Figure, table
 from bridge.demo import parts
 
@@ -46,6 +47,8 @@ def main() -> int:
 def measure(options: argparse.Namespace) -> list[Figure]:
     found: list[Figure] = []
     with fleet(options.containers) as engine:
+        if options.turns:
+            return turns(engine, options.turns, count=options.containers, rounds=options.rounds)
         with Exporter(engine.url) as exporter:
             exporter.wait_for(options.containers)
             found += scrapes(exporter, engine, options.containers, rounds=options.rounds)
@@ -72,6 +75,12 @@ def _arguments() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--simulated", type=int, default=5000, help="containers of the scripted Engine (5000)"
+    )
+    parser.add_argument(
+        "--turns",
+        type=checkout,
+        metavar="CHECKOUT",
+        help="nothing but scrapes, in turns with the exporter of another checkout of this project",
     )
     parser.add_argument("--repeat", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--docker", default="", help=argparse.SUPPRESS)

@@ -21,14 +21,14 @@ ROOT = Path(__file__).parents[2]
 
 
 class Exporter(parts.Process):
-    """`python -m exporters.docker`, scraped over one kept connection."""
+    """`python -m exporters.docker` of a checkout, scraped over one kept connection."""
 
-    def __init__(self, docker_host: str, *flags: str) -> None:
+    def __init__(self, docker_host: str, *flags: str, checkout: Path = ROOT) -> None:
         port = parts.free_port()
         argv = [sys.executable, "-m", "exporters.docker", f"--web.listen-address=127.0.0.1:{port}"]
         argv += [f"--docker.host={docker_host}", "--docker.timeout=2s", *flags]
         super().__init__(
-            argv, name="exporter", url=f"http://127.0.0.1:{port}", ready_path="/-/healthy", cwd=ROOT
+            argv, name="exporter", url=f"http://127.0.0.1:{port}", ready_path="/-/healthy", cwd=checkout
         )
         address = urlsplit(self.url)
         self._connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
