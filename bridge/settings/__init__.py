@@ -6,6 +6,7 @@ nothing else of the outside is touched, whatever the settings say.
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -112,7 +113,13 @@ def load(path: Path | None, *, environ: Mapping[str, str]) -> Settings:
 def _content(path: Path, findings: Findings) -> bytes:
     try:
         with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
+            raw = file.read(MAX_BYTES + 1)
+        # Half written, more likely than meant (/dev/null is meant): a reload must not take it for a policy that allows
+        # what the defaults do.
+        if path.is_file() and not raw.removeprefix(BOM_UTF8).strip():
+            findings.add((), "is empty; for the defaults write {} or name no file")
+            return b""
+        return raw
     except OSError as error:
         findings.add((), f"cannot read {path}: {(error.strerror or 'unreadable').lower()}")
     except ValueError:

@@ -15,6 +15,7 @@ from bridge.settings.notation import (
     parse_glob,
     parse_http_url,
     parse_listen_address,
+    parse_name_glob,
     parse_phrase,
     parse_regex,
 )
@@ -326,7 +327,7 @@ def _triage(section: Section) -> Triage:
         traffic_factor=section.number("traffic_factor", default.traffic_factor),
         sick_neighbours=section.whole("sick_neighbours", default.sick_neighbours),
         flapping_fires=section.whole("flapping_fires", default.flapping_fires),
-        stateful_images=section.parsed_items("stateful_images", parse_glob)
+        stateful_images=section.parsed_items("stateful_images", parse_name_glob)
         if section.has("stateful_images")
         else None,
         outside_alerts=section.parsed_items("outside_alerts", parse_glob),

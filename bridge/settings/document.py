@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import yaml
 
+from bridge.settings.complaints import complaint
 from bridge.settings.findings import Findings, Path
 
 MAX_BYTES = 1024 * 1024
@@ -29,13 +30,6 @@ _NULL = {"", "~", "null", "Null", "NULL"}
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _WHOLE = re.compile(r"[-+]?[0-9]{1,18}", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
-_QUOTED = re.compile(r"""("'"|'(?:[^'\\]|\\[^']{1,9}|<[^']*>)')|'[^']*'""")
-"""What pyyaml puts in quotes: a character or a kind of token, kept in group 1, or text of the file."""
-
-_SAID_BETTER = {
-    r"found character '\t' that cannot start any token": "there is a tab where YAML wants spaces",
-    "but found another document": "it has a second document, and one is read",
-}
 
 
 class _Loader(yaml.SafeLoader):
@@ -110,10 +104,8 @@ def _roots(raw: bytes, findings: Findings, *, single: bool) -> list[yaml.Node]:
         line = text.count("\n", 0, error.position) + 1
         findings.add((), f"is not valid YAML: character #x{error.character:04x} is not allowed", line=line)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        said = error.problem or "it cannot be read"
-        why = _SAID_BETTER.get(said) or _QUOTED.sub(lambda quoted: quoted[1] or "…", said)
-        findings.add((), f"is not valid YAML: {why}", line=mark.line + 1 if mark else 0)
+        line, why = complaint(error)
+        findings.add((), f"is not valid YAML: {why}", line=line)
     finally:
         if loader is not None:
             loader.dispose()

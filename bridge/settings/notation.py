@@ -26,6 +26,8 @@ _UNQUOTED = re.compile(r"[^\s{}!=~,\\\"'`]*")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _CLASS = re.compile(r"\[!?\]?[^\]]*\]")
+_NAME_GLOB = re.compile(r"[A-Za-z0-9_.:/@+*?-]*")
+_PLACEHOLDER = re.compile(r"\$[A-Z][A-Z0-9_]*|.*(\$\{[A-Za-z_][^}]*\}|\{\{.*\}\}).*", re.DOTALL)
 _HOST = re.compile(r"[A-Za-z0-9._-]*|\[[0-9A-Fa-f:.%]+\]", re.ASCII)
 
 
@@ -104,6 +106,25 @@ def parse_glob(text: str) -> str:
     if "[" in _CLASS.sub("", text):
         raise ValueError(f"{shown(text)} is not a pattern: '[' is never closed")
     return text
+
+
+def parse_name_glob(text: str) -> str:
+    """A glob over names and images of containers, which have letters, digits and ``_.:/@+-`` only.
+
+    Raises:
+        ValueError: no glob, or one that can match nothing; what it was to protect would be without protection.
+    """
+    pattern = parse_glob(text)
+    if not _NAME_GLOB.fullmatch(_CLASS.sub("", pattern)):
+        raise ValueError(
+            f"{shown(text)} can match no name and no image: this is a glob, not a regular expression (*, ?, [...])"
+        )
+    return pattern
+
+
+def is_placeholder(text: str) -> bool:
+    """Whether this is what somebody else was to fill in: ``${NAME}`` or ``{{ name }}`` in it, or ``$NAME`` all of it."""
+    return _PLACEHOLDER.fullmatch(text) is not None
 
 
 def parse_listen_address(text: str) -> tuple[str, int]:

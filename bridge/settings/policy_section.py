@@ -29,7 +29,7 @@ from bridge.model.time_interval import (
 )
 from bridge.model.verdict import Action
 from bridge.settings.environment import Overrides
-from bridge.settings.notation import parse_glob, parse_matcher
+from bridge.settings.notation import parse_matcher, parse_name_glob
 from bridge.settings.reading import Section
 
 HOUR = 3600.0
@@ -46,7 +46,7 @@ def build_policy(section: Section, overrides: Overrides) -> Policy:
     return Policy(
         root=root,
         routes=_routes(section, root, dry_run=overrides.dry_run),
-        protected=(*built_in, *section.parsed_items("protected", parse_glob)),
+        protected=(*built_in, *section.parsed_items("protected", parse_name_glob)),
         maintenance=_maintenance(section),
         limits=_limits(section.section("limits")),
     )

@@ -12,6 +12,7 @@ from typing import TypeVar
 from bridge.model.duration import parse_duration
 from bridge.model.secret import Secret
 from bridge.settings.findings import Findings, Path, shown
+from bridge.settings.notation import is_placeholder
 
 MAX_FILE_BYTES = 256 * 1024
 """A secret is short; a bundle of CA certificates may have a few hundred KiB."""
@@ -118,8 +119,7 @@ class Section:
             return None
         name = self.text(file_key, None)
         if name is None:
-            value = self.text(key, None)
-            return None if value is None else Secret(value)
+            return self._written_secret(key)
         content = self._content(file_key, self.folder / name)
         if content is None:
             return None
@@ -133,6 +133,16 @@ class Section:
         if not self.has(key) and not self.has(f"{key}_file"):
             self.note(key, f"is missing: give {key} or {key}_file")
         return self.secret(key)
+
+    def _written_secret(self, key: str) -> Secret | None:
+        """A secret that stands in the file itself. A placeholder is known to whoever has seen the template."""
+        value = self.text(key, None)
+        if value is not None and is_placeholder(value):
+            self.note(
+                key, f"is a placeholder that nobody filled in: give {key}_file; this file knows no variables"
+            )
+            return None
+        return None if value is None else Secret(value)
 
     def _content(self, key: str, path: FilePath) -> str | None:
         """A small file's text; the message names the file and never what stands in it."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
@@ -58,13 +59,20 @@ def check_shape(
 def _note_unknown(error: ValidationError, findings: Findings) -> None:
     schema: Any = error.schema
     given: Any = error.instance
-    known = list(schema["properties"])
     for key in given:
-        if key in known:
+        if key in schema["properties"]:
             continue
-        near = difflib.get_close_matches(key, known, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}"
-        findings.add((*error.absolute_path, key[:60]), f"unknown key; {hint}")
+        findings.add((*error.absolute_path, key[:60]), f"unknown key{_hint(key, schema)}")
+
+
+def _hint(key: str, schema: Mapping[str, Any]) -> str:
+    known = schema["properties"]
+    if near := difflib.get_close_matches(key, known, n=1):
+        return f"; did you mean '{near[0]}'?"
+    sections = known if schema.get("title") == "hemostat.yml" else {}
+    if below := [f"'{name}'" for name, section in sections.items() if key in section.get("properties", ())]:
+        return f" here; it belongs below {' or '.join(filter(None, [', '.join(below[:-1]), below[-1]]))}"
+    return f"; known are {', '.join(known)}"
 
 
 def _said(error: ValidationError) -> str:
@@ -104,7 +112,20 @@ def _wrong_type(error: ValidationError) -> str:
         if schema.get("format") == "duration":
             return f"a bare number is not a duration: add a unit, for example {value}s"
         return "must be text, is a number: put it in quotes"
-    return f"must be {' or '.join(_EXPECTED[kind] for kind in kinds)}, is {_kind_of(value)}"
+    told = f"must be {' or '.join(_EXPECTED[kind] for kind in kinds)}, is {_kind_of(value)}"
+    hint = _meant(kinds[0], value) if isinstance(value, str) else ""
+    return f"{told}: {hint}" if hint else told
+
+
+def _meant(kind: str, text: str) -> str:
+    """What a text was probably meant to be, where something else is wanted; empty: nobody knows."""
+    if kind == "boolean" and text.lower() in {"true", "false", "yes", "no", "on", "off"}:
+        return "write true or false, without quotes"
+    if kind in {"integer", "number"} and re.fullmatch(r"[0-9.]+", text, re.ASCII):
+        return "take the quotes away"
+    if kind == "number" and re.fullmatch(r"[0-9.]+ ?%", text, re.ASCII):
+        return "without a % sign, as a share: 0.34 for 34 %"
+    return "a ':' needs a space behind it" if kind == "object" and ":" in text else ""
 
 
 def _kind_of(value: object) -> str:

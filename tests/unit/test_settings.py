@@ -93,10 +93,19 @@ def with_secret_files(folder: Path, text: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "# nothing\n", "---\n", "null\n", "{}\n", "\ufeff", "web: {}\npolicy: {}\n"]
+    "text", ["# nothing\n", "---\n", "null\n", "{}\n", "\ufeff{}", "web: {}\npolicy: {}\n"]
 )
 def test_a_file_that_says_nothing_means_the_defaults(tmp_path: Path, text: str) -> None:
     assert loaded(tmp_path, text) == Settings.defaults()
+
+
+@pytest.mark.parametrize("text", ["", "\n \n", "\ufeff", "\t\r\n"])
+def test_a_file_without_a_letter_is_refused(tmp_path: Path, text: str) -> None:
+    """It was cut off while it was written, more likely than not; the defaults may do more than what it held."""
+    [problem] = problems_of(written(tmp_path, text))
+    assert (problem.path, problem.line) == ("", 0)
+    assert "is empty" in problem.message
+    assert load(Path("/dev/null"), environ={}) == Settings.defaults(), "which nobody names by accident"
 
 
 def test_no_file_means_the_defaults() -> None:
@@ -818,7 +827,7 @@ def test_a_model_turned_off_in_the_file_stays_off(tmp_path: Path) -> None:
 def test_a_second_opinion_is_asked_for_where_the_provider_is_known_to_have_the_model(tmp_path: Path) -> None:
     key = {"ANTHROPIC_API_KEY": "k"}
     for text, model in (
-        ("", "claude-sonnet-5-5"),
+        ("{}", "claude-sonnet-5-5"),
         ("llm: {provider: anthropic, hard_model: none}", ""),
         ("llm: {provider: anthropic, base_url: 'http://gateway'}", ""),
         ("llm: {provider: anthropic, base_url: 'http://gateway', hard_model: big}", "big"),
