@@ -145,7 +145,8 @@ def _ask(options: argparse.Namespace, method: str, path: str, body: object = Non
     """The bridge's JSON. Raises Refused: it cannot be reached, or it said no; SettingsError: bad usage."""
     data = None if body is None else json.dumps(body).encode()
     headers = {"Content-Type": "application/json"} if data else {}
-    if token := _token(options):
+    token = _token(options)
+    if token:
         headers["Authorization"] = f"Bearer {token}"
     url = _url(options)
     request = urllib.request.Request(url.geturl().rstrip("/") + path, data, headers, method=method)  # noqa: S310  # checked
@@ -153,7 +154,8 @@ def _ask(options: argparse.Namespace, method: str, path: str, body: object = Non
         with _opener(options, url).open(request, timeout=TIMEOUT_SECONDS) as answer:
             decoded = json.loads(answer.read())
     except urllib.error.HTTPError as error:
-        raise Refused(f"the bridge at {options.url} answers {error.code}: {_message(error)}") from error
+        hint = "; --token-file FILE or $HEMOSTAT_TOKEN gives one" if error.code == 401 and not token else ""
+        raise Refused(f"the bridge at {options.url} answers {error.code}: {_message(error)}{hint}") from error
     except (OSError, http.client.HTTPException, ValueError) as error:
         why = getattr(error, "reason", error)
         if isinstance(why, ssl.SSLCertVerificationError):

@@ -16,6 +16,7 @@ from bridge import cli, settings, simulation, wiring
 from bridge import doctor as examination
 from bridge.cli import printing
 from bridge.cli.configured import log_as_told, settings_of
+from bridge.cli.serving import open_to_all
 from bridge.edges.store.embedded import attach
 from bridge.errors import PayloadError
 from bridge.intake import read_webhook
@@ -33,6 +34,11 @@ def check_config(options: argparse.Namespace) -> int:
     print(
         f"{options.config_file}: good (mode {config.policy.root.mode}, {store}, {len(config.docker.hosts)} Docker host(s))"
     )
+    if open_to_all(config):
+        print(
+            f"{options.config_file}: but serve refuses {config.web.listen_address}, which other machines reach, without "
+            "web.tokens or --web.insecure"
+        )
     return cli.GOOD
 
 

@@ -51,8 +51,7 @@ def guarded_loader_of(options: argparse.Namespace) -> Callable[[], settings.Sett
 
     def load() -> settings.Settings:
         config = load_any()
-        host, _ = config.web.address
-        if not config.web.tokens and not web.is_loopback(host) and not options.insecure:
+        if open_to_all(config) and not options.insecure:
             told = (
                 f"{config.web.listen_address} is reachable from other machines and no token is configured: "
                 "add web.tokens, listen on 127.0.0.1, or insist with --web.insecure"
@@ -61,6 +60,12 @@ def guarded_loader_of(options: argparse.Namespace) -> Callable[[], settings.Sett
         return config
 
     return load
+
+
+def open_to_all(config: settings.Settings) -> bool:
+    """Whether other machines could come in without a token."""
+    host, _ = config.web.address
+    return not config.web.tokens and not web.is_loopback(host)
 
 
 def duties_of(text: str) -> frozenset[app.Duty]:

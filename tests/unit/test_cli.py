@@ -22,11 +22,21 @@ SECRET = "a-token-that-nobody-may-see"
 @pytest.fixture
 def empty_bridge() -> Iterator[str]:
     """The URL of a bridge that knows no incident."""
+    yield from answering(200, b'{"incidents": [], "cursor": null}')
 
+
+@pytest.fixture
+def strict_bridge() -> Iterator[str]:
+    """The URL of a bridge to which no token is good enough."""
+    yield from answering(
+        401, b'{"error": {"code": "unauthorized", "message": "a valid bearer token is needed"}}'
+    )
+
+
+def answering(code: int, body: bytes) -> Iterator[str]:
     class Answer(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = b'{"incidents": [], "cursor": null}'
-            self.send_response(200)
+            self.send_response(code)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -137,6 +147,28 @@ def test_a_bridge_on_this_machine_is_asked_without_a_proxy(
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
     assert cli.main(["incidents", "--url", empty_bridge, "-o", "json"]) == cli.GOOD, capsys.readouterr().err
+
+
+def test_whoever_gave_no_token_is_told_how_to_give_one(
+    strict_bridge: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hint = "; --token-file FILE or $HEMOSTAT_TOKEN gives one"
+    monkeypatch.delenv("HEMOSTAT_TOKEN", raising=False)
+    assert cli.main(["incidents", "--url", strict_bridge]) == cli.NO
+    assert capsys.readouterr().err.strip().endswith(f"a valid bearer token is needed{hint}")
+    (tmp_path / "token").write_text(SECRET)
+    assert cli.main(["incidents", "--url", strict_bridge, "--token-file", str(tmp_path / "token")]) == cli.NO
+    assert hint not in capsys.readouterr().err
+
+
+def test_a_configuration_that_serve_takes_only_with_a_flag_is_good_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "hemostat.yml"
+    for address, noted in (("0.0.0.0:9095", True), ("127.0.0.1:9095", False)):
+        file.write_text(f'web: {{listen_address: "{address}"}}', encoding="utf-8")
+        assert cli.main(["check-config", str(file)]) == cli.GOOD
+        assert ("--web.insecure" in capsys.readouterr().out) is noted
 
 
 @pytest.mark.parametrize("number", ["0", "-5", "ten", ""])
