@@ -104,6 +104,7 @@ class HemoStat:
         self.accept = self._acceptor.accept
         self.heard = path.heard
         self.incidents = parts.journal.newest
+        self.alert_names = parts.journal.alert_names
         self.incident = parts.journal.read
         self.deliveries = parts.backlog.state
         self.paused = parts.budgets.paused

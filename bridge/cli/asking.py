@@ -47,7 +47,9 @@ def incidents(options: argparse.Namespace) -> int:
 
 def _row(row: dict[str, Any]) -> list[str]:
     target, subject = row["target"], msgspec.convert(row["subject"], Subject)
-    meant = f"{subject.host}/{subject.named}" if subject.named else "no target named"
+    names = ", ".join(dict.fromkeys(row.get("alert_names", ())))
+    nobody = f"no target named ({names})" if names else "no target named"
+    meant = f"{subject.host}/{subject.named}" if subject.named else nobody
     name = f"{target['host']}/{target['name']}" if target else meant
     return [row["id"], row["opened_at"][:19], name, row["state"], row["outcome"] or "", row["reason"]]
 

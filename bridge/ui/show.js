@@ -207,7 +207,7 @@ export function incidentRow(incident) {
     el("td", { class: "tight" }, when(incident.opened_at), ago(incident.opened_at)),
     el("td", {}, outcomeOf(incident), until),
     el("td", {}, el("a", { class: "name", href: `#/incident/${encodeURIComponent(incident.id)}` }, targetOf(incident))),
-    el("td", { "data-label": "Alert" }, names || (incident.state === "closed" ? "not judged" : "not judged yet")),
+    el("td", { "data-label": "Alert" }, names || "not known"),
     el("td", {}, incident.reason || incident.refusals.map(refusalText).join("; ")),
   );
 }

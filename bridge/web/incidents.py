@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeVar
@@ -32,10 +32,13 @@ async def search(request: web.Request) -> web.Response:
             limit=_limit(query.get("limit", "50")),
             cursor=query.get("cursor"),
         )
-        found, cursor = await request.app[BRIDGE].incidents(wanted)
+        bridge = request.app[BRIDGE]
+        found, cursor = await bridge.incidents(wanted)
     except ValueError as error:
         raise Refused(400, "bad_query", str(error)[:200]) from error
-    return as_json({"incidents": [summary_of(incident) for incident in found], "cursor": cursor})
+    names = await bridge.alert_names([incident.id for incident in found if not incident.audit])
+    rows = [summary_of(incident, names.get(incident.id, ())) for incident in found]
+    return as_json({"incidents": rows, "cursor": cursor})
 
 
 async def show(request: web.Request) -> web.Response:
@@ -63,8 +66,8 @@ async def replay(request: web.Request) -> web.Response:
     return as_json({**msgspec.to_builtins(replayed), "differs": replayed.differs})
 
 
-def summary_of(incident: Incident) -> dict[str, object]:
-    """One line of a list of incidents."""
+def summary_of(incident: Incident, alert_names: Sequence[str]) -> dict[str, object]:
+    """One line of a list of incidents. ``alert_names``: of its alerts, where nobody has judged it by any."""
     decision = incident.decision
     return {
         "id": incident.id,
@@ -81,7 +84,7 @@ def summary_of(incident: Incident) -> dict[str, object]:
         "rule": decision.verdict.rule if decision else None,
         "refusals": decision.refusals if decision else (),
         "unreadable": incident.unreadable,
-        "alert_names": incident.audit.alert_names if incident.audit else (),
+        "alert_names": incident.audit.alert_names if incident.audit else alert_names,
     }
 
 

@@ -100,6 +100,10 @@ class Bridge(Protocol):
         """A page of incidents, and the cursor of the next one. Raises ValueError: the cursor is not ours."""
         ...
 
+    async def alert_names(self, ids: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+        """What the alerts of these incidents are called."""
+        ...
+
     async def incident(self, incident_id: str) -> Record | None:
         """One incident whole."""
         ...

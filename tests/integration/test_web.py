@@ -164,6 +164,8 @@ async def test_incidents_are_listed_and_shown(running: Running) -> None:
     _, rest = await running.get(f"/api/v1/incidents?limit=10&cursor={answer['cursor']}")
     ids = {incident["id"] for incident in answer["incidents"] + rest["incidents"]}
     assert len(ids) == 5
+    names = {name for row in answer["incidents"] + rest["incidents"] for name in row["alert_names"]}
+    assert names == {alert["labels"]["alertname"] for alert in json.loads(FIRING)["alerts"]}, "not judged yet"
     status, whole = await running.get(f"/api/v1/incidents/{ids.pop()}")
     assert (status, len(whole["alerts"]), whole["timeline"][0]["event"]) == (200, 1, "opened")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import json
 import os
 import subprocess
 import sys
@@ -23,6 +24,22 @@ SECRET = "a-token-that-nobody-may-see"
 def empty_bridge() -> Iterator[str]:
     """The URL of a bridge that knows no incident."""
     yield from answering(200, b'{"incidents": [], "cursor": null}')
+
+
+@pytest.fixture
+def nameless_incident() -> Iterator[str]:
+    """The URL of a bridge with one incident, whose alerts name no container."""
+    subject = {"kind": "unknown", "host": "local", "name": "", "container_id": ""}
+    row: dict[str, object] = {
+        "id": "1",
+        "opened_at": "",
+        "subject": subject,
+        "target": None,
+        "state": "open",
+        "outcome": None,
+    }
+    row |= {"reason": "", "alert_names": ["InstanceDown", "InstanceDown", "Lost\x1b"]}
+    yield from answering(200, json.dumps({"incidents": [row], "cursor": None}).encode())
 
 
 @pytest.fixture
@@ -147,6 +164,13 @@ def test_a_bridge_on_this_machine_is_asked_without_a_proxy(
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
     assert cli.main(["incidents", "--url", empty_bridge, "-o", "json"]) == cli.GOOD, capsys.readouterr().err
+
+
+def test_an_incident_without_a_target_is_listed_by_its_alert(
+    nameless_incident: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["incidents", "--url", nameless_incident]) == cli.GOOD
+    assert "no target named (InstanceDown, Lost?)" in capsys.readouterr().out
 
 
 def test_whoever_gave_no_token_is_told_how_to_give_one(

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -16,6 +16,7 @@ from bridge import errors
 from bridge.edges.store import clock
 from bridge.edges.store.connection import Store, instant, key, milliseconds
 from bridge.edges.store.records import (
+    decode_alert,
     decode_episode,
     decode_incident,
     decode_line,
@@ -311,6 +312,12 @@ class StoredJournal:
             if len(opened) < PAGE:
                 return found, None
 
+    async def alert_names(self, ids: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+        """What the alerts of these incidents are called, each name once; of another version's nobody knows."""
+        commands = [("HVALS", key(f"incident:{one}:alerts")) for one in ids]
+        rows = await self._store.commands(*commands) if commands else []
+        return {one: _names(row) for one, row in zip(ids, rows, strict=True)}
+
     async def open_count(self) -> int:
         """How many incidents are open."""
         return int(await self._store.command("HLEN", key("open")))
@@ -323,6 +330,14 @@ class StoredJournal:
             gone += count
             await asyncio.sleep(0)
         return gone
+
+
+def _names(row: Sequence[str]) -> tuple[str, ...]:
+    names: dict[str, None] = {}
+    for text in row:
+        with contextlib.suppress(msgspec.DecodeError):
+            names[decode_alert(text[1:]).name] = None
+    return tuple(names)
 
 
 def _seen(before: _Container | None, facts: ContainerFacts, *, now: datetime) -> _Container:

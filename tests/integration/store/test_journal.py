@@ -152,6 +152,18 @@ async def test_incidents_are_found_by_state_outcome_and_target(desk: Desk) -> No
     }
 
 
+async def test_what_the_alerts_of_an_incident_are_called_is_known_before_anybody_judged_it(
+    desk: Desk,
+) -> None:
+    """Each name once, whether it still fires or not; an alert of another version's is passed over."""
+    incident_id = await desk.incident_for(alert("web", fingerprint="one"))
+    await desk.take(alert("web", fingerprint="two"))
+    await desk.store.command("HSET", key(f"incident:{incident_id}:alerts"), "three", "F?")
+    name = alert("web").name
+    assert await desk.journal.alert_names([incident_id, "unknown"]) == {incident_id: (name,), "unknown": ()}
+    assert await desk.journal.alert_names([]) == {}
+
+
 async def test_a_cursor_that_is_not_ours_is_refused(desk: Desk) -> None:
     """It comes from outside."""
     with pytest.raises(ValueError, match="cursor"):
