@@ -46,9 +46,8 @@ async def examine(parts: Parts, *, ask_model: bool = False) -> list[Check]:
     way = _way_to_the_store(parts.config)
     checks = await _asked(f"store/{way}", _topology(parts, way), f"correct redis.{way}, or start them")
     checks += await _asked("store", _store(parts), f"start it, or correct redis.{way} and redis.password")
-    for host in parts.docker.hosts():
-        advice = f"is the Engine of {host!r} running, and may this user open its socket (group docker)?"
-        checks += await _asked(f"docker/{host}", _docker(parts, host), advice)
+    for host in parts.config.docker.hosts:
+        checks += await _asked(f"docker/{host.name}", _docker(parts, host.name), _way_to_the_engine(host))
     checks += await _asked("alertmanager", _alertmanager(parts), "correct alertmanager.url, or start it")
     checks += await _asked("prometheus", _prometheus(parts.config), "correct prometheus.url, or start it")
     checks += await _asked(
@@ -78,6 +77,17 @@ def _way_to_the_store(config: settings.Settings) -> str:
     if config.redis is None or config.redis.url:
         return "url"
     return "sentinel" if config.redis.sentinel else "cluster"
+
+
+def _way_to_the_engine(host: settings.DockerHost) -> str:
+    match host.url.partition("://")[0]:
+        case "unix":
+            clue = "may this user open its socket (group docker)?"
+        case "ssh":
+            clue = f"does `ssh {host.url} docker version` work for this user, and ask nothing?"
+        case _:
+            clue = "does it listen there, with TLS exactly if docker.hosts[].tls is given?"
+    return f"is the Engine of {host.name!r} running, and {clue}"
 
 
 async def _topology(parts: Parts, way: str) -> list[Check]:

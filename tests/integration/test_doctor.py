@@ -103,6 +103,20 @@ async def test_a_log_that_is_not_on_disk_is_no_durability(
     assert "store/url" not in found
 
 
+@pytest.mark.parametrize(
+    ("url", "advice"),
+    [("unix:///absent.sock", "group docker"), (f"tcp://{parts.LOOPBACK}:1", "does it listen there")],
+)
+async def test_what_to_do_about_an_engine_depends_on_the_way_to_it(
+    redis_server: parts.RedisServer, tmp_path: Path, url: str, advice: str
+) -> None:
+    """A group opens no port."""
+    docker = {"hosts": [{"name": "away", "url": url}]}
+    found = await examined(tmp_path, redis={"url": redis_server.url}, docker=docker)
+    assert not found["docker/away"].ok
+    assert advice in found["docker/away"].advice
+
+
 async def test_a_replica_is_no_store_and_an_absent_engine_is_told_by_its_address(
     redis_server: parts.RedisServer, tmp_path: Path
 ) -> None:
