@@ -11,8 +11,8 @@ PYTEST_ARGS ?=
 # A worker that dies (a test beyond its time) ends the run: what it had left would be waited for without end.
 PYTEST_WORKERS ?= 2
 
-# A Docker Engine of the demo's own needs root.
-AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+# A Docker Engine of the demo's own needs root. Without sudo whoever needs it says so itself.
+AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 .PHONY: help demo test test-compose lint format torture bench lock clean system install
 

@@ -30,6 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with _written():
             return _run(arguments)
+    except KeyboardInterrupt:  # also while the modules are loaded, which takes a second on a busy machine
+        return BY_SIGNAL + signal.SIGINT
     except BrokenPipeError:  # whoever read it has seen enough, as with `| head`
         return BY_SIGNAL + signal.SIGPIPE
     except OSError as error:
@@ -73,8 +75,6 @@ def _run(arguments: Sequence[str]) -> int:
     except errors.BridgeError as error:
         print(f"hemostat: {error}", file=sys.stderr)
         return NO
-    except KeyboardInterrupt:
-        return BY_SIGNAL + signal.SIGINT
 
 
 def _exporter(arguments: Sequence[str]) -> int:

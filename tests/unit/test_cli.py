@@ -5,6 +5,8 @@ from __future__ import annotations
 import http.server
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -171,6 +173,23 @@ def test_an_incident_without_a_target_is_listed_by_its_alert(
 ) -> None:
     assert cli.main(["incidents", "--url", nameless_incident]) == cli.GOOD
     assert "no target named (InstanceDown, Lost?)" in capsys.readouterr().out
+
+
+def test_a_command_that_is_interrupted_while_it_is_loaded_shows_no_traceback() -> None:
+    """Loading takes a second on a busy machine. The bridge that is asked never answers, so it cannot be done before."""
+    with socket.create_server((parts.LOOPBACK, 0)) as deaf:
+        words = ["-X", "importtime", "-m", "bridge", "incidents", "--url"]
+        asking = subprocess.Popen(
+            [sys.executable, *words, f"http://{parts.LOOPBACK}:{deaf.getsockname()[1]}"],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert asking.stderr is not None
+        next(line for line in asking.stderr if "msgspec" in line)
+        asking.send_signal(signal.SIGINT)
+        _, said = asking.communicate(timeout=50)
+    assert asking.returncode == 128 + signal.SIGINT
+    assert "Traceback" not in said
 
 
 def test_whoever_gave_no_token_is_told_how_to_give_one(
