@@ -104,7 +104,7 @@ async def _store(parts: Parts) -> list[Check]:
     replication = await parts.store.info("replication")
     version = server.get("valkey_version") or server.get("redis_version", "0")
     name = "Valkey" if "valkey_version" in server else "Redis"
-    where = "embedded" if parts.config.redis is None else "external"
+    where = "external" if parts.config.redis else f"embedded in {parts.config.store.path}"
     advice = ""
     if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_REDIS:
         advice = "6.2 or newer is needed (XAUTOCLAIM, Lua as used here)"

@@ -103,6 +103,13 @@ async def test_a_log_that_is_not_on_disk_is_no_durability(
     assert "store/url" not in found
 
 
+async def test_it_names_the_directory_of_the_embedded_store_it_looked_at(tmp_path: Path) -> None:
+    """Another user, or another HOME, has another one: an empty store that is well proves nothing of the bridge's."""
+    started(parts.RedisServer).stop()
+    found = await examined(tmp_path, store={"path": "kept"})
+    assert found["store"].found.endswith(f", embedded in {tmp_path / 'kept'}")
+
+
 @pytest.mark.parametrize(
     ("url", "advice"),
     [("unix:///absent.sock", "group docker"), (f"tcp://{parts.LOOPBACK}:1", "does it listen there")],
