@@ -22,7 +22,7 @@ help: ## what there is
 demo: install ## the whole loop on this machine: a container falls sick and is healed
 	@$(AS_ROOT) $(BIN)/hemostat demo
 
-test: lint ## what CI runs before test-compose: lint, types, architecture, tests
+test: lint ## what CI runs beside test-compose: lint, types, architecture, tests
 	@PYTHON="$(PYTHON)" deploy/install-system-packages test
 	@$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(PYTEST_ARGS)
 
