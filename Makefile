@@ -10,6 +10,8 @@ PYTEST_ARGS ?=
 # Most tests wait for something real: two files at a time halve the suite. 0: one after the other.
 # A worker that dies (a test beyond its time) ends the run: what it had left would be waited for without end.
 PYTEST_WORKERS ?= 2
+# The tests start our programs by the hundred; where bytecode is not kept, each compiles all of them anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 # A Docker Engine of the demo's own needs root. Without sudo whoever needs it says so itself.
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
