@@ -14,9 +14,10 @@ import sys
 import tempfile
 import termios
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from docker.models.containers import Container
@@ -59,7 +60,7 @@ class Demo:
 
     def says(self, text: str) -> None:
         """Waits until it has printed this."""
-        assert parts.wait_until(lambda: text in self.output or self.process.poll() is not None, seconds=60)
+        assert parts.wait_until(lambda: text in self.output or self.process.poll() is not None, seconds=100)
         self.skip_if_something_is_missing()
         assert text in self.output
 
@@ -125,11 +126,39 @@ def start_demo() -> Iterator[StartDemo]:
         yield start
 
 
+class Guest(NamedTuple):
+    """A run on an Engine that is there, beside a container that is just as sick and has even opted in."""
+
+    demo: Demo
+    bystander: Container
+    began: str
+    images: set[str | None]
+
+
+class Runs(NamedTuple):
+    """Three that go on to their end, begun at once: each mostly watches, for half a minute."""
+
+    whole: Demo
+    kept: Demo
+    guest: Guest
+
+
 @pytest.fixture(scope="module")
-def whole_and_kept() -> Iterator[tuple[Demo, Demo]]:
-    """Two that go on to their end, one of them with `--keep`, begun at once: either mostly watches, for half a minute."""
-    with demos() as start:
-        yield start(), start("--keep")
+def runs(engine: parts.DockerEngine) -> Iterator[Runs]:
+    """As their user would start them: just so, with `--keep`, and with an Engine there."""
+    sick = parts.Healthcheck(command="false", interval_seconds=0.5)
+    bystander = engine.run(
+        "bystander", FOREVER, labels={"hemostat.enable": "true"}, healthcheck=sick, stop_signal="KILL"
+    )
+    try:
+        bystander.reload()
+        began = bystander.attrs["State"]["StartedAt"]
+        images = {image.id for image in engine.client.images.list()}
+        with demos() as start:
+            guest = Guest(start(docker_host=engine.url), bystander, began, images)
+            yield Runs(start(), start("--keep"), guest)
+    finally:
+        bystander.remove(force=True, v=True)
 
 
 def row(table: str, heading: str) -> list[str]:
@@ -151,10 +180,8 @@ def assert_shown(output: str) -> None:
 
 
 @pytest.mark.timeout(120)
-def test_the_demo_heals_two_leaves_the_loop_to_a_human_and_cleans_up(
-    whole_and_kept: tuple[Demo, Demo],
-) -> None:
-    demo, _ = whole_and_kept
+def test_the_demo_heals_two_leaves_the_loop_to_a_human_and_cleans_up(runs: Runs) -> None:
+    demo = runs.whole
 
     assert demo.ends(within=110) == 0, demo.output
 
@@ -164,8 +191,8 @@ def test_the_demo_heals_two_leaves_the_loop_to_a_human_and_cleans_up(
 
 
 @pytest.mark.timeout(120)
-def test_keep_leaves_everything_up_and_says_where_until_ctrl_c(whole_and_kept: tuple[Demo, Demo]) -> None:
-    _, demo = whole_and_kept
+def test_keep_leaves_everything_up_and_says_where_until_ctrl_c(runs: Runs) -> None:
+    demo = runs.kept
     demo.says("docker ps -a")
     addresses = dict(
         re.findall(r"^  (bridge|prometheus|alertmanager|exporter) +(http://\S+)$", demo.output, re.M)
@@ -180,18 +207,9 @@ def test_keep_leaves_everything_up_and_says_where_until_ctrl_c(whole_and_kept: t
 
 
 @pytest.mark.timeout(120)
-def test_on_an_engine_that_is_there_it_touches_only_its_own(
-    engine: parts.DockerEngine, run_container: Callable[..., Container], start_demo: StartDemo
-) -> None:
-    """A bystander that is just as sick, and has even opted in, is none of the demo's business."""
-    sick = parts.Healthcheck(command="false", interval_seconds=0.5)
-    bystander = run_container(
-        "bystander", FOREVER, labels={"hemostat.enable": "true"}, healthcheck=sick, stop_signal="KILL"
-    )
-    bystander.reload()
-    before: Mapping[str, object] = bystander.attrs["State"]
-    images = {image.id for image in engine.client.images.list()}
-    demo = start_demo(docker_host=engine.url)
+def test_on_an_engine_that_is_there_it_touches_only_its_own(engine: parts.DockerEngine, runs: Runs) -> None:
+    """The bystander is none of the demo's business."""
+    demo, bystander, began, images = runs.guest
 
     assert demo.ends(within=110) == 0, demo.output
 
@@ -199,29 +217,39 @@ def test_on_an_engine_that_is_there_it_touches_only_its_own(
     assert f"the one at {engine.url}" in demo.output
     assert "bystander" not in demo.output
     bystander.reload()
-    assert bystander.attrs["State"]["StartedAt"] == before["StartedAt"]
+    assert bystander.attrs["State"]["StartedAt"] == began
     labelled = engine.client.containers.list(all=True, filters={"label": "hemostat.demo"})
     assert labelled == []
     assert {image.id for image in engine.client.images.list()} == images
     assert demo.leftovers() == []
 
 
-@pytest.mark.timeout(120)
-@pytest.mark.parametrize("impatient", [False, True], ids=["once", "again and again"])
-@pytest.mark.parametrize("moment", ["HemoStat demo", "Docker Engine", "HemoStat, with", "fault", "action"])
-def test_ctrl_c_at_any_moment_leaves_nothing(start_demo: StartDemo, moment: str, impatient: bool) -> None:
-    demo = start_demo()
+def interrupt(demo: Demo, moment: str, *, impatient: bool) -> None:
+    """Ctrl-C once it has said this; where one is impatient, again and again."""
     demo.says(moment)
-
     demo.process.send_signal(signal.SIGINT)
     deadline = time.monotonic() + 20
     while impatient and demo.process.poll() is None and time.monotonic() < deadline:
         demo.process.send_signal(signal.SIGINT)
         time.sleep(0.05)
 
-    assert demo.ends(within=20) == 130, demo.output
-    assert "Everything is stopped and removed" in demo.output
-    assert demo.leftovers() == []
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("moment", ["HemoStat demo", "Docker Engine", "HemoStat, with", "fault", "action"])
+def test_ctrl_c_at_any_moment_leaves_nothing(start_demo: StartDemo, moment: str) -> None:
+    """Once, and again and again: of two that run at the same time."""
+    once, again = start_demo(), start_demo()
+    with ThreadPoolExecutor(2) as people:
+        for waiting in (
+            people.submit(interrupt, once, moment, impatient=False),
+            people.submit(interrupt, again, moment, impatient=True),
+        ):
+            waiting.result()
+
+    for demo in (once, again):
+        assert demo.ends(within=20) == 130, demo.output
+        assert "Everything is stopped and removed" in demo.output
+        assert demo.leftovers() == []
 
 
 @pytest.mark.timeout(120)
