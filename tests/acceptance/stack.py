@@ -162,6 +162,7 @@ class Bridge(parts.Process):
             ready_path="/-/healthy",
             env=ENVIRONMENT,
             cwd=ROOT,
+            start_seconds=60,
             stop_seconds=12,
         )
 
