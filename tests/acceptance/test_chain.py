@@ -13,7 +13,9 @@ def test_an_unhealthy_container_is_restarted_once_and_reported_healed(
     incident = chained_bridge.await_incident_about(shop.name)
     assert incident["outcome"] == "healed"
     assert incident["repair"]["action"] == "restart"
-    assert events(incident)[:5] == ["opened", "judged", "reserved", "acting", "acted"]
+    # The container may be well again, and its alert over, before Docker has answered.
+    walked = [event for event in events(incident) if event != "alert_resolved"]
+    assert walked[:5] == ["opened", "judged", "reserved", "acting", "acted"]
     assert [alert["labels"]["alertname"] for alert in incident["alerts"]] == ["ContainerUnhealthy"]
     assert shop.boots == 2
     assert shop.health == "healthy"
