@@ -21,6 +21,7 @@ from bridge.model.evidence import (
     EVENT_LABELS,
     KEPT_LABELS,
     ContainerFacts,
+    ContainerStatus,
     EngineEvent,
     Evidence,
     Gap,
@@ -28,6 +29,7 @@ from bridge.model.evidence import (
     Neighbour,
     TextLine,
 )
+from bridge.model.identity import other_names, target_of
 from bridge.model.incident import Target
 from bridge.model.policy import opted_in
 from bridge.model.share import Population
@@ -49,6 +51,9 @@ SEVERITY_CHARACTERS = 40
 RUNBOOK_LABEL = "hemostat.runbook"
 RUNBOOK_CHARACTERS = 600
 EVENTS_SECONDS = 1800.0
+
+ENDED = frozenset({ContainerStatus.EXITED, ContainerStatus.DEAD, ContainerStatus.REMOVING})
+"""What Swarm keeps of its last tasks (five for each place) stands for no service, as long as another container does."""
 
 Telling = Callable[[str], str | None]
 """The part of a line, of at most LINE_CHARACTERS, that says something to the rules; ``None``: it says nothing."""
@@ -94,20 +99,43 @@ async def locate(containers: Containers, subject: Subject) -> Found | Missing:
     for ref in (subject.container_id, subject.name):
         facts = await containers.inspect(subject.host, ref) if ref else None
         if facts is not None:
-            return Found(target=Target(host=subject.host, name=facts.name), facts=facts)
+            return Found(target=target_of(facts), facts=facts)
     wanted = subject.name or subject.container_id
     return Missing(why=f"there is no container {wanted!r} on host {subject.host!r} (any more)")
 
 
 async def _service(containers: Containers, subject: Subject) -> Found | Missing:
     """A service is a target only while one container stands for it here: which of several is sick nobody said."""
-    ids = await containers.find_service(subject.host, subject.name)
-    facts = await containers.inspect(subject.host, ids[0]) if len(ids) == 1 else None
+    standing = _standing(await containers.find_service(subject.host, subject.name))
+    facts = await containers.inspect(subject.host, standing[0].id) if len(standing) == 1 else None
     if facts is None:
         return Missing(
-            why=f"service {subject.name!r} has {len(ids)} containers on host {subject.host!r}, not one"
+            why=f"service {subject.name!r} has {len(standing)} containers on host {subject.host!r}, not one"
         )
-    return Found(target=Target(host=subject.host, name=subject.name), facts=facts)
+    return Found(target=target_of(facts), facts=facts)
+
+
+def _standing(found: Sequence[ContainerFacts]) -> Sequence[ContainerFacts]:
+    """Those that have not ended; if all have, the newest of each target. ``found`` as ``find_service`` gives it."""
+    alive = [each for each in found if each.status not in ENDED]
+    return alive or list({target_of(each): each for each in reversed(found)}.values())
+
+
+async def called(containers: Containers, target: Target) -> ContainerFacts | None:
+    """The container that a person means by this name: its own, its target's, or a service's that has one target only.
+
+    Raises: EdgeError.
+    """
+    facts = await containers.inspect(target.host, target.name)
+    service = target.name.rpartition(".")[0]
+    for name in (target.name, service) if facts is None else ():
+        found = await containers.find_service(target.host, name) if name else ()
+        meant = _standing(
+            [each for each in found if target.name in (target_of(each).name, *other_names(each))]
+        )
+        if len({target_of(each) for each in meant}) == 1:
+            return await containers.inspect(target.host, meant[0].id)
+    return facts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -80,11 +80,12 @@ class InMemoryContainers:
         self._answer()
         return list(self.containers.values())
 
-    async def find_service(self, host: str, service: str) -> Sequence[str]:
+    async def find_service(self, host: str, service: str) -> Sequence[ContainerFacts]:
         """By Swarm's label."""
         self._answer()
         label = "com.docker.swarm.service.name"
-        return [c.id for c in self.containers.values() if c.labels.get(label) == service]
+        found = [c for c in self.containers.values() if c.labels.get(label) == service]
+        return sorted(found, key=lambda each: (not each.running, -each.created_at.timestamp()))
 
     async def log_tail(self, host: str, container_id: str, *, lines: int) -> Sequence[TextLine]:
         """What was ``said``."""

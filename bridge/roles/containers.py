@@ -25,8 +25,8 @@ class Containers(Protocol):
         """All containers of a host, stopped ones included, without health details beyond the status."""
         ...
 
-    async def find_service(self, host: str, service: str) -> Sequence[str]:
-        """Ids of the containers of a Swarm service on this host."""
+    async def find_service(self, host: str, service: str) -> Sequence[ContainerFacts]:
+        """The containers of a Swarm service on this host as ``list`` gives them, running ones first, then the newest."""
         ...
 
     async def log_tail(self, host: str, container_id: str, *, lines: int) -> Sequence[TextLine]:

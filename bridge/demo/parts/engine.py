@@ -70,8 +70,9 @@ class DockerEngine:
         directory: Path | None = None,
         *,
         networks: bool = False,
+        swarm: bool = False,
     ) -> None:
-        """`networks` gives containers bridges and published ports, which takes iptables. All of it lies in the Engine's
+        """`swarm` makes it a Swarm of one node, whose containers do not outlive dockerd. `networks` gives containers bridges and published ports, which takes iptables. All of it lies in the Engine's
         own network namespace: from there 127.0.0.1 is reached, and neither this machine nor the world.
         """
         self.name = "dockerd"
@@ -83,6 +84,7 @@ class DockerEngine:
         self.url = f"unix://{self.socket}"
         self.image = IMAGE
         self._networks = networks
+        self._swarm = swarm
         self._keeper: subprocess.Popen[bytes] | None = None
         self._dockerd: int | None = None
 
@@ -107,6 +109,8 @@ class DockerEngine:
                 )
             self.restart_daemon()
             self.client.api.import_image_from_data(busybox_image(busybox), repository=IMAGE)
+            if self._swarm:
+                self.client.swarm.init(advertise_addr="127.0.0.1", listen_addr="127.0.0.1")
         except BaseException:
             self.stop()
             raise
@@ -234,7 +238,8 @@ class DockerEngine:
             # Without it, a systemd host would be asked to run the containers and keep what is left of them.
             "exec-opt": "native.cgroupdriver=cgroupfs",
             "ip6tables": "false",
-            "live-restore": "true",  # containers survive dockerd
+            # Containers survive dockerd; in a Swarm dockerd refuses that.
+            "live-restore": "false" if self._swarm else "true",
         }
         if self._networks:
             find_program("iptables", package="iptables")

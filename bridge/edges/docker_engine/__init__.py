@@ -60,8 +60,8 @@ class DockerEngine:
         engine = self._engine(host)
         return await engine.read(engine.list, tried="listing containers")
 
-    async def find_service(self, host: str, service: str) -> Sequence[str]:
-        """Ids of a Swarm service's containers on this host, running ones first, then the newest."""
+    async def find_service(self, host: str, service: str) -> Sequence[ContainerFacts]:
+        """A Swarm service's containers on this host as ``list`` gives them, running ones first, then the newest."""
         engine = self._engine(host)
         tried = f"finding service {service!r}"
         return await engine.read(lambda until: engine.find_service(service, until), tried=tried)

@@ -46,6 +46,7 @@ from bridge.edges.docker_engine.following import Follower
 from bridge.edges.docker_engine.lane import EDGE, Lane
 from bridge.edges.docker_engine.log_tail import LogTail
 from bridge.model.evidence import ContainerFacts, ContainerStatus, EngineEvent, TextLine
+from bridge.model.identity import SERVICE_LABEL
 from bridge.roles import ToldEvent
 
 CLOCK_SECONDS = 30.0
@@ -61,7 +62,6 @@ NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}")
 FULL_ID = re.compile(r"[0-9a-f]{64}")
 ID_PREFIX = re.compile(r"[0-9a-f]{12,63}")
 EVENT_ACTIONS = ("start", "die", "kill", "stop", "oom", "restart")
-SERVICE_LABEL = "com.docker.swarm.service.name"
 
 Found = TypeVar("Found")
 
@@ -128,12 +128,13 @@ class Engine(Connection):
         with self._understanding("listing containers"):
             return tuple(facts_of_listed(entry, host=self.name, host_now=host_now) for entry in listed)
 
-    def find_service(self, service: str, until: float) -> tuple[str, ...]:
+    def find_service(self, service: str, until: float) -> tuple[ContainerFacts, ...]:
         listed = self._listed({"label": [f"{SERVICE_LABEL}={service}"]}, until)
+        host_now = self._host_now(until)
         with self._understanding(f"finding service {service!r}"):
             ours = [entry for entry in listed if entry["Labels"].get(SERVICE_LABEL) == service]
             ours.sort(key=lambda entry: (entry["State"] != ContainerStatus.RUNNING, -entry["Created"]))
-            return tuple(str(entry["Id"]) for entry in ours)
+            return tuple(facts_of_listed(entry, host=self.name, host_now=host_now) for entry in ours)
 
     def log_tail(self, container_id: str, lines: int, until: float) -> tuple[TextLine, ...]:
         tried = f"reading the log of {container_id}"

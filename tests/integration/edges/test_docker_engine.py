@@ -240,8 +240,8 @@ async def test_find_service_gives_running_containers_first(
     ended_too.wait()
     run_container("other.1", IDLE, labels={"com.docker.swarm.service.name": "shop_api2"})
     found = await docker.find_service("here", "shop_api")
-    assert found[0] == full_id(running)
-    assert set(found) == {full_id(container) for container in (ended, running, ended_too)}
+    assert found[0].id == full_id(running)
+    assert {each.id for each in found} == {full_id(container) for container in (ended, running, ended_too)}
     assert await docker.find_service("here", 'none"}') == ()
 
 

@@ -1,0 +1,168 @@
+"""What a real Swarm runs: one target for each place a task can have, whatever an alert calls it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import pytest
+
+from bridge import evidence
+from bridge.demo import parts
+from bridge.edges.docker_engine import DockerEngine, DockerHost
+from bridge.intake import subject_of
+from bridge.model.incident import Target
+from tests.conftest import started
+from tests.waiting import until_true
+
+IDLE = "trap 'exit 143' TERM; sleep 100000 & wait"
+SECONDS = 30.0
+SERVICE = "com.docker.swarm.service.name"
+
+
+class Service:
+    """A service of Swarm, and the containers that it has or had."""
+
+    def __init__(self, engine: parts.DockerEngine, name: str, **options: Any) -> None:
+        self.name = name
+        self._api = engine.client.api
+        self._service = engine.client.services.create(  # type: ignore[no-untyped-call]  # the SDK has no types for it
+            engine.image,
+            name=name,
+            command=["sh", "-c"],
+            args=[IDLE],
+            container_labels={"hemostat.enable": "true"},
+            **options,
+        )
+
+    def containers(self, *status: str) -> list[dict[str, Any]]:
+        """Those in one of these states, or all, the newest first."""
+        filters: dict[str, Any] = {"label": f"{SERVICE}={self.name}"}
+        listed = self._api.containers(all=True, filters=filters)
+        return [each for each in listed if not status or each["State"] in status]
+
+    async def runs(self, count: int = 1) -> list[dict[str, Any]]:
+        """Wait until as many of its tasks run, and nothing of it moves."""
+
+        def settled() -> bool:
+            return len(self.containers("running")) == count and not self.containers("created")
+
+        await until_true(settled, seconds=SECONDS)
+        return self.containers("running")
+
+    async def loses_its_task(self) -> dict[str, Any]:
+        """Its only task dies; gives the container of the next one."""
+        [before] = await self.runs()
+        await asyncio.to_thread(self._api.kill, before["Id"])
+        await until_true(lambda: self.containers("running")[:1] not in ([], [before]), seconds=SECONDS)
+        [after] = await self.runs()
+        assert after["Id"] != before["Id"]
+        return after
+
+    def remove(self) -> None:
+        """And what Swarm leaves of it."""
+        self._service.remove()
+        for each in self.containers():
+            self._api.remove_container(each["Id"], force=True)
+
+
+@pytest.fixture(scope="module")
+def swarm() -> Iterator[parts.DockerEngine]:
+    """A Swarm of one node, shared by this file."""
+    engine = started(lambda: parts.DockerEngine(swarm=True))
+    yield engine
+    engine.stop()
+
+
+@pytest.fixture
+def serve(swarm: parts.DockerEngine) -> Iterator[Callable[..., Service]]:
+    """Services that are gone after the test."""
+    made: list[Service] = []
+
+    def one(name: str, **options: Any) -> Service:
+        # Swarm waits five seconds before it replaces a task, unless it is told otherwise.
+        options.setdefault("restart_policy", {"Condition": "any", "Delay": 0})
+        made.append(Service(swarm, name, **options))
+        return made[-1]
+
+    yield one
+    for service in made:
+        service.remove()
+
+
+@pytest.fixture
+async def docker(swarm: parts.DockerEngine) -> AsyncIterator[DockerEngine]:
+    """Our edge to it."""
+    edge = DockerEngine([DockerHost(name="local", url=swarm.url)])
+    yield edge
+    await edge.close()
+
+
+async def found(docker: DockerEngine, **labels: str) -> evidence.Found:
+    """What an alert with these labels is about."""
+    answer = await evidence.locate(docker, subject_of(labels, hosts=["local"]))
+    assert isinstance(answer, evidence.Found), answer
+    return answer
+
+
+def name_of(container: dict[str, Any]) -> str:
+    """As Docker shows it."""
+    return str(container["Names"][0]).removeprefix("/")
+
+
+async def test_a_task_is_one_target_by_whatever_label(
+    docker: DockerEngine, serve: Callable[..., Service]
+) -> None:
+    [container] = await serve("web").runs()
+    name, container_id = name_of(container), container["Id"]
+    for labels in (
+        {"service_name": "web"},
+        {"name": name},
+        {"container_name": f"/{name}"},
+        {"container": container_id[:12]},
+        {"container_id": container_id},
+        {"container_id": container_id[:12]},
+        {"container_id": f"docker://{container_id}", "name": name},
+    ):
+        answer = await found(docker, **labels)
+        assert answer.target == Target(host="local", name="web.1"), labels
+        assert answer.facts.id == container_id, labels
+
+
+async def test_what_replaces_a_task_is_the_same_target_and_the_dead_hide_it_not(
+    docker: DockerEngine, serve: Callable[..., Service]
+) -> None:
+    service = serve("web")
+    [first] = await service.runs()
+    for _ in range(2):
+        living = await service.loses_its_task()
+    assert len(service.containers("exited")) == 2
+    by_service = await found(docker, service_name="web")
+    assert (by_service.target, by_service.facts.id) == (Target(host="local", name="web.1"), living["Id"])
+    assert (await found(docker, name=name_of(living))).target == by_service.target
+    assert (await found(docker, name=name_of(first))).target == by_service.target
+
+
+async def test_of_several_living_tasks_nobody_said_which_is_sick(
+    docker: DockerEngine, serve: Callable[..., Service]
+) -> None:
+    service = serve("web", mode={"replicated": {"Replicas": 2}})
+    both = await service.runs(2)
+    answer = await evidence.locate(docker, subject_of({"service_name": "web"}, hosts=["local"]))
+    assert isinstance(answer, evidence.Missing)
+    assert "2 containers" in answer.why
+    names = [(await found(docker, name=name_of(each))).target.name for each in both]
+    assert sorted(names) == ["web.1", "web.2"]
+
+
+async def test_a_service_whose_tasks_have_all_ended_is_the_last_of_them(
+    docker: DockerEngine, serve: Callable[..., Service]
+) -> None:
+    """As long as they had one place: of several nobody said which is meant."""
+    service = serve("job", restart_policy={"Condition": "none"})
+    [container] = await service.runs()
+    service._api.kill(container["Id"])
+    await until_true(lambda: bool(service.containers("exited")), seconds=SECONDS)
+    answer = await found(docker, service_name="job")
+    assert (answer.target.name, answer.facts.id) == ("job.1", container["Id"])
