@@ -11,6 +11,7 @@ from bridge.edges.store.connection import Store, instant, key, milliseconds
 from bridge.edges.store.records import encode, encode_entry, encode_incident
 from bridge.edges.store.storms import population_fields, share_of
 from bridge.model.evidence import ContainerFacts
+from bridge.model.identity import other_names
 from bridge.model.incident import Entry, Incident, Target
 from bridge.model.policy import Limits, TargetPolicy
 from bridge.model.refusal import Reason, Refusal
@@ -65,9 +66,14 @@ class StoredBudgets:
         """Release the kill switch."""
         await self._store.command("DEL", key("pause"))
 
-    async def reset(self, target: Target) -> None:
-        """Forget a target's cooldown, caps and breaker; an operator's decision. A repair under way keeps its lock."""
-        await self._store.command("DEL", key(f"window:target:{target.key}"), key(f"breaker:{target.key}"))
+    async def reset(self, target: Target, *, facts: ContainerFacts | None = None) -> None:
+        """Forget a target's cooldown, caps and breaker; an operator's decision. A repair under way keeps its lock.
+
+        ``facts`` of its container tell under which other names they may stand.
+        """
+        names = (target.key, *_other_keys(target, facts))
+        kinds = ("window:target", "breaker")
+        await self._store.command("DEL", *(key(f"{kind}:{name}") for kind in kinds for name in names))
 
     async def acquire(
         self,
@@ -160,15 +166,18 @@ class StoredBudgets:
         )
         now = (await clock.read(self._store)).now
         hour_ago = milliseconds(now - timedelta(hours=1))
-        window = key(f"window:target:{target.key}")
-        count, last = await self._store.commands(
-            ("ZCOUNT", window, hour_ago, "+inf"), ("ZRANGE", window, -1, -1, "WITHSCORES")
-        )
+        windows = [key(f"window:target:{name}") for name in (target.key, *_other_keys(target, facts))]
+        asked = [
+            (("ZCOUNT", window, hour_ago, "+inf"), ("ZRANGE", window, -1, -1, "WITHSCORES"))
+            for window in windows
+        ]
+        answers = await self._store.commands(*(command for pair in asked for command in pair))
+        newest = [_last_score(last) for last in answers[1::2] if last]
         return BudgetState(
             target=target,
             refusal=refusal,
-            actions_last_hour=int(count),
-            last_action_at=instant(_last_score(last)) if last else None,
+            actions_last_hour=sum(int(count) for count in answers[::2]),
+            last_action_at=instant(max(newest)) if newest else None,
         )
 
     def _limits(
@@ -183,6 +192,7 @@ class StoredBudgets:
         return encode(
             {
                 "target": target.key,
+                "also": _other_keys(target, facts),
                 "host": target.host,
                 "cooldown": round(policy.cooldown_seconds * 1000),
                 "caps": [{"max": cap.max, "per": round(cap.per_seconds * 1000)} for cap in policy.caps],
@@ -194,6 +204,11 @@ class StoredBudgets:
                 "shares": [population_fields(population, limits) for population in populations],
             }
         )
+
+
+def _other_keys(target: Target, facts: ContainerFacts | None) -> list[str]:
+    names = other_names(facts) if facts is not None else ()
+    return [f"{target.host}/{name}" for name in names if name != target.name]
 
 
 def _target(incident: Incident) -> Target:

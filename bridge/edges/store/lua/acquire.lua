@@ -1,6 +1,6 @@
 -- Cooldown, caps, breaker, single flight and the container's age: checked and reserved in one step.
 -- ARGV: 1 incident, 2 claim ('' for a dry run: every check, no write), 3 doc, 4 entry, 5 lease ms, 6 limits json:
---   {target, host, cooldown, caps:[{max,per}], host_cap:{max,per}, fleet_cap:{max,per}, age (-1 unknown), trust_empty,
+--   {target, also:[other names its budget may stand under, as targets], host, cooldown, caps:[{max,per}], host_cap:{max,per}, fleet_cap:{max,per}, age (-1 unknown), trust_empty,
 --   known (time of the last grant that the caller was given, 0 none), shares:[populations as in shares.lua]}
 -- all times in ms. Answers {'lost'}, {'granted', token, when at the latest} or {'denied', reason, until ms (0 unknown), detail}; where
 -- too many are sick at once, followed by the population as shares.lua answers it
@@ -23,7 +23,11 @@ if policy ~= 'noeviction' then return {'denied', 'store_unsafe', 0, 'maxmemory-p
 if behind > CLOCK_LEAP_MS then return {'denied', 'clock_skew', now + behind - CLOCK_LEAP_MS, 'the server clock is behind by ' .. behind .. ' ms'} end
 local till = paused()
 if till then return {'denied', 'paused', till, ''} end
-if holder[1] and holder[1] ~= id then return {'denied', 'target_busy', 0, holder[1]} end
+local names = {L.target, unpack(L.also)}
+for _, name in ipairs(names) do
+  local other = redis.call('HGET', P .. 'lock:' .. name, 'incident')
+  if other and other ~= id then return {'denied', 'target_busy', 0, other} end
+end
 
 -- The targets of all open incidents count, whichever of them comes here first; this one surely.
 if not dry then
@@ -41,8 +45,10 @@ for _, population in ipairs(L.shares) do
   end
 end
 
-local breaker = redis.call('HMGET', P .. 'breaker:' .. L.target, 'until', 'fails')
-if N(breaker[1] or '0') > now then return {'denied', 'breaker_open', N(breaker[1]), breaker[2] or ''} end
+for _, name in ipairs(names) do
+  local breaker = redis.call('HMGET', P .. 'breaker:' .. name, 'until', 'fails')
+  if N(breaker[1] or '0') > now then return {'denied', 'breaker_open', N(breaker[1]), breaker[2] or ''} end
+end
 
 -- The container itself is the second record: while this store may have lost grants, a container younger than its
 -- cooldown may be one that we restarted.
@@ -69,23 +75,32 @@ if N(born) > 0 and now < trusted_at and L.age < L.cooldown then
 end
 
 local mine, host, fleet = P .. 'window:target:' .. L.target, P .. 'window:host:' .. L.host, P .. 'window:fleet'
-local last = redis.call('ZRANGE', mine, -1, -1, 'WITHSCORES')
-if last[2] and N(last[2]) + L.cooldown > now then return {'denied', 'cooldown', N(last[2]) + L.cooldown, ''} end
+local ours, last = {}, 0
+for n, name in ipairs(names) do
+  ours[n] = P .. 'window:target:' .. name
+  last = math.max(last, N(redis.call('ZRANGE', ours[n], -1, -1, 'WITHSCORES')[2] or '0'))
+end
+if last > 0 and last + L.cooldown > now then return {'denied', 'cooldown', last + L.cooldown, ''} end
 
--- Free again when the oldest of the newest `max` grants leaves the window.
-local function full(window, cap)
-  local grants = redis.call('ZRANGEBYSCORE', window, '(' .. (now - cap.per), '+inf', 'WITHSCORES')
-  if #grants / 2 < cap.max then return nil end
+-- Free again when the oldest of the newest `max` grants leaves the windows.
+local function full(windows, cap)
+  local grants = {}
+  for _, window in ipairs(windows) do
+    local found = redis.call('ZRANGEBYSCORE', window, '(' .. (now - cap.per), '+inf', 'WITHSCORES')
+    for n = 2, #found, 2 do grants[#grants + 1] = N(found[n]) end
+  end
+  if #grants < cap.max then return nil end
   if cap.max == 0 then return 0 end
-  return N(grants[#grants - 2 * cap.max + 2]) + cap.per
+  table.sort(grants)
+  return grants[#grants - cap.max + 1] + cap.per
 end
 for _, cap in ipairs(L.caps) do
-  local free = full(mine, cap)
+  local free = full(ours, cap)
   if free then return {'denied', 'target_cap', free, cap.max .. ' per ' .. math.floor(cap.per / 1000) .. 's'} end
 end
-local free = full(host, L.host_cap)
+local free = full({host}, L.host_cap)
 if free then return {'denied', 'host_cap', free, L.host_cap.max .. ' per ' .. math.floor(L.host_cap.per / 1000) .. 's'} end
-free = full(fleet, L.fleet_cap)
+free = full({fleet}, L.fleet_cap)
 if free then return {'denied', 'fleet_cap', free, L.fleet_cap.max .. ' per ' .. math.floor(L.fleet_cap.per / 1000) .. 's'} end
 
 if dry then return {'granted', '0', now} end
