@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from bridge import delivery, errors, logs, settings, web
+from bridge import delivery, errors, evidence, logs, settings, web
 from bridge.condition import Condition
 from bridge.edges.store.acceptance import Acceptor
 from bridge.edges.store.episodes import StoredEpisodes
@@ -22,6 +22,7 @@ from bridge.event_watch import EventWatch
 from bridge.judgement import Replayed, replay
 from bridge.model.channel import Channel
 from bridge.model.evidence import ContainerFacts
+from bridge.model.identity import target_of
 from bridge.model.incident import Answer, Target
 from bridge.model.policy import narrowed
 from bridge.model.share import Population, Share
@@ -158,14 +159,15 @@ class HemoStat:
         return None if record is None else replay(record, self._parts.judge.ruleset)
 
     async def targets(self) -> Sequence[BudgetState]:
-        """Every target that was ever looked at, with its budget."""
+        """Every target that was ever looked at, with its budget; one that was known by several names once."""
         until, free = _soon(), asyncio.Semaphore(TARGETS_AT_ONCE)
 
         async def one(target: Target) -> BudgetState:
             async with free:
                 return await self._budget(target, await self._seen(target, until))
 
-        return await asyncio.gather(*map(one, await self._parts.journal.known_targets()))
+        states = await asyncio.gather(*map(one, await self._parts.journal.known_targets()))
+        return list({state.target: state for state in states}.values())
 
     async def target(self, target: Target) -> BudgetState | None:
         """One target, known to the journal or to Docker."""
@@ -175,16 +177,19 @@ class HemoStat:
         return await self._budget(target, seen)
 
     async def _seen(self, target: Target, until: float) -> ContainerFacts | None:
-        """The container that bears its name, as far as Docker says so by then (on the loop's clock)."""
+        """The container that is called so, as far as Docker says so by then (on the loop's clock)."""
         if target.host not in self.hosts() or asyncio.get_running_loop().time() >= until:
             return None
         with contextlib.suppress(errors.EdgeError, TimeoutError):
             async with asyncio.timeout_at(until):
-                return await self._parts.docker.inspect(target.host, target.name)
+                return await evidence.called(self._parts.docker, target)
         return None
 
     async def _budget(self, target: Target, facts: ContainerFacts | None) -> BudgetState:
-        """Under the policy that a container-level alert would get, narrowed by the container's labels if it answers."""
+        """Under the policy that a container-level alert would get, narrowed by the container's labels if it answers.
+
+        ``target`` is any name of it; the answer has the one that budgets are kept by.
+        """
         populations: Sequence[Population] = ()
         if facts is not None:
             with contextlib.suppress(errors.EdgeUnavailable, TimeoutError):
@@ -192,7 +197,7 @@ class HemoStat:
                     populations = await self._parts.judge.census.around(facts)
         policy = self._parts.judge.ruleset.policy
         return await self._parts.budgets.state(
-            target,
+            target_of(facts) if facts else target,
             policy=narrowed(policy.root, facts.labels if facts else {}),
             limits=policy.limits,
             facts=facts,
@@ -201,10 +206,12 @@ class HemoStat:
 
     async def reset(self, target: Target, *, by: str) -> bool:
         """Forget a target's cooldown, caps and breaker; gives whether anybody knows it."""
-        known = target in await self._parts.journal.known_targets()
-        if not known and await self._seen(target, _soon()) is None:
+        seen = await self._seen(target, _soon())
+        if seen is not None:
+            target = target_of(seen)
+        elif target not in await self._parts.journal.known_targets():
             return False
-        await self._parts.budgets.reset(target)
+        await self._parts.budgets.reset(target, facts=seen)
         log.warning("target_reset", extra={"target": target.key, "by": by})
         return True
 

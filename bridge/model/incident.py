@@ -308,7 +308,7 @@ class Incident:
 class IncidentQuery:
     """A page of at most ``limit`` incidents, newest first: those to which all that is given applies.
 
-    ``target`` is ``host/name`` or a bare name, ``since`` the earliest opening, ``cursor`` where the page before ended.
+    ``target`` is ``host/name`` or a bare name, the target's or what its alerts called it, ``since`` the earliest opening, ``cursor`` where the page before ended.
     """
 
     state: State | None = None
@@ -326,9 +326,10 @@ class IncidentQuery:
             return False
         if self.target is None:
             return True
-        if incident.target is not None:
-            return self.target in (incident.target.key, incident.target.name)
-        return self.target in (incident.subject.name, f"{incident.subject.host}/{incident.subject.name}")
+        target, subject = incident.target, incident.subject
+        if target is not None and self.target in (target.key, target.name):
+            return True
+        return self.target in (subject.name, f"{subject.host}/{subject.name}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -11,9 +11,11 @@ import pytest
 from bridge import evidence
 from bridge.demo import parts
 from bridge.edges.docker_engine import DockerEngine, DockerHost
+from bridge.edges.store.connection import milliseconds
 from bridge.intake import subject_of
 from bridge.model.incident import Target
 from tests.conftest import started
+from tests.integration.serving import Running
 from tests.waiting import until_true
 
 IDLE = "trap 'exit 143' TERM; sleep 100000 & wait"
@@ -166,3 +168,24 @@ async def test_a_service_whose_tasks_have_all_ended_is_the_last_of_them(
     await until_true(lambda: bool(service.containers("exited")), seconds=SECONDS)
     answer = await found(docker, service_name="job")
     assert (answer.target.name, answer.facts.id) == ("job.1", container["Id"])
+
+
+async def test_a_person_finds_a_target_by_any_of_its_names(
+    start: Callable[..., Awaitable[Running]], swarm: parts.DockerEngine, serve: Callable[..., Service]
+) -> None:
+    """And is shown it once, though a store that an older version wrote knows it by several."""
+    [container] = await serve("web").runs()
+    running = await start(docker_url=swarm.url)
+    names = ["web", "web.1", name_of(container)]
+    store, known = running.parts.store, "{hemostat}:targets"
+    await store.command("HSET", known, *(word for name in names for word in (f"local/{name}", "{}")))
+    earlier = milliseconds(await running.parts.journal.now()) - 600_000
+    await store.command("ZADD", "{hemostat}:window:target:local/web", earlier, 7)
+    status, shown = await running.get("/api/v1/targets")
+    assert (status, [each["name"] for each in shown["targets"]]) == (200, ["web.1"])
+    for name in [*names, container["Id"]]:
+        status, one = await running.get(f"/api/v1/targets/local/{name}")
+        assert (status, one["name"], one["actions_last_hour"]) == (200, "web.1", 1)
+    async with running.client.post(f"/api/v1/targets/local/{names[-1]}/reset") as answer:
+        assert answer.status == 204
+    assert (await running.get("/api/v1/targets/local/web"))[1]["actions_last_hour"] == 0

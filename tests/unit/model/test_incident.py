@@ -7,7 +7,17 @@ import pytest
 
 from bridge.model.alert import Subject, SubjectKind
 from bridge.model.evidence import Evidence
-from bridge.model.incident import LEGAL, Decision, Incident, Intent, Outcome, Repair, State, Target
+from bridge.model.incident import (
+    LEGAL,
+    Decision,
+    Incident,
+    IncidentQuery,
+    Intent,
+    Outcome,
+    Repair,
+    State,
+    Target,
+)
 from bridge.model.verdict import Action, Verdict, VerdictKind
 
 NOW = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
@@ -98,3 +108,10 @@ def test_an_incident_is_frozen() -> None:
     """A change is a new value."""
     with pytest.raises(dataclasses.FrozenInstanceError):
         OPEN.state = State.CLOSED  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("asked", ["web.1", "local/web.1", "web", "local/web"])
+def test_an_incident_is_found_by_its_target_and_by_what_its_alerts_called_it(asked: str) -> None:
+    found = OPEN.found(Target(host="local", name="web.1"))
+    assert IncidentQuery(target=asked).fits(found)
+    assert not IncidentQuery(target="web.2").fits(found)
