@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from bridge.intake import HOST_LABEL, subject_of
 from bridge.model.alert import Alert, SubjectKind
 from bridge.model.evidence import ContainerFacts, RelatedAlert
+from bridge.model.identity import SERVICE_LABEL
 from bridge.neighbourhood import PROJECT
 from bridge.roles import ListedAlert
 
@@ -39,7 +40,8 @@ def related(
     places = {place for alert in firing if (place := _place(alert.labels))}
     project = container.labels.get(PROJECT, "")
     # Compared before anything is parsed: there may be thousands.
-    names = {container.name, container.id, container.id[:12], container.host, project} - {""}
+    service = container.labels.get(SERVICE_LABEL, "")
+    names = {container.name, container.id, container.id[:12], container.host, project, service} - {""}
     found = []
     for alert in listed:
         if alert.fingerprint in ours:
@@ -74,6 +76,8 @@ def _names(labels: Mapping[str, str], container: ContainerFacts, hosts: Sequence
         return False
     if subject.container_id and container.id.startswith(subject.container_id):
         return True
+    if subject.kind is SubjectKind.SERVICE:
+        return subject.name == container.labels.get(SERVICE_LABEL)
     return subject.kind is SubjectKind.CONTAINER and subject.name == container.name
 
 

@@ -11,9 +11,10 @@ from datetime import timedelta
 from bridge import guards
 from bridge.evaluation.scenario import Scenario
 from bridge.intake import subject_of
+from bridge.model.identity import PROJECT_LABEL
 from bridge.model.policy import TargetPolicy
 from bridge.model.refusal import Reason
-from bridge.model.share import PROJECT_LABEL, Population, Share, ShareScope
+from bridge.model.share import Population, Share, ShareScope
 from bridge.model.verdict import Verdict, VerdictKind
 from bridge.triage.surroundings import UNHELPFUL
 

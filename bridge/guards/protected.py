@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from bridge.guards.situation import Situation
+from bridge.model.identity import SERVICE_LABEL, target_of
 from bridge.model.refusal import GuardAnswer, Reason, Refusal
 
 NAME = "protected"
 
-SERVICE_LABELS = ("com.docker.compose.service", "com.docker.swarm.service.name")
+SERVICE_LABELS = ("com.docker.compose.service", SERVICE_LABEL)
 """What Compose and Swarm call a service, whose containers they name otherwise (``shop-payments-1``)."""
 
 
 def refuse(situation: Situation) -> GuardAnswer:
-    """Refuses if the container's name, its service's or its image matches one of ``policy.protected``."""
+    """Refuses if the name of container, target or service, or the image, matches one of ``policy.protected``."""
     name, image = situation.facts.name, situation.facts.image
     inputs = {"name": name, "image": image, "patterns": str(len(situation.policy.protected))}
     services = [situation.facts.labels.get(label, "") for label in SERVICE_LABELS]
-    found = (situation.policy.protects(each, image) for each in (name, *filter(None, services)))
+    names = (name, target_of(situation.facts).name, *filter(None, services))
+    found = (situation.policy.protects(each, image) for each in names)
     pattern = next((each for each in found if each is not None), None)
     if pattern is None:
         return GuardAnswer(guard=NAME, inputs=inputs)

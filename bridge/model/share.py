@@ -12,9 +12,9 @@ from datetime import datetime
 from enum import StrEnum
 
 from bridge.model.evidence import ContainerFacts, ContainerStatus
+from bridge.model.identity import PROJECT_LABEL, target_of
 from bridge.model.policy import Limits
 
-PROJECT_LABEL = "com.docker.compose.project"
 _PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,127}")
 _UP = frozenset({ContainerStatus.RUNNING, ContainerStatus.RESTARTING, ContainerStatus.PAUSED})
 
@@ -37,9 +37,9 @@ default ``limits.fleet`` lets through in an hour anyway."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """The containers of one host that belong to a population, by name.
+    """The containers of one host that belong to a population, by the names of their targets.
 
-    ``up``: how many run. ``down``: those that do not. ``members``: all of them; ``None``: everything on the host.
+    ``up``: how many run. ``down``: those of which none does. ``members``: all of them; ``None``: everything on the host.
     """
 
     host: str
@@ -211,9 +211,11 @@ def _wide(listing: Listing, *, hosts: Sequence[str]) -> tuple[Population, ...]:
 
 
 def _part(host: str, containers: Sequence[ContainerFacts], *, named: bool = False) -> Part:
+    names = dict.fromkeys(target_of(container).name for container in containers)
+    up = {target_of(container).name for container in containers if container.status in _UP}
     return Part(
         host=host,
-        up=sum(container.status in _UP for container in containers),
-        down=tuple(container.name for container in containers if container.status not in _UP),
-        members=tuple(container.name for container in containers) if named else None,
+        up=len(up),
+        down=tuple(name for name in names if name not in up),
+        members=tuple(names) if named else None,
     )

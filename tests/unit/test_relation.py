@@ -62,6 +62,24 @@ def test_related_is_what_is_about_the_container_its_project_or_its_host(
     assert (names(listed("Other", **labels)) == ["Other"]) is yes
 
 
+@pytest.mark.parametrize(
+    ("labels", "yes"),
+    [
+        ({"service_name": "web"}, True),
+        ({"service_name": "db"}, False),
+        ({"name": "web.1.new"}, True),
+        ({"name": "web.1.old"}, False),
+        ({"docker_host": "attic", "service_name": "web"}, False),
+    ],
+)
+def test_an_alert_may_name_a_task_by_its_service(labels: dict[str, Any], yes: bool) -> None:
+    swarm = {"com.docker.swarm.service.name": "web", "com.docker.swarm.task.id": "new"}
+    found = related(
+        running(name="web.1.new", labels=swarm), [OURS], [listed("Other", **labels)], hosts=["local"]
+    )
+    assert [alert.same_target for alert in found] == ([True] if yes else [])
+
+
 def test_with_several_hosts_a_name_alone_names_nobody() -> None:
     assert names(listed("Other", name="web"), hosts=("local", "attic")) == []
 

@@ -83,6 +83,22 @@ def test_a_service_is_protected_by_the_name_that_people_know_it_by(label: str) -
     assert "CANARY" not in str(protected.refuse(situation(facts=other, policy=policy)))
 
 
+@pytest.mark.parametrize(
+    ("name", "labels", "pattern"),
+    [
+        ("pay.1.x7k2", {"com.docker.swarm.service.name": "pay", "com.docker.swarm.task.id": "x7k2"}, "pay.1"),
+        ("4f1c0ffee04f_shop-pay-1", {"com.docker.compose.project": "shop"}, "shop-pay-1"),
+    ],
+    ids=["a task's place", "while Compose recreates it"],
+)
+def test_a_target_is_protected_by_its_name_whatever_its_container_is_called(
+    name: str, labels: dict[str, str], pattern: str
+) -> None:
+    facts = unhealthy(name=name, labels={"hemostat.enable": "true", **labels})
+    answer = protected.refuse(situation(facts=facts, policy=Policy(protected=(pattern,))))
+    assert reason(answer) is Reason.PROTECTED
+
+
 def test_opted_in_repeats_no_label_it_does_not_understand() -> None:
     answer = opted_in.refuse(situation(facts=unhealthy(labels={"hemostat.enable": "CANARY"})))
     assert answer.inputs == {"hemostat.enable": "something else", "autoheal": "absent"}

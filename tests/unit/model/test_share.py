@@ -119,3 +119,28 @@ def test_too_many_are_more_than_the_share_and_more_than_a_few(
     scope: ShareScope, sick: int, known: int, over: bool
 ) -> None:
     assert is_over(sick, known, limit=0.34, scope=scope) is over
+
+
+def test_a_place_of_a_swarm_service_is_one_whatever_is_left_of_its_tasks() -> None:
+    """Marks of who is sick bear the target's name; what Swarm keeps of ended tasks is nobody beside it."""
+
+    def task(slot: int, task_id: str, status: ContainerStatus = ContainerStatus.RUNNING) -> Any:
+        labels = {"com.docker.swarm.service.name": "web", "com.docker.swarm.task.id": task_id}
+        return running(name=f"web.{slot}.{task_id}", host="a", labels=labels, status=status)
+
+    ended = ContainerStatus.EXITED
+    listed = [
+        task(1, "new"),
+        task(1, "old", ended),
+        task(1, "older", ended),
+        task(2, "x", ended),
+        task(2, "y", ended),
+    ]
+    [fleet] = all_populations({"a": listed})
+    assert fleet.parts == (Part(host="a", up=1, down=("web.2",)),)
+
+
+def test_a_container_that_compose_puts_in_anothers_place_is_that_one() -> None:
+    lent = container("4f1c0ffee04f_web", status=ContainerStatus.CREATED)
+    project, _ = populations_around(WEB, {"a": [WEB, lent]})
+    assert project.parts == (Part(host="a", up=1, down=(), members=("web",)),)
