@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,12 +14,15 @@ from bridge.demo import parts
 from bridge.edges.docker_engine import DockerEngine, DockerHost
 from bridge.edges.store.connection import milliseconds
 from bridge.intake import subject_of
-from bridge.model.incident import Target
+from bridge.model.incident import Entry, Target
+from bridge.model.refusal import Reason, Refusal
+from bridge.roles import Grant
 from tests.conftest import started
+from tests.integration.desk import FREE, OPEN_LIMITS, Desk
 from tests.integration.serving import Running
 from tests.waiting import until_true
 
-IDLE = "trap 'exit 143' TERM; sleep 100000 & wait"
+IDLE = "trap 'exit 143' TERM; trap 'exit 1' USR1; sleep 100000 & wait"
 SECONDS = 30.0
 SERVICE = "com.docker.swarm.service.name"
 
@@ -53,10 +57,10 @@ class Service:
         await until_true(settled, seconds=SECONDS)
         return self.containers("running")
 
-    async def loses_its_task(self) -> dict[str, Any]:
-        """Its only task dies; gives the container of the next one."""
+    async def loses_its_task(self, signal: str = "KILL") -> dict[str, Any]:
+        """Its only task dies, of USR1 with an exit code of 1; gives the container of the next one."""
         [before] = await self.runs()
-        await asyncio.to_thread(self._api.kill, before["Id"])
+        await asyncio.to_thread(self._api.kill, before["Id"], signal)
         await until_true(lambda: self.containers("running")[:1] not in ([], [before]), seconds=SECONDS)
         [after] = await self.runs()
         assert after["Id"] != before["Id"]
@@ -189,3 +193,24 @@ async def test_a_person_finds_a_target_by_any_of_its_names(
     async with running.client.post(f"/api/v1/targets/local/{names[-1]}/reset") as answer:
         assert answer.status == 204
     assert (await running.get("/api/v1/targets/local/web"))[1]["actions_last_hour"] == 0
+
+
+async def test_the_budget_of_a_place_outlives_its_task(
+    docker: DockerEngine, serve: Callable[..., Service], desk: Desk
+) -> None:
+    service, policy = serve("web"), replace(FREE, cooldown_seconds=3600.0)
+    await service.runs()
+
+    async def asked(answer: evidence.Found) -> Grant | Refusal:
+        held = await desk.judged(answer.target.name, fingerprint=answer.facts.id[:12])
+        entry = Entry(event="reserved", fields={})
+        return await desk.budgets.acquire(
+            held, policy=policy, limits=OPEN_LIMITS, facts=answer.facts, entry=entry
+        )
+
+    assert isinstance(await asked(await found(docker, service_name="web")), Grant)
+    await desk.store.command("DEL", "{hemostat}:lock:local/web.1", "{hemostat}:open")
+    living = await service.loses_its_task()
+    refused = await asked(await found(docker, name=name_of(living)))
+    assert isinstance(refused, Refusal)
+    assert refused.reason is Reason.COOLDOWN
