@@ -29,7 +29,7 @@ from bridge.model.evidence import (
     Neighbour,
     TextLine,
 )
-from bridge.model.identity import other_names, target_of
+from bridge.model.identity import SERVICE_LABEL, is_task, other_names, target_of
 from bridge.model.incident import Target
 from bridge.model.policy import opted_in
 from bridge.model.share import Population
@@ -99,7 +99,7 @@ async def locate(containers: Containers, subject: Subject) -> Found | Missing:
     for ref in (subject.container_id, subject.name):
         facts = await containers.inspect(subject.host, ref) if ref else None
         if facts is not None:
-            return Found(target=target_of(facts), facts=facts)
+            return Found(target=target_of(facts), facts=await _in_its_place(containers, facts))
     wanted = subject.name or subject.container_id
     return Missing(why=f"there is no container {wanted!r} on host {subject.host!r} (any more)")
 
@@ -119,6 +119,15 @@ def _standing(found: Sequence[ContainerFacts]) -> Sequence[ContainerFacts]:
     """Those that have not ended; if all have, the newest of each target. ``found`` as ``find_service`` gives it."""
     alive = [each for each in found if each.status not in ENDED]
     return alive or list({target_of(each): each for each in reversed(found)}.values())
+
+
+async def _in_its_place(containers: Containers, container: ContainerFacts) -> ContainerFacts:
+    """What stands where a task of Swarm was that has ended: an alert about that one is about what came after it."""
+    if container.status not in ENDED or not is_task(container):
+        return container
+    found = await containers.find_service(container.host, container.labels.get(SERVICE_LABEL, ""))
+    standing = _standing([each for each in found if target_of(each) == target_of(container)])
+    return (await containers.inspect(container.host, standing[0].id) if standing else None) or container
 
 
 async def called(containers: Containers, target: Target) -> ContainerFacts | None:

@@ -18,6 +18,7 @@ from bridge.guards import (
     project_share,
     protected,
     second_key,
+    swarm_task,
     target_unchanged,
 )
 from bridge.guards.situation import Situation
@@ -30,6 +31,7 @@ __all__ = ["GUARDS", "Situation", "ask_all", "decide"]
 GUARDS: tuple[Callable[[Situation], GuardAnswer], ...] = (
     opted_in.refuse,
     protected.refuse,
+    swarm_task.refuse,
     paused.refuse,
     project_share.refuse,
     fleet_share.refuse,

@@ -13,6 +13,7 @@ class Reason(StrEnum):
 
     NOT_OPTED_IN = "not_opted_in"
     PROTECTED = "protected"
+    SWARM_TASK = "swarm_task"
     PAUSED = "paused"
     MAINTENANCE = "maintenance"
     OBSERVE_MODE = "observe_mode"

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from docker.errors import NotFound
 
 from bridge import evidence
 from bridge.demo import parts
 from bridge.edges.docker_engine import DockerEngine, DockerHost
-from bridge.edges.store.connection import milliseconds
+from bridge.edges.store.acceptance import Acceptor
+from bridge.edges.store.connection import Store, milliseconds
+from bridge.edges.store.journal import StoredJournal
 from bridge.intake import subject_of
-from bridge.model.incident import Entry, Target
+from bridge.judgement import Ruleset
+from bridge.model.alert import Alert, AlertStatus
+from bridge.model.incident import Entry, Incident, Outcome, Target
+from bridge.model.policy import Policy
 from bridge.model.refusal import Reason, Refusal
-from bridge.roles import Grant
+from bridge.roles import Grant, Held
 from tests.conftest import started
 from tests.integration.desk import FREE, OPEN_LIMITS, Desk
 from tests.integration.serving import Running
+from tests.integration.walking import AT_ONCE, pipeline_on
 from tests.waiting import until_true
 
 IDLE = "trap 'exit 143' TERM; trap 'exit 1' USR1; sleep 100000 & wait"
@@ -60,17 +69,22 @@ class Service:
     async def loses_its_task(self, signal: str = "KILL") -> dict[str, Any]:
         """Its only task dies, of USR1 with an exit code of 1; gives the container of the next one."""
         [before] = await self.runs()
-        await asyncio.to_thread(self._api.kill, before["Id"], signal)
+        await asyncio.to_thread(self.kill, before, signal)
         await until_true(lambda: self.containers("running")[:1] not in ([], [before]), seconds=SECONDS)
         [after] = await self.runs()
         assert after["Id"] != before["Id"]
         return after
 
+    def kill(self, container: dict[str, Any], signal: str = "KILL") -> None:
+        """By Docker, behind Swarm's back."""
+        self._api.kill(container["Id"], signal)
+
     def remove(self) -> None:
         """And what Swarm leaves of it."""
         self._service.remove()
         for each in self.containers():
-            self._api.remove_container(each["Id"], force=True)
+            with contextlib.suppress(NotFound):
+                self._api.remove_container(each["Id"], force=True)
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +161,8 @@ async def test_what_replaces_a_task_is_the_same_target_and_the_dead_hide_it_not(
     by_service = await found(docker, service_name="web")
     assert (by_service.target, by_service.facts.id) == (Target(host="local", name="web.1"), living["Id"])
     assert (await found(docker, name=name_of(living))).target == by_service.target
-    assert (await found(docker, name=name_of(first))).target == by_service.target
+    by_the_dead = await found(docker, name=name_of(first))
+    assert (by_the_dead.target, by_the_dead.facts.id) == (by_service.target, living["Id"])
 
 
 async def test_of_several_living_tasks_nobody_said_which_is_sick(
@@ -168,7 +183,7 @@ async def test_a_service_whose_tasks_have_all_ended_is_the_last_of_them(
     """As long as they had one place: of several nobody said which is meant."""
     service = serve("job", restart_policy={"Condition": "none"})
     [container] = await service.runs()
-    service._api.kill(container["Id"])
+    service.kill(container)
     await until_true(lambda: bool(service.containers("exited")), seconds=SECONDS)
     answer = await found(docker, service_name="job")
     assert (answer.target.name, answer.facts.id) == ("job.1", container["Id"])
@@ -214,3 +229,64 @@ async def test_the_budget_of_a_place_outlives_its_task(
     refused = await asked(await found(docker, name=name_of(living)))
     assert isinstance(refused, Refusal)
     assert refused.reason is Reason.COOLDOWN
+
+
+async def test_a_restart_by_docker_leaves_two_where_swarm_wants_one(
+    docker: DockerEngine, serve: Callable[..., Service]
+) -> None:
+    """Why HemoStat does not: Swarm takes the task for failed and starts another, the restarted container runs on."""
+    service = serve("web")
+    [container] = await service.runs()
+    await docker.restart("local", container["Id"])
+    both = await service.runs(2)
+    assert container["Id"] in [each["Id"] for each in both]
+
+
+async def closed_about(container: dict[str, Any], docker: DockerEngine, store: Store) -> Incident:
+    """The incident of an alert that a container is down."""
+    labels = {"alertname": "ContainerDown", "name": name_of(container)}
+    starts_at = datetime.now(UTC)
+    firing = Alert(
+        fingerprint="aa", status=AlertStatus.FIRING, labels=labels, annotations={}, starts_at=starts_at
+    )
+    taken = [(firing, subject_of(labels, hosts=["local"]))]
+    [incident_id] = (await Acceptor(store, backlog_limit=9).accept(taken)).incidents
+    walk = pipeline_on(store, docker, ruleset=Ruleset(policy=Policy(root=AT_ONCE)))
+    journal = StoredJournal(store, lease_seconds=60.0)
+    held = await journal.claim(incident_id, "worker")
+    assert isinstance(held, Held)
+    await walk.walk(held)
+    record = await journal.read(incident_id)
+    assert record is not None
+    return record.incident
+
+
+async def test_what_swarm_has_replaced_needs_no_repair(
+    docker: DockerEngine, serve: Callable[..., Service], store: Store
+) -> None:
+    """An ended task fires ``ContainerDown`` for as long as Swarm keeps it; started, it would run beside its successor."""
+    service = serve("web")
+    [ended] = await service.runs()
+    living = await service.loses_its_task("USR1")
+    incident = await closed_about(ended, docker, store)
+    assert (incident.outcome, incident.target) == (Outcome.NO_ACTION, Target(host="local", name="web.1"))
+    assert incident.evidence is not None
+    assert incident.evidence.container is not None
+    assert incident.evidence.container.id == living["Id"]
+    assert [each["Id"] for each in service.containers("running")] == [living["Id"]]
+
+
+async def test_what_swarm_does_not_replace_is_for_a_person(
+    docker: DockerEngine, serve: Callable[..., Service], store: Store
+) -> None:
+    """Nobody but Swarm's manager knows whether the service is meant to go on."""
+    service = serve("web", restart_policy={"Condition": "none"})
+    [container] = await service.runs()
+    service.kill(container, "USR1")
+    await until_true(lambda: bool(service.containers("exited")), seconds=SECONDS)
+    incident = await closed_about(container, docker, store)
+    assert incident.outcome is Outcome.REFUSED
+    assert "docker service update --force" in incident.reason
+    assert incident.decision is not None
+    assert [refusal.reason for refusal in incident.decision.refusals] == [Reason.SWARM_TASK]
+    assert service.containers("running") == []

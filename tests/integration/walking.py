@@ -21,7 +21,7 @@ from bridge.model.incident import Incident, Intent, Repair, State
 from bridge.model.policy import Policy, TargetPolicy, VerifyPolicy
 from bridge.model.verdict import Action
 from bridge.pipeline import Desk, Pipeline, deciding
-from bridge.roles import AlertView, Held, ListedAlert
+from bridge.roles import AlertView, Containers, Held, ListedAlert
 from tests.in_memory_containers import BOOT, InMemoryContainers
 
 WALK_LEASE_SECONDS = 30.0
@@ -48,7 +48,7 @@ class NoDeadman:
 
 def pipeline_on(
     store: Store,
-    docker: InMemoryContainers,
+    docker: Containers,
     *,
     ruleset: Ruleset,
     journal: StoredJournal | None = None,

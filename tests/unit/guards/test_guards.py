@@ -18,6 +18,7 @@ from bridge.guards import (
     project_share,
     protected,
     second_key,
+    swarm_task,
     target_unchanged,
 )
 from bridge.model.alert import Subject, SubjectKind
@@ -103,6 +104,20 @@ def test_opted_in_repeats_no_label_it_does_not_understand() -> None:
     answer = opted_in.refuse(situation(facts=unhealthy(labels={"hemostat.enable": "CANARY"})))
     assert answer.inputs == {"hemostat.enable": "something else", "autoheal": "absent"}
     assert "CANARY" not in str(answer)
+
+
+@pytest.mark.parametrize(
+    ("labels", "allowed"),
+    [
+        pytest.param({}, True, id="a container of its own"),
+        pytest.param({"com.docker.compose.project": "shop"}, True, id="of Compose"),
+        pytest.param({"com.docker.swarm.service.name": "web"}, True, id="a label that anybody sets"),
+        pytest.param({"com.docker.swarm.task.id": "x7k2"}, False, id="a task"),
+    ],
+)
+def test_swarm_task(labels: dict[str, str], allowed: bool) -> None:
+    answer = swarm_task.refuse(situation(facts=unhealthy(labels={"hemostat.enable": "true", **labels})))
+    assert reason(answer) is (None if allowed else Reason.SWARM_TASK)
 
 
 @pytest.mark.parametrize(
@@ -400,6 +415,7 @@ def test_what_could_not_be_counted_is_said() -> None:
 TABLE = [
     "opted_in",
     "protected",
+    "swarm_task",
     "paused",
     "project_share",
     "fleet_share",
@@ -422,7 +438,7 @@ def test_nothing_speaks_against_a_repair_that_is_allowed() -> None:
 
 def test_all_guards_are_asked_and_all_refusals_kept_in_the_order_of_the_table() -> None:
     asked = situation(
-        facts=unhealthy(up=5, labels={}),
+        facts=unhealthy(up=5, labels={"com.docker.swarm.task.id": "x7k2"}),
         alerts=(alert(container_id=OTHER_ID),),
         policy=Policy(protected=("web",), maintenance=(window("always"),)),
         target_policy=TargetPolicy(mode=Mode.OBSERVE, actions=(), min_uptime_seconds=60.0),
@@ -436,6 +452,7 @@ def test_all_guards_are_asked_and_all_refusals_kept_in_the_order_of_the_table() 
     assert [refusal.reason for refusal in decision.refusals] == [
         Reason.NOT_OPTED_IN,
         Reason.PROTECTED,
+        Reason.SWARM_TASK,
         Reason.PAUSED,
         Reason.PROJECT_SHARE,
         Reason.FLEET_SHARE,
