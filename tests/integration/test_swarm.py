@@ -290,3 +290,13 @@ async def test_what_swarm_does_not_replace_is_for_a_person(
     assert incident.decision is not None
     assert [refusal.reason for refusal in incident.decision.refusals] == [Reason.SWARM_TASK]
     assert service.containers("running") == []
+
+
+async def test_a_task_of_a_global_service_is_known_by_its_node(
+    docker: DockerEngine, serve: Callable[..., Service]
+) -> None:
+    service = serve("agent", mode={"Global": {}})
+    [container] = await service.runs()
+    node = container["Labels"]["com.docker.swarm.node.id"]
+    for labels in ({"service_name": "agent"}, {"name": name_of(container)}):
+        assert (await found(docker, **labels)).target.name == f"agent.{node}"
