@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -48,6 +49,7 @@ async def examine(parts: Parts, *, ask_model: bool = False) -> list[Check]:
     checks += await _asked("store", _store(parts), f"start it, or correct redis.{way} and redis.password")
     for host in parts.config.docker.hosts:
         checks += await _asked(f"docker/{host.name}", _docker(parts, host.name), _way_to_the_engine(host))
+    checks += await _engines(parts)
     checks += await _asked("alertmanager", _alertmanager(parts), "correct alertmanager.url, or start it")
     checks += await _asked("prometheus", _prometheus(parts.config), "correct prometheus.url, or start it")
     checks += await _asked(
@@ -196,6 +198,32 @@ def _in_step(replica: str) -> bool:
 async def _docker(parts: Parts, host: str) -> list[Check]:
     version = await parts.docker.ping(host)
     return [Check(name=f"docker/{host}", ok=True, found=f"Engine {version.engine}, API {version.spoken}")]
+
+
+async def _engines(parts: Parts) -> list[Check]:
+    """Nothing to say where each host that answers is an Engine of its own."""
+    hosts = parts.docker.hosts()
+    if len(hosts) == 1:
+        return []
+    known = zip(hosts, await asyncio.gather(*(_identity(parts, host) for host in hosts)), strict=True)
+    named: dict[str, list[str]] = {}
+    for host, identity in known:
+        if identity:
+            named.setdefault(identity, []).append(host)
+    advice = "leave one of them: each of its containers is two targets with two budgets"
+    return [
+        Check(name="docker", ok=False, found=f"{', '.join(same)} are one Engine", advice=advice)
+        for same in named.values()
+        if len(same) > 1
+    ]
+
+
+async def _identity(parts: Parts, host: str) -> str:
+    """Empty where it does not answer: that is told already."""
+    with contextlib.suppress(TimeoutError, errors.EdgeError):
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            return await parts.docker.identity(host)
+    return ""
 
 
 async def _alertmanager(parts: Parts) -> list[Check]:

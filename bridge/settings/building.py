@@ -171,7 +171,11 @@ def _docker(section: Section, overrides: Overrides) -> Docker:
         name = node.parsed("name", _host_name, "")
         if name in hosts:
             node.note("name", "another host has the same name")
-        hosts[name] = _docker_host(node, name)
+        host = _docker_host(node, name)
+        if other := next((each for each in hosts if hosts[each].url == host.url), None):
+            # Each of its containers would be two targets, with two budgets.
+            node.note("url", f"host {other} has the same url: one Engine is one host")
+        hosts[name] = host
     return Docker(hosts=tuple(hosts.values()))
 
 

@@ -140,7 +140,7 @@ class DockerHost:
     name: str = "local"
     """What alerts call it in ``docker_host``, and what targets are filed under. Unique."""
     url: str = "unix:///var/run/docker.sock"
-    """``unix://``, ``tcp://`` or ``ssh://``. Default the local socket."""
+    """``unix://``, ``tcp://`` or ``ssh://``. Default the local socket. Unique: one Engine is one host."""
     tls: DockerTls | None = None
     """For ``tcp://`` only. Default none."""
     timeout_seconds: float = 10.0

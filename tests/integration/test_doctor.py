@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,13 @@ from tests.servers.openai import OpenAiServer
 from tests.servers.redis_topology import MASTER, Watched
 
 
-async def examined(folder: Path, *, ask_model: bool = False, **sections: Any) -> dict[str, Check]:
-    """What it says under this configuration, by the name of the check."""
+async def examined(
+    folder: Path, *, ask_model: bool = False, hosts: Mapping[str, str] = {}, **sections: Any
+) -> dict[str, Check]:
+    """What it says under this configuration, by the name of the check. ``hosts``: Docker's, by name."""
     path = folder / "hemostat.yml"
-    docker = {"hosts": [{"name": "local", "url": f"unix://{folder}/absent.sock"}]}
+    named = hosts or {"local": f"unix://{folder}/absent.sock"}
+    docker = {"hosts": [{"name": name, "url": url} for name, url in named.items()]}
     path.write_text(json.dumps({"docker": docker, **sections}))
     async with wiring.parts_of(settings.load(path, environ={})) as built:
         return {check.name: check for check in await doctor.examine(built, ask_model=ask_model)}
@@ -184,3 +187,18 @@ async def test_a_model_has_the_time_that_it_has_in_the_bridge(
         found = await examined(tmp_path, ask_model=True, redis={"url": redis_server.url}, llm=llm)
     assert found["model"].ok, found
     assert "answered in" in found["model"].found
+
+
+async def test_one_engine_under_two_names_is_told(
+    engine: parts.DockerEngine, redis_url: str, tmp_path: Path
+) -> None:
+    """Each of its containers is two targets with two budgets. Another address of the same socket shows by nothing else."""
+    other = tmp_path / "docker.sock"
+    other.symlink_to(engine.url.removeprefix("unix://"))
+    twice = {"here": engine.url, "there": f"unix://{other}", "gone": f"unix://{tmp_path}/absent.sock"}
+    found = await examined(tmp_path, hosts=twice, redis={"url": redis_url})
+    assert not found["docker"].ok
+    assert found["docker"].found == "here, there are one Engine"
+    assert "two budgets" in found["docker"].advice
+    once = await examined(tmp_path, hosts={"here": engine.url}, redis={"url": redis_url})
+    assert "docker" not in once

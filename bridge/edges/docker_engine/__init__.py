@@ -117,6 +117,11 @@ class DockerEngine:
         engine = self._engine(host)
         return await engine.read(engine.version, tried="asking for the version")
 
+    async def identity(self, host: str) -> str:
+        """The Engine's own id, the same by whatever address it is reached."""
+        engine = self._engine(host)
+        return await engine.read(engine.identity, tried="asking which Engine it is")
+
     async def close(self) -> None:
         """Let go of idle connections. A call that still runs ends by its own timeout and holds nobody up."""
         for engine in self._engines.values():

@@ -228,6 +228,12 @@ class Engine(Connection):
             spoken = link.version if link else ""
             return EngineVersion(engine=str(told["Version"]), api=str(told["ApiVersion"]), spoken=spoken)
 
+    def identity(self, until: float) -> str:
+        tried = "asking which Engine it is"
+        answer = self._ask("GET", "/info", until).checked(self._on(tried))
+        with self._understanding(tried):
+            return str(json.loads(answer.body)["ID"])
+
     def forget(self) -> None:
         """Drop the connection and the measured clock: the host may come back as another one."""
         super().forget()
