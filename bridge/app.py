@@ -182,7 +182,7 @@ class HemoStat:
             return None
         with contextlib.suppress(errors.EdgeError, TimeoutError):
             async with asyncio.timeout_at(until):
-                return await evidence.called(self._parts.docker, target)
+                return await evidence.called(self._parts.docker, self._parts.judge.census.of, target)
         return None
 
     async def _budget(self, target: Target, facts: ContainerFacts | None) -> BudgetState:

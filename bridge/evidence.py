@@ -58,6 +58,9 @@ ENDED = frozenset({ContainerStatus.EXITED, ContainerStatus.DEAD, ContainerStatus
 Telling = Callable[[str], str | None]
 """The part of a line, of at most LINE_CHARACTERS, that says something to the rules; ``None``: it says nothing."""
 
+Listed = Callable[[str], Awaitable[Sequence[ContainerFacts]]]
+"""All containers of a host, a few seconds old at most."""
+
 T = TypeVar("T")
 
 
@@ -130,33 +133,33 @@ async def _in_its_place(containers: Containers, container: ContainerFacts) -> Co
     return (await containers.inspect(container.host, standing[0].id) if standing else None) or container
 
 
-async def called(containers: Containers, target: Target) -> ContainerFacts | None:
+async def called(containers: Containers, listing: Listed, target: Target) -> ContainerFacts | None:
     """The container that a person means by this name: its own, its target's, or a service's that has one target only.
 
     Raises: EdgeError.
     """
     facts = await containers.inspect(target.host, target.name)
-    service = target.name.rpartition(".")[0]
-    for name in (target.name, service) if facts is None else ():
-        found = await containers.find_service(target.host, name) if name else ()
-        meant = _standing(
-            [each for each in found if target.name in (target_of(each).name, *other_names(each))]
-        )
-        if len({target_of(each) for each in meant}) == 1:
-            return await containers.inspect(target.host, meant[0].id)
-    return facts
+    if facts is not None:
+        return facts
+    listed = await listing(target.host)
+    found = [each for each in listed if target.name in (target_of(each).name, *other_names(each))]
+    found.sort(key=lambda each: (not each.running, -each.created_at.timestamp()))
+    meant = _standing(found)
+    if len({target_of(each) for each in meant}) != 1:
+        return None
+    return await containers.inspect(target.host, meant[0].id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """Whom evidence comes from. ``listing`` gives all containers of a host, a few seconds old at most.
+    """Whom evidence comes from.
 
     What is ``None`` is not configured: its evidence is absent, and no gap. A gap is what should have been there.
     """
 
     containers: Containers
     journal: Journal
-    listing: Callable[[str], Awaitable[Sequence[ContainerFacts]]]
+    listing: Listed
     figures: Figures | None = None
     alerts: ActiveAlerts | None = None
     history: EngineHistory | None = None

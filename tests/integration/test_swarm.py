@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from docker.errors import NotFound
+from docker.errors import APIError
 
 from bridge import evidence
 from bridge.demo import parts
+from bridge.demo.parts.machine import wait_until
 from bridge.edges.docker_engine import DockerEngine, DockerHost
 from bridge.edges.store.acceptance import Acceptor
 from bridge.edges.store.connection import Store, milliseconds
@@ -31,7 +32,7 @@ from tests.integration.serving import Running
 from tests.integration.walking import AT_ONCE, pipeline_on
 from tests.waiting import until_true
 
-IDLE = "trap 'exit 143' TERM; trap 'exit 1' USR1; sleep 100000 & wait"
+IDLE = "trap 'exit 143' TERM; trap 'exit 1' USR1; echo ready; sleep 100000 & wait"
 SECONDS = 30.0
 SERVICE = "com.docker.swarm.service.name"
 
@@ -58,10 +59,13 @@ class Service:
         return [each for each in listed if not status or each["State"] in status]
 
     async def runs(self, count: int = 1) -> list[dict[str, Any]]:
-        """Wait until as many of its tasks run, and nothing of it moves."""
+        """Wait until as many of its tasks run and hear signals, and nothing of it moves."""
 
         def settled() -> bool:
-            return len(self.containers("running")) == count and not self.containers("created")
+            running = self.containers("running")
+            if len(running) != count or self.containers("created"):
+                return False
+            return all(b"ready" in self._api.logs(each["Id"]) for each in running)
 
         await until_true(settled, seconds=SECONDS)
         return self.containers("running")
@@ -80,11 +84,15 @@ class Service:
         self._api.kill(container["Id"], signal)
 
     def remove(self) -> None:
-        """And what Swarm leaves of it."""
+        """And what Swarm leaves of it; Swarm removes some of that itself, at the same time."""
         self._service.remove()
+        assert wait_until(self._swept, seconds=SECONDS), self.containers()
+
+    def _swept(self) -> bool:
         for each in self.containers():
-            with contextlib.suppress(NotFound):
+            with contextlib.suppress(APIError):
                 self._api.remove_container(each["Id"], force=True)
+        return not self.containers()
 
 
 @pytest.fixture(scope="module")

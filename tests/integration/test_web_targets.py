@@ -87,3 +87,15 @@ async def test_a_target_that_nobody_knows_is_not_reset(running: Running, engine:
             assert answer.status == status
     async with running.client.post("/api/v1/targets/elsewhere/web1/reset") as answer:
         assert (answer.status, (await answer.json())["error"]["code"]) == (404, "not_found")
+
+
+async def test_targets_whose_containers_are_gone_are_looked_for_in_one_list(
+    running: Running, engine: DockerEngineProxy
+) -> None:
+    """A store remembers each that ever was; a list of a busy host is dear."""
+    engine.answer(lambda request: request.path == "/containers/json", body=b"[]")
+    engine.answer(lambda request: request.path == "/info", body=b'{"SystemTime": "2026-11-20T12:00:00Z"}')
+    engine.answer(is_inspect, status=404, body=b'{"message": "No such container"}')
+    assert await listed(running) == sorted(NAMES)
+    asked = [request for request in engine.requests if request.path == "/containers/json"]
+    assert len(asked) == 1
