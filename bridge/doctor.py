@@ -210,7 +210,7 @@ async def _engines(parts: Parts) -> list[Check]:
     for host, identity in known:
         if identity:
             named.setdefault(identity, []).append(host)
-    advice = "leave one of them: each of its containers is two targets with two budgets"
+    advice = "leave one of them: each of its containers is two targets with two budgets (or is one machine a clone of the other?)"
     return [
         Check(name="docker", ok=False, found=f"{', '.join(same)} are one Engine", advice=advice)
         for same in named.values()

@@ -72,8 +72,9 @@ class DockerEngine:
         networks: bool = False,
         swarm: bool = False,
     ) -> None:
-        """`swarm` makes it a Swarm of one node, whose containers do not outlive dockerd. `networks` gives containers bridges and published ports, which takes iptables. All of it lies in the Engine's
-        own network namespace: from there 127.0.0.1 is reached, and neither this machine nor the world.
+        """`networks` gives containers bridges and published ports, which takes iptables. All of it lies in the Engine's
+        own network namespace: from there 127.0.0.1 is reached, and neither this machine nor the world. `swarm` makes it
+        a Swarm of one node, whose containers do not outlive dockerd.
         """
         self.name = "dockerd"
         self.directory = private_directory("docker", directory)

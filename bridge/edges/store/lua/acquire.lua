@@ -1,7 +1,8 @@
 -- Cooldown, caps, breaker, single flight and the container's age: checked and reserved in one step.
 -- ARGV: 1 incident, 2 claim ('' for a dry run: every check, no write), 3 doc, 4 entry, 5 lease ms, 6 limits json:
---   {target, also:[other names its budget may stand under, as targets], host, cooldown, caps:[{max,per}], host_cap:{max,per}, fleet_cap:{max,per}, age (-1 unknown), trust_empty,
---   known (time of the last grant that the caller was given, 0 none), shares:[populations as in shares.lua]}
+--   {target, also:[targets under whose names its budget may stand, too], host, cooldown, caps:[{max,per}],
+--   host_cap:{max,per}, fleet_cap:{max,per}, age (-1 unknown), trust_empty, known (time of the last grant that the caller was given,
+--   0 none), shares:[populations as in shares.lua]}
 -- all times in ms. Answers {'lost'}, {'granted', token, when at the latest} or {'denied', reason, until ms (0 unknown), detail}; where
 -- too many are sick at once, followed by the population as shares.lua answers it
 local id, dry = ARGV[1], ARGV[2] == ''
