@@ -16,8 +16,8 @@ ROUNDING = 1.0
 
 
 def acted_at(incident: Json) -> float:
-    """When the budget was spent: the moment of the reservation."""
-    return next(at(entry["at"]) for entry in incident["timeline"] if entry["event"] == "reserved")
+    """From when the budget counts it: the moment at which the intent was written."""
+    return next(at(entry["at"]) for entry in incident["timeline"] if entry["event"] == "acting")
 
 
 def test_a_second_sickness_inside_the_cooldown_is_refused_until_the_cooldown_ends(
