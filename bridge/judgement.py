@@ -229,7 +229,7 @@ class Judge:
     ) -> Refusal | None:
         """What a guard has against the repair that was decided, by the policy and the time of now; ``None``: nothing.
 
-        The kill switch is asked in the step that writes the intent, and how many are sick in the one that granted.
+        Kill switch, budgets and how many are sick are asked in the step that writes the intent.
         """
         proposal, decision = incident.proposal, incident.decision
         if decision is None:
@@ -241,11 +241,15 @@ class Judge:
             facts=facts,
             verdict=decision.verdict,
             policy=policy,
-            target_policy=narrowed(policy.for_alerts(firing), facts.labels),
+            target_policy=self.policy(firing, facts),
             approved_by=proposal.answered_by if proposal and proposal.answer is Answer.APPROVE else "",
             now=now,
         )
         return next((a.refusal for a in guards.ask_all(situation) if a.refusal is not None), None)
+
+    def policy(self, firing: Sequence[Alert], facts: ContainerFacts) -> TargetPolicy:
+        """The policy of now for these alerts of this container."""
+        return narrowed(self.ruleset.policy.for_alerts(firing), facts.labels)
 
     def without_target(self, firing: Sequence[Alert], missing: evidence.Missing) -> tuple[Outcome, str]:
         """How an incident without a target ends: escalated, unless all its alerts ask for no repair."""

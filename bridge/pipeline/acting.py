@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -14,6 +14,7 @@ from bridge.actions import ACTIONS
 from bridge.model.evidence import ContainerFacts, Health
 from bridge.model.incident import Entry, Incident, Intent, Outcome, Repair
 from bridge.model.refusal import Reason, Refusal
+from bridge.model.share import Population
 from bridge.pipeline.desk import (
     EDGE_AWAY_SECONDS,
     LOOK_SECONDS,
@@ -39,7 +40,7 @@ async def begin(desk: Desk, held: Held) -> Held:
         return await desk.close(held, Outcome.RESOLVED, "every alert ended before the action began")
     judged = judged_container(incident)
     try:
-        facts = await desk.containers.inspect(host_of(incident), judged.id if judged else "")
+        facts, populations = await look_once_more(desk, incident)
     except errors.EdgeError as error:
         desk.failed(error)
         return await desk.undecided(held, f"cannot ask Docker: {error}", EDGE_AWAY_SECONDS)
@@ -49,7 +50,17 @@ async def begin(desk: Desk, held: Held) -> Held:
         # Started since: if not by us before a failover that lost our intent, nobody can say. Then the grant counts.
         started = judged is None or facts.started_at != judged.started_at
         return await desk.refuse(held, changed("changed"), counts=started)
-    return await act(desk, held, facts, now)
+    return await act(desk, held, facts, populations, now)
+
+
+async def look_once_more(
+    desk: Desk, incident: Incident
+) -> tuple[ContainerFacts | None, Sequence[Population]]:
+    """The container as it is, ``None`` if it is gone, and the populations it belongs to. Raises EdgeError."""
+    judged = judged_container(incident)
+    populations = await desk.judge.census.around(judged) if judged is not None else ()
+    # Last: the list may take long on a large host, and a person may touch the container meanwhile.
+    return await desk.containers.inspect(host_of(incident), judged.id if judged else ""), populations
 
 
 def as_judged(incident: Incident, facts: ContainerFacts) -> bool:
@@ -69,7 +80,9 @@ def changed(what: str) -> Refusal:
     return Refusal(reason=Reason.TARGET_CHANGED, detail=f"the container {what} after it was judged")
 
 
-async def act(desk: Desk, held: Held, facts: ContainerFacts, now: datetime) -> Held:
+async def act(
+    desk: Desk, held: Held, facts: ContainerFacts, populations: Sequence[Population], now: datetime
+) -> Held:
     """Write the intent, then carry it out; ``facts`` are what a crash in between is settled against."""
     incident = held.incident
     # An outage, ours or the Engine's, may lie between the decision and this moment, and a reload in it.
@@ -90,7 +103,8 @@ async def act(desk: Desk, held: Held, facts: ContainerFacts, now: datetime) -> H
     held = replace(held, incident=incident.acting(intent, now=now))
     # Armed before the intent, whose answer may reach a process that was paused for longer than the lease it tells of.
     with or_dead(desk, held):
-        refusal = await _begun(desk, held, entry_of("acting", action=action.value, container=facts.id[:12]))
+        entry = entry_of("acting", action=action.value, container=facts.id[:12])
+        refusal = await _begun(desk, held, entry, facts, populations)
         failure = None if refusal is not None else await _carry_out(desk, held, intent)
     if refusal is not None:
         return await desk.refuse(replace(held, incident=incident), refusal)
@@ -106,11 +120,20 @@ async def act(desk: Desk, held: Held, facts: ContainerFacts, now: datetime) -> H
     return await acted(desk, held, settled=False)
 
 
-async def _begun(desk: Desk, held: Held, entry: Entry) -> Refusal | None:
+async def _begun(
+    desk: Desk, held: Held, entry: Entry, facts: ContainerFacts, populations: Sequence[Population]
+) -> Refusal | None:
     """Write the intent. Raises: EdgeUnavailable: not confirmed in time; a store that hangs is no paused process."""
     try:
         async with asyncio.timeout(DEADMAN_SHARE / 2 * desk.lease_seconds):
-            return await desk.budgets.begin(held, entry)
+            return await desk.budgets.begin(
+                held,
+                entry,
+                policy=desk.judge.policy(held.firing, facts),
+                limits=desk.judge.ruleset.policy.limits,
+                facts=facts,
+                populations=populations,
+            )
     except TimeoutError:
         raise errors.EdgeUnavailable("redis", "the intent was not confirmed in time") from None
 

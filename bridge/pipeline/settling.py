@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from bridge import errors, verification
 from bridge.model.incident import Intent, Outcome
-from bridge.pipeline.acting import act, acted, as_judged, changed, or_dead
+from bridge.pipeline.acting import act, acted, as_judged, changed, look_once_more, or_dead
 from bridge.pipeline.desk import EDGE_AWAY_SECONDS, LOOK_SECONDS, Desk, entry_of, host_of
 from bridge.roles import Held
 from bridge.verification import Settled
@@ -48,14 +48,23 @@ async def settle(desk: Desk, held: Held) -> Held:
                 return await desk.close(
                     held, Outcome.RESOLVED, "every alert ended before the action happened"
                 )
-            if facts is None:
-                raise AssertionError("a container that is gone is TARGET_CHANGED")
-            if not as_judged(incident, facts):
-                return await desk.refuse(held, changed("changed"))
-            if intent.failures >= MAX_FAILURES:
-                why = f"Docker answered {intent.failures} times with an error and did not {intent.action.value} it"
-                return await desk.close(held, Outcome.FAILED, why)
-            return await act(desk, held, facts, now)
+            return await _act_after_all(desk, held, intent, now)
+
+
+async def _act_after_all(desk: Desk, held: Held, intent: Intent, now: datetime) -> Held:
+    """It was not done: a new intent, unless something stands against it by now."""
+    incident = held.incident
+    try:
+        facts, populations = await look_once_more(desk, incident)
+    except errors.EdgeError as error:
+        desk.failed(error)
+        return await _unsettled(desk, held, intent, error)
+    if facts is None or not as_judged(incident, facts):
+        return await desk.refuse(held, changed("changed"))
+    if intent.failures >= MAX_FAILURES:
+        why = f"Docker answered {intent.failures} times with an error and did not {intent.action.value} it"
+        return await desk.close(held, Outcome.FAILED, why)
+    return await act(desk, held, facts, populations, now)
 
 
 async def _start_missing(desk: Desk, held: Held, intent: Intent, now: datetime) -> Held:

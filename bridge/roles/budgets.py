@@ -106,6 +106,18 @@ class Budgets(Protocol):
         """The same checks, reserving nothing: the first refusal, or ``None`` if it would be granted."""
         ...
 
-    async def begin(self, held: Held, entry: Entry) -> Refusal | None:
-        """Write the intent the incident carries, the last step before Docker; refuses if HemoStat was paused meanwhile."""
+    async def begin(
+        self,
+        held: Held,
+        entry: Entry,
+        *,
+        policy: TargetPolicy,
+        limits: Limits,
+        facts: ContainerFacts,
+        populations: Sequence[Population] = (),
+    ) -> Refusal | None:
+        """Write the intent the incident carries, the last step before Docker.
+
+        Refuses if by now HemoStat is paused, too many are sick, or others have used up what the limits of now allow.
+        """
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,9 +14,10 @@ from bridge.edges.store.journal import StoredJournal
 from bridge.intake import subject_of
 from bridge.model.alert import Alert, AlertStatus
 from bridge.model.evidence import Evidence
-from bridge.model.incident import Decision, Entry, Incident, Target
+from bridge.model.incident import Decision, Entry, Incident, Intent, Target
 from bridge.model.policy import Cap, Limits, TargetPolicy
 from bridge.model.refusal import Refusal
+from bridge.model.share import Population
 from bridge.model.verdict import Action, Verdict, VerdictKind
 from bridge.roles import Acceptance, Grant, Held
 from tests.unit.triage.builders import running
@@ -83,6 +85,24 @@ class Desk:
             held, policy=policy, limits=limits, facts=running(up=up), entry=Entry(event="reserved", fields={})
         )
 
+    async def begin(
+        self,
+        held: Held,
+        *,
+        policy: TargetPolicy = FREE,
+        limits: Limits = OPEN_LIMITS,
+        populations: Sequence[Population] = (),
+    ) -> Refusal | None:
+        """Write its intent."""
+        return await self.budgets.begin(
+            held,
+            Entry(event="acting", fields={}),
+            policy=policy,
+            limits=limits,
+            facts=running(),
+            populations=populations,
+        )
+
 
 def as_judged(held: Held, name: str = "web", host: str = "local") -> Held:
     """The same incident with a target and the verdict "restart"."""
@@ -90,3 +110,20 @@ def as_judged(held: Held, name: str = "web", host: str = "local") -> Held:
     incident: Incident = held.incident.found(Target(host=host, name=name))
     evidence = Evidence(collected_at=START, container=running(name=name))
     return replace(held, incident=incident.judged(evidence, Decision(verdict=verdict, guards=()), now=START))
+
+
+def acting(held: Held, granted: Grant) -> Held:
+    """The same incident with its intent."""
+    facts = running()
+    now = held.incident.opened_at
+    intent = Intent(
+        action=Action.RESTART,
+        container_id=facts.id,
+        was_running=True,
+        started_at=facts.started_at,
+        restart_count=0,
+        stop_timeout_seconds=10,
+        token=granted.token,
+        at=now,
+    )
+    return replace(held, incident=held.incident.reserved(granted.token, now=now).acting(intent, now=now))

@@ -18,7 +18,7 @@ from bridge.judgement import Ruleset
 from bridge.model.alert import Alert, AlertStatus
 from bridge.model.evidence import ContainerStatus, Health
 from bridge.model.incident import Entry, Outcome, State, Target
-from bridge.model.policy import Cap, MaintenanceWindow, Mode, Policy, VerifyPolicy
+from bridge.model.policy import Cap, Limits, MaintenanceWindow, Mode, Policy, VerifyPolicy
 from bridge.model.refusal import Reason, Refusal
 from bridge.model.time_interval import TimeInterval
 from bridge.model.verdict import Action
@@ -76,9 +76,9 @@ async def test_the_timer_runs_from_before_the_lease_is_renewed_until_the_call_is
             return await super().save(held, entry)
 
     class Budgets(StoredBudgets):
-        async def begin(self, held: Held, entry: Entry) -> Refusal | None:
+        async def begin(self, held: Held, entry: Entry, **asked: Any) -> Refusal | None:
             seen.append(("begin", bool(deadman.armed)))
-            return await super().begin(held, entry)
+            return await super().begin(held, entry, **asked)
 
     class Docker(InMemoryContainers):
         def _act(self, verb: str, container_id: str) -> None:
@@ -228,8 +228,9 @@ ALWAYS = MaintenanceWindow(name="move", intervals=(TimeInterval(),))
         (Policy(root=replace(AT_ONCE, actions=(Action.START,))), Reason.ACTION_NOT_ALLOWED),
         (Policy(root=AT_ONCE, protected=("web",)), Reason.PROTECTED),
         (Policy(root=AT_ONCE, maintenance=(ALWAYS,)), Reason.MAINTENANCE),
+        (Policy(root=AT_ONCE, limits=Limits(host=Cap(max=0, per_seconds=60))), Reason.HOST_CAP),
     ],
-    ids=["observe", "approve", "another action", "protected", "maintenance"],
+    ids=["observe", "approve", "another action", "protected", "maintenance", "host cap"],
 )
 async def test_what_an_operator_says_after_the_decision_counts_until_the_action_begins(
     walk: Walk, policy: Policy, reason: Reason, state: State

@@ -27,7 +27,7 @@ from bridge.edges.store.client import Access
 from bridge.edges.store.connection import Standing, Store
 from bridge.edges.store.discovery import Sentinels
 from bridge.edges.store.journal import StoredJournal
-from bridge.model.incident import Entry, Intent
+from bridge.model.incident import Intent
 from bridge.model.policy import Cap, Limits
 from bridge.model.verdict import Action
 from bridge.roles import Grant, Held
@@ -312,9 +312,7 @@ class Client:
             was_running=True,
         )
         incident = held.incident.reserved(grant.token, now=START).acting(intent, now=START)
-        began = await self._desk.budgets.begin(
-            replace(held, incident=incident), Entry(event="acting", fields={})
-        )
+        began = await self._desk.begin(replace(held, incident=incident))
         if began is None:
             self._promised("begun", incident_id, name, grant.token)
 

@@ -125,8 +125,17 @@ class StoredBudgets:
         )
         return None if answer[0] == "granted" else _denied(answer, populations, limits)
 
-    async def begin(self, held: Held, entry: Entry) -> Refusal | None:
-        """Write the intent that ``held.incident`` carries, unless the kill switch was pulled meanwhile."""
+    async def begin(
+        self,
+        held: Held,
+        entry: Entry,
+        *,
+        policy: TargetPolicy,
+        limits: Limits,
+        facts: ContainerFacts,
+        populations: Sequence[Population] = (),
+    ) -> Refusal | None:
+        """Write the intent that ``held.incident`` carries, unless something stands against it by now."""
         incident = held.incident
         if incident.intent is None:
             raise ValueError(f"incident {incident.id} begins without an intent")
@@ -137,13 +146,13 @@ class StoredBudgets:
             encode_incident(incident),
             encode_entry(entry),
             self._lease_ms,
-            _target(incident).key,
+            self._limits(_target(incident), policy, limits, facts, populations),
             incident.intent.token,
             durable=True,
         )
         if answer[0] == "lost":
             raise errors.ClaimLost(f"incident {incident.id} was taken over")
-        return _refusal(answer) if answer[0] == "denied" else None
+        return _denied(answer, populations, limits) if answer[0] == "denied" else None
 
     async def fleet_actions(self, limits: Limits) -> int:
         """Actions granted to the whole fleet within its window."""

@@ -41,7 +41,10 @@ FOLLOW_SECONDS = 1.0
 
 T = TypeVar("T")
 
-PRELUDES = {name: ("prelude", "shares_prelude") for name in ("acquire", "shares")}
+PRELUDES = {
+    "shares": ("prelude", "shares_prelude"),
+    **{name: ("prelude", "shares_prelude", "budget_prelude") for name in ("acquire", "begin")},
+}
 """What stands before a script; before all others ``prelude`` alone."""
 
 

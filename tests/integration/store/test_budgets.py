@@ -12,12 +12,11 @@ from bridge.edges.store.budgets import StoredBudgets
 from bridge.edges.store.connection import Store, milliseconds
 from bridge.model.evidence import ContainerFacts
 from bridge.model.identity import target_of
-from bridge.model.incident import Entry, Intent, Outcome, Target
+from bridge.model.incident import Entry, Outcome, Target
 from bridge.model.policy import BreakerPolicy, Cap, Limits, TargetPolicy
 from bridge.model.refusal import Reason, Refusal
-from bridge.model.verdict import Action
 from bridge.roles import Grant, Held
-from tests.integration.desk import FREE, LEASE_SECONDS, OPEN_LIMITS, Desk, as_judged
+from tests.integration.desk import FREE, LEASE_SECONDS, OPEN_LIMITS, Desk, acting, as_judged
 from tests.unit.triage.builders import running
 
 HOUR = 3600.0
@@ -233,7 +232,7 @@ async def test_a_pause_refuses_until_it_ends(desk: Desk) -> None:
     granted = await desk.acquire(held)
     assert isinstance(granted, Grant)
     await desk.budgets.pause(by="ann", why="deploy", until=await desk.journal.now() + timedelta(hours=1))
-    begun = await desk.budgets.begin(acting(held, granted), Entry(event="acting", fields={}))
+    begun = await desk.begin(acting(held, granted))
     assert refused_at(begun) is Reason.PAUSED
 
 
@@ -297,12 +296,76 @@ async def test_a_grant_counts_from_when_it_is_begun(desk: Desk) -> None:
     for window in WINDOWS:
         await desk.store.command("ZADD", window, "XX", long_ago, granted.token)
     began = acting(held, granted)
-    assert await desk.budgets.begin(began, Entry(event="acting", fields={})) is None
+    assert await desk.begin(began) is None
     await finish(desk, began)
     assert refused(await grant(desk, policy=policy)) is Reason.COOLDOWN
     for window in WINDOWS:
         assert float(await desk.store.command("ZSCORE", window, granted.token)) > long_ago + 3_500_000
         assert await desk.store.command("ZCARD", window) == 1
+
+
+async def granted_to(desk: Desk, *names: str, limits: Limits) -> list[Held]:
+    """Each has its grant, and has not begun."""
+    held = []
+    for name in names:
+        one = await desk.judged(name)
+        answer = await desk.acquire(one, limits=limits)
+        assert isinstance(answer, Grant)
+        held.append(acting(one, answer))
+    return held
+
+
+ONE_IN_AN_HOUR = Cap(max=1, per_seconds=HOUR)
+ONE_ON_A_HOST = replace(OPEN_LIMITS, host=ONE_IN_AN_HOUR)
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [
+        pytest.param(ONE_ON_A_HOST, Reason.HOST_CAP, id="host"),
+        pytest.param(replace(OPEN_LIMITS, fleet=ONE_IN_AN_HOUR), Reason.FLEET_CAP, id="fleet"),
+    ],
+)
+async def test_a_grant_that_has_left_its_window_is_not_begun_beside_those_that_were_given_since(
+    desk: Desk, limits: Limits, reason: Reason
+) -> None:
+    """Nobody was at work for an hour, or Docker away: then it begins, and so does what was granted meanwhile."""
+    (web,) = await granted_to(desk, "web", limits=limits)
+    assert web.incident.intent is not None
+    long_ago = milliseconds(await desk.journal.now()) - 3_600_000
+    for window in WINDOWS:
+        await desk.store.command("ZADD", window, "XX", long_ago, web.incident.intent.token)
+    (db,) = await granted_to(desk, "db", limits=limits)
+    assert await desk.begin(db, limits=limits) is None
+    late = await desk.begin(web, limits=limits)
+    assert (late and late.reason, late and late.until is not None) == (reason, True)
+    assert await desk.store.command("HGET", f"{{hemostat}}:incident:{web.incident.id}", "state") == "reserved"
+
+
+async def test_a_limit_that_was_lowered_after_the_grant_holds_when_it_begins(desk: Desk) -> None:
+    """A reload in between: what had begun by then counts, what is begun now is one too many."""
+    web, db = await granted_to(desk, "web", "db", limits=OPEN_LIMITS)
+    assert await desk.begin(web) is None
+    late = await desk.begin(db, limits=ONE_ON_A_HOST)
+    assert late is not None
+    assert late.reason is Reason.HOST_CAP
+
+
+async def test_a_cooldown_that_was_raised_after_the_grant_holds_when_it_begins(desk: Desk) -> None:
+    """The repair before this one was long enough ago for the policy of then."""
+    assert isinstance(await grant(desk), Grant)
+    (held,) = await granted_to(desk, "web", limits=OPEN_LIMITS)
+    late = await desk.begin(held, policy=replace(FREE, cooldown_seconds=HOUR))
+    assert late is not None
+    assert late.reason is Reason.COOLDOWN
+
+
+async def test_a_grant_does_not_stand_in_its_own_way(desk: Desk) -> None:
+    """Nor does the answer that was lost: the same call again."""
+    policy = replace(FREE, cooldown_seconds=HOUR, caps=(ONE_IN_AN_HOUR,))
+    (held,) = await granted_to(desk, "web", limits=ONE_ON_A_HOST)
+    assert await desk.begin(held, policy=policy, limits=ONE_ON_A_HOST) is None
+    assert await desk.begin(held, policy=policy, limits=ONE_ON_A_HOST) is None
 
 
 async def test_a_grant_that_an_operator_has_reset_is_not_counted_again(desk: Desk) -> None:
@@ -311,7 +374,7 @@ async def test_a_grant_that_an_operator_has_reset_is_not_counted_again(desk: Des
     granted = await desk.acquire(held)
     assert isinstance(granted, Grant)
     await desk.budgets.reset(Target(host="local", name="web"))
-    assert await desk.budgets.begin(acting(held, granted), Entry(event="acting", fields={})) is None
+    assert await desk.begin(acting(held, granted)) is None
     assert await desk.store.command("EXISTS", "{hemostat}:window:target:local/web") == 0
 
 
@@ -325,7 +388,7 @@ async def test_whoever_lost_the_claim_gets_no_grant_and_cannot_begin(desk: Desk)
     with pytest.raises(errors.ClaimLost):
         await desk.acquire(held)
     with pytest.raises(errors.ClaimLost):
-        await desk.budgets.begin(acting(held, granted), Entry(event="acting", fields={}))
+        await desk.begin(acting(held, granted))
 
 
 async def test_the_windows_keep_twice_what_todays_limits_need(desk: Desk) -> None:
@@ -359,7 +422,7 @@ async def test_nothing_begins_without_the_very_grant_it_was_given(
     assert isinstance(granted, Grant)
     await desk.store.command(*change)
     with pytest.raises(errors.ClaimLost):
-        await desk.budgets.begin(acting(held, granted), Entry(event="acting", fields={}))
+        await desk.begin(acting(held, granted))
 
 
 async def test_whoever_ends_frees_no_lock_but_its_own(desk: Desk) -> None:
@@ -379,23 +442,6 @@ async def test_fifty_racing_workers_break_no_limit(desk: Desk) -> None:
     twice = [*held, *(as_judged(h, f"c{n % 5}") for n, h in enumerate(held))]
     answers = await asyncio.gather(*(desk.acquire(h, policy=policy, limits=limits) for h in twice))
     assert len({a.token for a in answers if isinstance(a, Grant)}) == 7
-
-
-def acting(held: Held, granted: Grant) -> Held:
-    """The same incident with its intent."""
-    facts = running()
-    now = held.incident.opened_at
-    intent = Intent(
-        action=Action.RESTART,
-        container_id=facts.id,
-        was_running=True,
-        started_at=facts.started_at,
-        restart_count=0,
-        stop_timeout_seconds=10,
-        token=granted.token,
-        at=now,
-    )
-    return replace(held, incident=held.incident.reserved(granted.token, now=now).acting(intent, now=now))
 
 
 def refused_at(answer: Refusal | None) -> Reason | None:

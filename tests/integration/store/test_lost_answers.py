@@ -65,7 +65,7 @@ async def test_each_transition_is_told_once(desk: Desk, proxy: CuttingProxy) -> 
     )
     reserved = held.incident.reserved(grant.token, now=now)
     held = replace(held, incident=reserved.acting(intent, now=now))
-    assert await desk.budgets.begin(held, Entry(event="acting", fields={})) is None
+    assert await desk.begin(held) is None
     closed = held.incident.closing(Outcome.FAILED, "for the test", now=now, reconsider_at=now)
     await desk.journal.close(
         replace(held, incident=closed),

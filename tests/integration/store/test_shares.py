@@ -16,7 +16,7 @@ from bridge.model.policy import BreakerPolicy, Limits
 from bridge.model.refusal import Reason, Refusal
 from bridge.model.share import Part, Population, Share, ShareScope
 from bridge.roles import Grant, Held
-from tests.integration.desk import FREE, OPEN_LIMITS, START, Desk, alert, as_judged
+from tests.integration.desk import FREE, OPEN_LIMITS, START, Desk, acting, alert, as_judged
 from tests.unit.triage.builders import running
 
 END = Entry(event="closed", fields={})
@@ -103,6 +103,19 @@ async def test_with_five_of_eight_sick_nothing_of_the_project_is_repaired(desk: 
     assert isinstance(refusal, Refusal)
     assert (refusal.reason, refusal.until) == (Reason.PROJECT_SHARE, None)
     assert refusal.detail.startswith("5 of 8 containers of project shop are sick, more than 34%")
+
+
+async def test_what_was_granted_before_the_others_fell_sick_is_not_begun(desk: Desk) -> None:
+    """Docker was away between the two, and with it what they all stand on."""
+    first, second = await sicken(desk, *NAMES[:2])
+    answers = [await acquire(desk, held) for held in (first, second)]
+    granted = [answer for answer in answers if isinstance(answer, Grant)]
+    assert await desk.begin(acting(first, granted[0]), limits=LIMITS, populations=[SHOP]) is None
+    await sicken(desk, *NAMES[2:5])
+    refusal = await desk.begin(acting(second, granted[1]), limits=LIMITS, populations=[SHOP])
+    assert refusal is not None
+    assert refusal.reason is Reason.PROJECT_SHARE
+    assert refusal.detail.startswith("5 of 8 containers of project shop are sick")
 
 
 async def test_two_of_eight_are_repaired(desk: Desk) -> None:

@@ -24,8 +24,7 @@ if policy ~= 'noeviction' then return {'denied', 'store_unsafe', 0, 'maxmemory-p
 if behind > CLOCK_LEAP_MS then return {'denied', 'clock_skew', now + behind - CLOCK_LEAP_MS, 'the server clock is behind by ' .. behind .. ' ms'} end
 local till = paused()
 if till then return {'denied', 'paused', till, ''} end
-local names = {L.target, unpack(L.also)}
-for _, name in ipairs(names) do
+for _, name in ipairs(names_of(L)) do
   local other = redis.call('HGET', P .. 'lock:' .. name, 'incident')
   if other and other ~= id then return {'denied', 'target_busy', 0, other} end
 end
@@ -38,15 +37,10 @@ if not dry then
   redis.call('ZADD', set, '+inf', name)
   redis.call('HSET', incident_key(id), 'target', L.target)
 end
-for _, population in ipairs(L.shares) do
-  local share = share_of(population)
-  if not dry then note_share(population, share) end
-  if share.over or share.since > 0 then
-    return {'denied', population.reason, share.free, '', population.key, share.sick, share.known, share.since, share.free}
-  end
-end
+local sick = too_many_sick(L, not dry)
+if sick then return sick end
 
-for _, name in ipairs(names) do
+for _, name in ipairs(names_of(L)) do
   local breaker = redis.call('HMGET', P .. 'breaker:' .. name, 'until', 'fails')
   if N(breaker[1] or '0') > now then return {'denied', 'breaker_open', N(breaker[1]), breaker[2] or ''} end
 end
@@ -75,34 +69,8 @@ if N(born) > 0 and now < trusted_at and L.age < L.cooldown then
   return {'denied', 'recently_started', free, L.age >= 0 and string.format('started %d s ago', L.age / 1000) or ''}
 end
 
-local mine, host, fleet = P .. 'window:target:' .. L.target, P .. 'window:host:' .. L.host, P .. 'window:fleet'
-local ours, last = {}, 0
-for n, name in ipairs(names) do
-  ours[n] = P .. 'window:target:' .. name
-  last = math.max(last, N(redis.call('ZRANGE', ours[n], -1, -1, 'WITHSCORES')[2] or '0'))
-end
-if last > 0 and last + L.cooldown > now then return {'denied', 'cooldown', last + L.cooldown, ''} end
-
--- Free again when the oldest of the newest `max` grants leaves the windows.
-local function full(windows, cap)
-  local grants = {}
-  for _, window in ipairs(windows) do
-    local found = redis.call('ZRANGEBYSCORE', window, '(' .. (now - cap.per), '+inf', 'WITHSCORES')
-    for n = 2, #found, 2 do grants[#grants + 1] = N(found[n]) end
-  end
-  if #grants < cap.max then return nil end
-  if cap.max == 0 then return 0 end
-  table.sort(grants)
-  return grants[#grants - cap.max + 1] + cap.per
-end
-for _, cap in ipairs(L.caps) do
-  local free = full(ours, cap)
-  if free then return {'denied', 'target_cap', free, cap.max .. ' per ' .. math.floor(cap.per / 1000) .. 's'} end
-end
-local free = full({host}, L.host_cap)
-if free then return {'denied', 'host_cap', free, L.host_cap.max .. ' per ' .. math.floor(L.host_cap.per / 1000) .. 's'} end
-free = full({fleet}, L.fleet_cap)
-if free then return {'denied', 'fleet_cap', free, L.fleet_cap.max .. ' per ' .. math.floor(L.fleet_cap.per / 1000) .. 's'} end
+local refusal = used_up(L)
+if refusal then return refusal end
 
 if dry then return {'granted', '0', now} end
 
@@ -117,9 +85,9 @@ local function count(window, keep)
   redis.call('PEXPIRE', window, 2 * keep + 60000)
 end
 -- The windows keep twice what the present limits need, so that a longer limit set by a reload still sees them.
-count(mine, math.max(longest, 86400000))
-count(host, math.max(L.host_cap.per, 86400000))
-count(fleet, math.max(L.fleet_cap.per, 86400000))
+count(target_window(L), math.max(longest, 86400000))
+count(host_window(L), math.max(L.host_cap.per, 86400000))
+count(fleet_window(), math.max(L.fleet_cap.per, 86400000))
 redis.call('HSET', incident_key(id), 'token', token, 'target', L.target, 'host', L.host)
 write(id, ARGV[3], '', 'reserved', ARGV[5])
 tell(id, ARGV[4])
