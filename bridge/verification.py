@@ -5,7 +5,7 @@ Nothing here ever turns "unknown" into "healed", nor into "not healed".
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -252,12 +252,18 @@ def settle(intent: Intent, facts: ContainerFacts | None, *, now: datetime) -> Se
 
 
 def alert_state(
-    *, all_resolved: bool, watched: bool, views: Sequence[AlertView] | None, acted_at: datetime
+    *,
+    all_resolved: bool,
+    watched: bool,
+    views: Mapping[str, AlertView] | None,
+    listed_by: Mapping[str, datetime],
+    acted_ago: float,
 ) -> AlertState:
     """What is known of the alerts: the journal's resolved messages first, then Alertmanager's own view.
 
-    ``watched``: an Alertmanager is configured; ``views``: its word on each alert, ``None`` where it does not answer.
-    An alert that it last heard of before the action proves nothing yet.
+    ``watched``: an Alertmanager is configured; ``views``: its word on each alert, by fingerprint, ``None`` where it does
+    not answer; ``listed_by``: since when the one was up that was last seen to list it; ``acted_ago``: seconds since the
+    action. Seconds, since two clocks are never compared: Alertmanager's may be minutes off.
     """
     if all_resolved:
         return AlertState.ENDED
@@ -265,7 +271,15 @@ def alert_state(
         return AlertState.UNWATCHED
     if views is None:
         return AlertState.UNKNOWN
-    active = [view.updated_at for view in views if view.active]
-    if not active:
-        return AlertState.ENDED
-    return AlertState.FIRING if any(at is not None and at > acted_at for at in active) else AlertState.UNKNOWN
+    states = {_told(view, listed_by.get(one), acted_ago) for one, view in views.items()}
+    return next((s for s in (AlertState.FIRING, AlertState.UNKNOWN) if s in states), AlertState.ENDED)
+
+
+def _told(view: AlertView, listed_by: datetime | None, acted_ago: float) -> AlertState:
+    """Of an active alert, what it last heard of before the action proves nothing yet. What it does not list has ended
+    where this very process once listed it: another one of the cluster, or a restarted one, never heard of it."""
+    ago = view.told_seconds_ago
+    if view.active:
+        return AlertState.FIRING if ago is not None and ago < acted_ago else AlertState.UNKNOWN
+    held_it = ago is not None or (view.up_since is not None and view.up_since == listed_by)
+    return AlertState.ENDED if held_it else AlertState.UNKNOWN

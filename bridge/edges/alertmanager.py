@@ -24,6 +24,9 @@ from bridge.roles import AlertView, ListedAlert
 VIEW_SECONDS = 1.0
 """How long one list of alerts serves everybody who asks."""
 
+CLOCK_STEP = 1.0
+"""Alertmanager tells its time in whole seconds, rounded down."""
+
 QUERY = {"active": "true", "silenced": "true", "inhibited": "true", "unprocessed": "true"}
 
 
@@ -91,8 +94,14 @@ class AlertmanagerApi:
         found = await self._latest()
         alert = found.alerts.get(fingerprint)
         if alert is None:
-            return AlertView(active=False, up_seconds=await self._up_seconds())
-        return AlertView(active=found.fires(alert), updated_at=alert.updated_at.astimezone(UTC))
+            return AlertView(active=False, up_since=found.up_since)
+        waited = asyncio.get_running_loop().time() - found.asked
+        ago = None if found.now is None else (found.now - alert.updated_at).total_seconds() + CLOCK_STEP
+        return AlertView(
+            active=found.fires(alert),
+            told_seconds_ago=None if ago is None else ago + waited,
+            up_since=found.up_since,
+        )
 
     async def listed(self) -> Sequence[ListedAlert]:
         """All that fire, from the same list."""
@@ -131,11 +140,12 @@ class AlertmanagerApi:
         listed = (await self._neighbour.ask("/api/v2/silences")).checked().decoded(list[_Silence])
         return frozenset(silence.id for silence in listed if silence.created_by == SILENCER)
 
-    async def _up_seconds(self) -> float | None:
-        # Asked after the alerts: of one that was restarted in between the list was whole.
-        reply = (await self._neighbour.ask("/api/v2/status")).checked()
-        at = time_of(reply)
-        return None if at is None else (at - reply.decoded(_Status).uptime).total_seconds()
+    async def _up_since(self) -> datetime | None:
+        # A proxy may forbid it: then nobody knows whose list it is, and a list it is all the same.
+        with contextlib.suppress(errors.EdgeError, TimeoutError):
+            async with asyncio.timeout(VIEW_SECONDS):
+                return (await self._status()).uptime.astimezone(UTC)
+        return None
 
     async def _status(self) -> _Status:
         return (await self._neighbour.ask("/api/v2/status")).checked().decoded(_Status)
@@ -155,19 +165,27 @@ class AlertmanagerApi:
         return await asyncio.shield(self._fetching)  # one who gives up must not end it for the others
 
     async def _fetch(self) -> _List:
+        before = await self._up_since()
+        asked = asyncio.get_running_loop().time()
         reply = (await self._neighbour.ask("/api/v2/alerts", QUERY)).checked()
         alerts = {alert.fingerprint: alert for alert in reply.decoded(list[_Alert])}
-        self._list = _List(alerts=alerts, now=time_of(reply))
+        after = await self._up_since()
+        self._list = _List(
+            alerts=alerts, now=time_of(reply), up_since=before if before == after else None, asked=asked
+        )
         self._list_until = asyncio.get_running_loop().time() + VIEW_SECONDS
         return self._list
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _List:
-    """One answer. ``now``: Alertmanager's own clock at that moment; ``None``: it did not say."""
+    """One answer. ``now``: Alertmanager's own clock at that moment; ``None``: it did not say. ``up_since``: which process
+    gave it; ``None``: unknown. ``asked``: when, on the loop's clock."""
 
     alerts: Mapping[str, _Alert] = field(default_factory=dict)
     now: datetime | None = None
+    up_since: datetime | None = None
+    asked: float = 0.0
 
     def fires(self, alert: _Alert) -> bool:
         return self.now is None or alert.ends_at > self.now

@@ -6,7 +6,8 @@ the record. What is stored beside it (alerts, timeline) belongs to the journal.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -166,7 +167,9 @@ class Incident:
 
     ``look_again_at`` says when a worker must come back to it; ``watch_until`` until when a healed target is
     watched for a relapse; ``reconsider_at`` from when a re-sent alert of this incident may open a new one;
-    ``reconsider_unpaused_at`` the same once no pause holds, of one that the pause refused. ``unreadable``: why this
+    ``reconsider_unpaused_at`` the same once no pause holds, of one that the pause refused. ``listed_by``: of each alert,
+    by fingerprint, since when the Alertmanager was up that last listed it as firing, which is the only one whose silence
+    about it says anything. ``unreadable``: why this
     version of HemoStat cannot read it, ``""`` if it can; of such a one only what stands beside its document is known, and
     it is only ever shown.
     """
@@ -193,6 +196,7 @@ class Incident:
     reconsider_at: datetime | None = None
     reconsider_unpaused_at: datetime | None = None
     suspect: bool = False
+    listed_by: Mapping[str, datetime] = field(default_factory=dict)
     unreadable: str = ""
 
     @property
@@ -209,6 +213,10 @@ class Incident:
     def found(self, target: Target) -> Incident:
         """The same incident, its target now known."""
         return replace(self, target=target)
+
+    def seen_listed(self, by: Mapping[str, datetime]) -> Incident:
+        """The same incident, these of its alerts just seen in the list of an Alertmanager that is up since then."""
+        return replace(self, listed_by={**self.listed_by, **by})
 
     def waiting(self, reason: str, *, now: datetime, seconds: float) -> Incident:
         """Nothing can be decided yet; look again in ``seconds``."""

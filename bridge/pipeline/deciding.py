@@ -5,6 +5,7 @@ Nothing is done to any container here.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 from dataclasses import replace
@@ -17,7 +18,7 @@ from bridge.model.incident import Answer, Decision, Outcome, Proposal, State
 from bridge.model.policy import TargetPolicy
 from bridge.model.refusal import Reason, Refusal
 from bridge.model.verdict import Action, VerdictKind
-from bridge.pipeline.desk import EDGE_AWAY_SECONDS, Desk, action_of, entry_of
+from bridge.pipeline.desk import EDGE_AWAY_SECONDS, Desk, action_of, entry_of, listed_in
 from bridge.roles import Held
 
 log = logging.getLogger("hemostat.walk")
@@ -27,6 +28,12 @@ BUSY_SECONDS = 5.0
 SUSPECT_HOLD_SECONDS = 330.0
 """Without Alertmanager's API: its peer timeout (15 s) plus its default group_interval (5 m), after which a stale
 firing would have been followed by its resolved. Source: research on Alertmanager pairs."""
+
+
+CONTRADICTED = "it fires with a start before its last end, no resolved has followed, and yet Alertmanager does not list it"
+
+LISTED_WITHIN_SECONDS = 1.0
+"""As long as evidence is waited for; as a rule it has just fetched the same list."""
 
 
 async def decide(desk: Desk, held: Held) -> Held:
@@ -85,6 +92,8 @@ async def judge(desk: Desk, held: Held, found: evidence.Found) -> tuple[Held, De
     await desk.journal.saw_container(found.target, found.facts)
     now = await desk.journal.now()
     held = replace(held, incident=held.incident.judged(collected, decision, now=now, audit=considered.audit))
+    if decision.allowed:
+        held = await _listed(desk, held)
     entry = entry_of(
         "judged",
         verdict=verdict.kind.value,
@@ -96,6 +105,16 @@ async def judge(desk: Desk, held: Held, found: evidence.Found) -> tuple[Held, De
         gaps=evidence.gap_sources(collected.gaps),
     )
     return await desk.save(held, entry), decision, considered.policy
+
+
+async def _listed(desk: Desk, held: Held) -> Held:
+    """Note who lists its alerts now: verification believes the silence of nobody else. Whoever is slow is not waited for."""
+    try:
+        async with asyncio.timeout(LISTED_WITHIN_SECONDS):
+            views = await desk.views(held)
+    except TimeoutError:
+        return held
+    return held if views is None else replace(held, incident=held.incident.seen_listed(listed_in(views)))
 
 
 async def _reserve(desk: Desk, held: Held, found: evidence.Found, policy: TargetPolicy) -> Held:
@@ -156,15 +175,13 @@ async def _suspect(desk: Desk, held: Held, now: datetime) -> Held | None:
     """A firing that began before the last resolved ended: stale or true. ``None``: it is true, go on."""
     incident = held.incident
     hold = (incident.opened_at + timedelta(seconds=SUSPECT_HOLD_SECONDS) - now).total_seconds()
-    views = await desk.views(held, now)
-    if views is not None:
-        if any(view.active for view in views):
-            return None
-        return await desk.close(
-            held, Outcome.RESOLVED, "a stale firing: Alertmanager says that the alert has ended"
-        )
-    if hold <= 0:
+    views = await desk.views(held)
+    if views is not None and any(view.active for view in views.values()):
         return None
+    if hold <= 0:
+        return None if views is None else await desk.close(held, Outcome.ESCALATED, CONTRADICTED)
+    # That Alertmanager does not list it ends nothing: the other one of its cluster, which sent it, may be the one that
+    # is told. A stale firing is followed by its resolved.
     why = "it fires with a start before its last end, and nobody can say whether that is true"
     return await desk.save(
         replace(held, incident=incident.waiting(why, now=now, seconds=min(hold, EDGE_AWAY_SECONDS * 15))),

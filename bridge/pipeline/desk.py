@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -28,9 +28,6 @@ EDGE_AWAY_SECONDS = 2.0
 
 WATCH_SECONDS = 10.0
 """Between two looks at a target that has healed."""
-
-UP_SLACK_SECONDS = 2.0
-"""Alertmanager tells its time in whole seconds, and was up before it sent what opened the incident."""
 
 NEEDS_A_HUMAN = frozenset(
     {
@@ -64,22 +61,15 @@ class Desk:
         container = judged_container(held.incident)
         return narrowed(self.judge.ruleset.policy.for_alerts(alerts), container.labels if container else {})
 
-    async def views(self, held: Held, now: datetime) -> Sequence[AlertView] | None:
-        """Alertmanager's view of each alert that fires; ``None``: there is none, it does not answer, or it was restarted
-        since the incident opened and may have forgotten what it does not list."""
+    async def views(self, held: Held) -> Mapping[str, AlertView] | None:
+        """Alertmanager's view of each alert that fires, by fingerprint; ``None``: there is none, or it does not answer."""
         if self.alerts is None:
             return None
         try:
-            views = [await self.alerts.active(alert.fingerprint) for alert in held.firing]
+            return {alert.fingerprint: await self.alerts.active(alert.fingerprint) for alert in held.firing}
         except errors.EdgeError as error:
             self.failed(error)
             return None
-        age = (now - held.incident.opened_at).total_seconds() - UP_SLACK_SECONDS
-        if not any(view.active for view in views) and any(
-            view.up_seconds is not None and view.up_seconds < age for view in views
-        ):
-            return None
-        return views
 
     async def undecided(self, held: Held, reason: str, seconds: float) -> Held:
         """Look again later; after ``wait_for`` a human is told instead."""
@@ -180,6 +170,11 @@ def _breaker_effect(closed: Incident) -> bool | None:
     if closed.intent is None or closed.outcome is None or closed.watch_until is not None:
         return None
     return {Outcome.HEALED: True, Outcome.NOT_HEALED: False, Outcome.FAILED: False}.get(closed.outcome)
+
+
+def listed_in(views: Mapping[str, AlertView]) -> Mapping[str, datetime]:
+    """The alerts that fire according to a list that is known to be one process', and since when that is up."""
+    return {one: view.up_since for one, view in views.items() if view.active and view.up_since is not None}
 
 
 def waited_seconds(incident: Incident, *, now: datetime) -> float:

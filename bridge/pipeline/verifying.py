@@ -8,7 +8,7 @@ from datetime import datetime
 
 from bridge import errors, verification
 from bridge.model.incident import Outcome, Repair
-from bridge.pipeline.desk import LOOK_SECONDS, WATCH_SECONDS, Desk, entry_of, host_of
+from bridge.pipeline.desk import LOOK_SECONDS, WATCH_SECONDS, Desk, entry_of, host_of, listed_in
 from bridge.roles import Held
 from bridge.verification import AlertState
 
@@ -29,7 +29,8 @@ async def verify(desk: Desk, held: Held) -> Held:
         desk.failed(error)
         answer = verification.unseen(repair, desk.plain(str(error)), incident.finding, policy=policy, now=now)
     else:
-        alert = await _alert_state(desk, held, repair, now)
+        held, alert = await _alert_state(desk, held, repair, now)
+        incident = held.incident
         answer = verification.assess(repair, facts, incident.finding, policy=policy, alert=alert, now=now)
     if isinstance(answer, verification.LookAgain):
         news = incident.finding is None or incident.finding.text != answer.finding.text
@@ -40,12 +41,16 @@ async def verify(desk: Desk, held: Held) -> Held:
     return await desk.close(held, answer.outcome, answer.reason)
 
 
-async def _alert_state(desk: Desk, held: Held, repair: Repair, now: datetime) -> AlertState:
-    return verification.alert_state(
+async def _alert_state(desk: Desk, held: Held, repair: Repair, now: datetime) -> tuple[Held, AlertState]:
+    views = None if held.resolved else await desk.views(held)
+    if views is not None:
+        held = replace(held, incident=held.incident.seen_listed(listed_in(views)))
+    return held, verification.alert_state(
         all_resolved=held.resolved,
         watched=desk.alerts is not None,
-        views=None if held.resolved else await desk.views(held, now),
-        acted_at=repair.at,
+        views=views,
+        listed_by=held.incident.listed_by,
+        acted_ago=(now - repair.at).total_seconds(),
     )
 
 

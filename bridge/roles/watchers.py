@@ -41,15 +41,16 @@ class AlertLister(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertView:
-    """``updated_at`` is when Alertmanager was last told that it fires; ``None`` if it does not know the alert.
+    """``told_seconds_ago``: how long ago, at most, Alertmanager was last told of it, by its own clock; ``None`` if it does
+    not list the alert, or not its time.
 
-    ``up_seconds``, of one that it does not know: for how long it has been up, by its own clock. What it was told before
-    is forgotten. ``None``: it does not say.
+    ``up_since``: since when the process is up that says so, by which it is known again: it keeps alerts in memory, and
+    the others of its cluster have their own. ``None``: it does not say, or was restarted while it was asked.
     """
 
     active: bool
-    updated_at: datetime | None = None
-    up_seconds: float | None = None
+    told_seconds_ago: float | None = None
+    up_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from bridge.demo import parts
 from tests.acceptance.conftest import Chain, StartBridge, StartService
-from tests.acceptance.stack import LONG, Bridge, closed, firing, in_state
+from tests.acceptance.stack import LONG, Bridge, closed, firing, in_state, resolved
 
 
 def alerts(chain: Chain, name: str) -> list[dict[str, Any]]:
@@ -51,8 +51,10 @@ def test_an_alert_is_silenced_while_its_target_is_repaired_and_not_longer(
     shop = start_service().fall_sick()
     silencing = {"url": chain.alertmanager.url, "silence_repairs": True}
     bridge = start_bridge(port=chain.port, alertmanager=silencing, policy={"verify": LONG})
-    [incident_id] = bridge.accept(firing(shop.name))
+    alert = firing(shop.name)
+    [incident_id] = bridge.accept(alert)
     bridge.await_incident(incident_id, until=in_state("verifying"))
     assert parts.wait_until(lambda: any(incident_id in text for text in silences(chain)), seconds=10)
+    bridge.accept(resolved(alert))
     bridge.await_incident(incident_id)
     assert parts.wait_until(lambda: not any(incident_id in text for text in silences(chain)), seconds=20)

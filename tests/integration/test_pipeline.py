@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, NoReturn
 
 import pytest
@@ -25,7 +25,15 @@ from bridge.model.verdict import Action
 from bridge.pipeline import MAX_FAILURES, deciding
 from bridge.roles import AlertView, Held
 from tests.in_memory_containers import BOOT, InMemoryContainers
-from tests.integration.walking import AT_ONCE, NoDeadman, Walk, pipeline_on
+from tests.integration.walking import (
+    AT_ONCE,
+    FIRES,
+    HOLDS_NO_MORE,
+    NEVER_HAD_IT,
+    NoDeadman,
+    Walk,
+    pipeline_on,
+)
 from tests.waiting import until
 
 
@@ -508,45 +516,40 @@ async def test_docker_away_during_verification_is_unverified_never_healed(walk: 
 @pytest.mark.parametrize(
     ("view", "outcome"),
     [
-        pytest.param(AlertView(active=False), Outcome.HEALED, id="ended"),
-        pytest.param(
-            AlertView(active=True, updated_at=datetime(2100, 1, 1, tzinfo=UTC)),
-            Outcome.NOT_HEALED,
-            id="fires",
-        ),
-        pytest.param(AlertView(active=True, updated_at=BOOT), Outcome.UNVERIFIED, id="old news"),
+        pytest.param(FIRES, Outcome.NOT_HEALED, id="fires"),
+        pytest.param(replace(FIRES, told_seconds_ago=3600.0), Outcome.UNVERIFIED, id="old news"),
+        pytest.param(HOLDS_NO_MORE, Outcome.UNVERIFIED, id="never listed it"),
         pytest.param(None, Outcome.UNVERIFIED, id="away"),
     ],
 )
 async def test_alertmanager_has_a_say_in_the_outcome(
     walk: Walk, view: AlertView | None, outcome: Outcome
 ) -> None:
-    """A healthy container whose alert fires on is not healed; a silent Alertmanager leaves it unverified."""
+    """A healthy container whose alert fires on is not healed; an Alertmanager that is silent, or that never had the alert
+    because its twin did, leaves it unverified."""
     walk.policy(verify=VerifyPolicy(within_seconds=0.2, stable_for_seconds=0, relapse_watch_seconds=0))
     walk.alerts.view, walk.pipeline.desk.alerts = view, walk.alerts
     assert (await walk.until_closed(await walk.alert())).outcome is outcome
 
 
 @pytest.mark.parametrize(
-    ("up_seconds", "lists_it", "outcome"),
+    ("view", "outcome"),
     [
-        pytest.param(0.0, False, Outcome.UNVERIFIED, id="since"),
-        pytest.param(0.0, True, Outcome.NOT_HEALED, id="since, and it was told again"),
-        pytest.param(59.0, False, Outcome.HEALED, id="just before, as far as whole seconds tell"),
-        pytest.param(3600.0, False, Outcome.HEALED, id="before"),
+        pytest.param(HOLDS_NO_MORE, Outcome.HEALED, id="the one that listed it"),
+        pytest.param(NEVER_HAD_IT, Outcome.UNVERIFIED, id="another one, or after a restart"),
+        pytest.param(FIRES, Outcome.NOT_HEALED, id="fires"),
+        pytest.param(replace(FIRES, up_since=NEVER_HAD_IT.up_since), Outcome.NOT_HEALED, id="told again"),
     ],
 )
-async def test_an_alertmanager_that_was_restarted_since_cannot_say_that_an_alert_has_ended(
-    walk: Walk, up_seconds: float, lists_it: bool, outcome: Outcome
+async def test_an_alert_has_ended_when_the_alertmanager_that_listed_it_lists_it_no_more(
+    walk: Walk, view: AlertView, outcome: Outcome
 ) -> None:
-    """It keeps alerts in memory: what it does not list may well fire. One that heard of it and has dropped it knows."""
+    """Each keeps its alerts in memory: what another one, or one that was restarted, does not list may well fire."""
     walk.policy(verify=VerifyPolicy(within_seconds=0.2, stable_for_seconds=0, relapse_watch_seconds=0))
-    told_at = datetime(2100, 1, 1, tzinfo=UTC) if lists_it else None
-    walk.alerts.view = AlertView(active=lists_it, updated_at=told_at, up_seconds=up_seconds)
     walk.pipeline.desk.alerts = walk.alerts
     incident_id = await walk.alert()
-    long_ago = (await walk.journal.now()).timestamp() * 1000 - 60_000
-    await walk.store.command("HSET", f"{{hemostat}}:incident:{incident_id}", "opened", round(long_ago))
+    await walk.dies_while(State.RESERVED, incident_id)  # so that another replica must know who listed it
+    walk.alerts.view = view
     assert (await walk.until_closed(incident_id)).outcome is outcome
 
 
@@ -560,12 +563,46 @@ async def after_a_resolved(walk: Walk) -> str:
     return await walk.alert()
 
 
+async def opened_ago(walk: Walk, incident_id: str, seconds: float) -> None:
+    """As if it had been opened so long ago, by the store's clock."""
+    at = await walk.journal.now() - timedelta(seconds=seconds)
+    await walk.store.command(
+        "HSET", f"{{hemostat}}:incident:{incident_id}", "opened", round(at.timestamp() * 1000)
+    )
+
+
 async def test_a_stale_firing_is_not_acted_on(walk: Walk) -> None:
-    """Alertmanager says that it has ended."""
+    """Alertmanager does not list it, and its resolved comes."""
     incident_id = await after_a_resolved(walk)
-    walk.alerts.view, walk.pipeline.desk.alerts = AlertView(active=False), walk.alerts
+    walk.alerts.view, walk.pipeline.desk.alerts = HOLDS_NO_MORE, walk.alerts
+    assert (await walk.turn(incident_id)).state is State.WAITING
+    await walk.alert(ended=30)
     incident = await walk.until_closed(incident_id)
     assert (incident.outcome, walk.docker.actions) == (Outcome.RESOLVED, [])
+
+
+async def test_a_firing_that_alertmanager_does_not_list_is_not_over_before_its_resolved_came(
+    walk: Walk,
+) -> None:
+    """The one that is asked may have been restarted, or be cut off from Prometheus, and the other one of the cluster have
+    sent it: then it fires."""
+    incident_id = await after_a_resolved(walk)
+    walk.alerts.view, walk.pipeline.desk.alerts = NEVER_HAD_IT, walk.alerts
+    waiting = await walk.turn(incident_id)
+    assert (waiting.state, walk.docker.actions) == (State.WAITING, [])
+    walk.alerts.view = replace(FIRES, up_since=NEVER_HAD_IT.up_since)  # by now Prometheus told it, too
+    await walk.turn(incident_id)
+    assert [verb for verb, _ in walk.docker.actions] == ["restart"]
+
+
+async def test_a_firing_that_stays_contradicted_is_told_to_a_human(walk: Walk) -> None:
+    """It is neither dropped nor acted on: one of the two Alertmanagers is wrong, and nobody can say which."""
+    incident_id = await after_a_resolved(walk)
+    walk.alerts.view, walk.pipeline.desk.alerts = HOLDS_NO_MORE, walk.alerts
+    await opened_ago(walk, incident_id, deciding.SUSPECT_HOLD_SECONDS + 1)
+    incident = await walk.until_closed(incident_id)
+    assert (incident.outcome, incident.reason) == (Outcome.ESCALATED, deciding.CONTRADICTED)
+    assert walk.docker.actions == []
 
 
 async def test_its_true_twin_is_acted_on(walk: Walk) -> None:
@@ -582,9 +619,7 @@ async def test_a_suspect_firing_that_nobody_could_check_is_acted_on_when_its_res
 ) -> None:
     """It ends neither in silence nor in waiting for ever."""
     incident_id = await after_a_resolved(walk)
-    long_ago = await walk.journal.now() - timedelta(seconds=deciding.SUSPECT_HOLD_SECONDS + 1)
-    opened = round(long_ago.timestamp() * 1000)
-    await walk.store.command("HSET", f"{{hemostat}}:incident:{incident_id}", "opened", opened)
+    await opened_ago(walk, incident_id, deciding.SUSPECT_HOLD_SECONDS + 1)
     await walk.until_closed(incident_id)
     assert [verb for verb, _ in walk.docker.actions] == ["restart"]
 

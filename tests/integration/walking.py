@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from bridge import errors, wiring
 from bridge.consulting import Consultant
@@ -97,13 +97,21 @@ def pipeline_of(parts: wiring.Parts, docker: InMemoryContainers) -> Pipeline:
     )
 
 
+FIRES = AlertView(active=True, told_seconds_ago=-3600.0, up_since=BOOT)
+"""Told of it whenever one asks, and told again since."""
+
+HOLDS_NO_MORE = AlertView(active=False, up_since=BOOT)
+"""The same Alertmanager, which does not list it."""
+
+NEVER_HAD_IT = AlertView(active=False, up_since=BOOT + timedelta(seconds=1))
+"""Another one, or the same after a restart."""
+
+
 class ToldAlerts:
     """Alertmanager's view as a test says it is; ``None``: it does not answer."""
 
     def __init__(self) -> None:
-        self.view: AlertView | None = AlertView(
-            active=True, updated_at=datetime.now(UTC) + timedelta(hours=1)
-        )
+        self.view: AlertView | None = FIRES
 
     async def active(self, fingerprint: str) -> AlertView:
         """The same for every alert."""

@@ -312,9 +312,16 @@ def test_an_action_in_doubt_is_settled_by_comparison(
     assert settle(wanted, facts, now=NOW) is settled
 
 
-HEARD_BEFORE = AlertView(active=True, updated_at=REPAIR.at - timedelta(seconds=1))
-HEARD_AFTER = AlertView(active=True, updated_at=REPAIR.at + timedelta(seconds=1))
-ENDED = AlertView(active=False)
+UP = datetime(2026, 11, 1, tzinfo=UTC)
+LATER = UP + timedelta(days=1)
+ACTED_AGO = 60.0
+HEARD_BEFORE = AlertView(active=True, told_seconds_ago=61.0, up_since=UP)
+HEARD_AFTER = AlertView(active=True, told_seconds_ago=59.0, up_since=UP)
+HEARD_SOME_TIME = AlertView(active=True, up_since=UP)
+LISTS_AS_ENDED = AlertView(active=False, told_seconds_ago=59.0, up_since=LATER)
+HOLDS_NO_MORE = AlertView(active=False, up_since=UP)
+NEVER_HAD_IT = AlertView(active=False, up_since=LATER)
+WILL_NOT_SAY = AlertView(active=False)
 
 
 @pytest.mark.parametrize(
@@ -323,14 +330,32 @@ ENDED = AlertView(active=False)
         pytest.param(True, True, None, AlertState.ENDED, id="a resolved came"),
         pytest.param(False, False, None, AlertState.UNWATCHED, id="no Alertmanager configured"),
         pytest.param(False, True, None, AlertState.UNKNOWN, id="Alertmanager away"),
-        pytest.param(False, True, [ENDED], AlertState.ENDED, id="not active any more"),
+        pytest.param(False, True, [HOLDS_NO_MORE], AlertState.ENDED, id="not active any more"),
+        pytest.param(False, True, [LISTS_AS_ENDED], AlertState.ENDED, id="listed as ended"),
+        pytest.param(False, True, [NEVER_HAD_IT], AlertState.UNKNOWN, id="another process than listed it"),
+        pytest.param(False, True, [WILL_NOT_SAY], AlertState.UNKNOWN, id="who does not list it is unknown"),
+        pytest.param(False, True, [HOLDS_NO_MORE, NEVER_HAD_IT], AlertState.UNKNOWN, id="unknown of one"),
+        pytest.param(False, True, [HEARD_SOME_TIME], AlertState.UNKNOWN, id="told at an unknown time"),
         pytest.param(False, True, [HEARD_AFTER], AlertState.FIRING, id="told again since the action"),
         pytest.param(False, True, [HEARD_BEFORE], AlertState.UNKNOWN, id="not heard of since the action"),
-        pytest.param(False, True, [ENDED, HEARD_AFTER], AlertState.FIRING, id="one of two"),
+        pytest.param(False, True, [HOLDS_NO_MORE, HEARD_AFTER], AlertState.FIRING, id="one of two"),
     ],
 )
 def test_what_is_known_of_the_alert(
     resolved: bool, watched: bool, views: list[AlertView] | None, state: AlertState
 ) -> None:
-    """Old news of an active alert proves nothing; silence of an Alertmanager is not an end."""
-    assert alert_state(all_resolved=resolved, watched=watched, views=views, acted_at=REPAIR.at) is state
+    """Old news of an active alert proves nothing; silence of an Alertmanager is not an end, nor is the ignorance of one
+    that was never seen to have it."""
+    told = None if views is None else {f"alert-{n}": view for n, view in enumerate(views)}
+    listed_by = {f"alert-{n}": UP for n in range(2)}
+    found = alert_state(
+        all_resolved=resolved, watched=watched, views=told, listed_by=listed_by, acted_ago=ACTED_AGO
+    )
+    assert found is state
+
+
+def test_an_alert_that_no_alertmanager_was_seen_to_list_has_not_ended_because_it_is_not_listed() -> None:
+    """It may have come from the other one of a cluster, or from Grafana."""
+    views = {"aa": HOLDS_NO_MORE}
+    found = alert_state(all_resolved=False, watched=True, views=views, listed_by={}, acted_ago=ACTED_AGO)
+    assert found is AlertState.UNKNOWN

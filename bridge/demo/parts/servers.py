@@ -153,7 +153,9 @@ class Alertmanager(Process):
         webhook_url: str,
         token: str | None = None,
         port: int | None = None,
+        cluster: Sequence[int] = (),
     ) -> None:
+        """`cluster` are the ports of a cluster's members, its own first; none: it stands alone."""
         program = find_program("prometheus-alertmanager", "alertmanager", package="prometheus-alertmanager")
         self.address = f"{LOOPBACK}:{port or free_port()}"
         directory = private_directory("alertmanager", directory)
@@ -171,7 +173,7 @@ class Alertmanager(Process):
             f"--config.file={self.config}",
             f"--storage.path={directory / 'state'}",
             f"--web.listen-address={self.address}",
-            "--cluster.listen-address=",
+            *_clustered(cluster),
         ]
         files = {self.config.name: json.dumps(config)}  # JSON is YAML
         super().__init__(
@@ -193,3 +195,12 @@ class Alertmanager(Process):
     def resolve(self, labels: Mapping[str, str]) -> None:
         """The alert with these labels ended now."""
         self.post_alerts({"labels": dict(labels), "endsAt": datetime.now(UTC).isoformat()})
+
+
+def _clustered(ports: Sequence[int]) -> list[str]:
+    """Flags of a cluster on loopback that finds itself within a second, and of one that is alone."""
+    if not ports:
+        return ["--cluster.listen-address="]
+    own, *peers = (f"{LOOPBACK}:{port}" for port in ports)
+    haste = ["--cluster.gossip-interval=20ms", "--cluster.peer-timeout=1s"]
+    return [f"--cluster.listen-address={own}", *haste, *(f"--cluster.peer={peer}" for peer in peers)]

@@ -162,6 +162,22 @@ async def test_a_suspect_firing_makes_an_open_incident_suspect_if_nothing_else_f
     assert not (await desk.claim(pair)).incident.suspect
 
 
+async def test_a_firing_that_began_after_the_last_end_clears_the_suspicion(desk: Desk) -> None:
+    """The stale firing opened it, and then the alert fires indeed: it is looked at now, not held until nobody can say."""
+    first = await desk.incident_for(alert())
+    await desk.take(alert(ended=30))
+    await close(desk, first)
+    second = await desk.incident_for(alert())
+    far = (await desk.journal.now()).timestamp() * 1000 + 600_000
+    await desk.store.command("ZADD", "{hemostat}:later", far, second)
+    await desk.take(alert(at=10))  # before that end, too: that tells nothing
+    assert (await desk.claim(second)).incident.suspect
+    assert await desk.incident_for(alert(at=40)) == second
+    await desk.store.command("HSET", f"{{hemostat}}:incident:{second}", "lease", 0)
+    assert not (await desk.claim(second)).incident.suspect
+    assert float(await desk.store.command("ZSCORE", "{hemostat}:later", second)) < far
+
+
 async def test_a_late_resolved_of_an_earlier_episode_ends_nothing(desk: Desk) -> None:
     """A resolved whose end lies before the present episode's start belongs to the one before."""
     first = await desk.incident_for(alert())

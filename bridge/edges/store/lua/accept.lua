@@ -90,7 +90,7 @@ for a = FIRST, #ARGV, STRIDE do
   if status == 'firing' and fires then
     -- The same episode, whatever its startsAt: it moves in both directions in practice.
     id = e.id
-    local i = redis.call('HMGET', incident_key(id), 'state', 'reconsider', 'closed', 'reconsider_unpaused')
+    local i = redis.call('HMGET', incident_key(id), 'state', 'reconsider', 'closed', 'reconsider_unpaused', 'suspect')
     local again = not i[1] or (i[1] == 'closed' and (now >= N(i[2] or '0')
       or N(starts) > math.max(N(i[3] or '0'), N(e.starts)) -- a clock that is ahead lets it begin in our future
       or (i[4] and now >= N(i[4]) and not paused())))
@@ -101,6 +101,10 @@ for a = FIRST, #ARGV, STRIDE do
       -- A plain re-send is already durable: writing it again each time would only cost an fsync.
       keep(key, 'firing', starts, e.ends, id, e.fired)
       if i[1] ~= 'closed' then join(id, fp, 'F', alert) end
+      if i[1] ~= 'closed' and i[5] == '1' and N(starts) >= N(e.ends) then -- what is told now is no stale one
+        redis.call('HSET', incident_key(id), 'suspect', '0')
+        wake(id)
+      end
     end
   elseif status == 'firing' then
     -- A firing that began before the last resolved ended is either stale (a slow replica) or true (a twin): suspect.
