@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from bridge import errors, settings
+from bridge.edges.alertmanager import AlertmanagerApi
 from bridge.edges.store import clock
 from bridge.edges.store.budgets import EVICTION_SAFE
 from bridge.edges.store.clock import BEHIND_SECONDS, LEAP_SECONDS
@@ -27,6 +29,9 @@ OLDEST_REDIS = (6, 2)
 
 NEWEST = 200
 """How many incidents are looked at."""
+
+APART_SECONDS = 30.0
+"""By how much two clocks may differ before it is worth a word."""
 
 SILENT_SECONDS = 2
 """A replica speaks every second; one that was silent for longer will hardly confirm a write within one."""
@@ -52,6 +57,7 @@ async def examine(parts: Parts, *, ask_model: bool = False) -> list[Check]:
     checks += await _engines(parts)
     checks += await _asked("alertmanager", _alertmanager(parts), "correct alertmanager.url, or start it")
     checks += await _asked("prometheus", _prometheus(parts.config), "correct prometheus.url, or start it")
+    checks += await _clocks(parts)
     checks += await _asked(
         "grafana", _grafana(parts.config), "correct grafana.url and grafana.token, or start it"
     )
@@ -241,6 +247,60 @@ async def _prometheus(config: settings.Settings) -> list[Check]:
         return [await _ready("prometheus", api.ready, api.version)]
     finally:
         await api.close()
+
+
+async def _clocks(parts: Parts) -> list[Check]:
+    """Whose clock is not the store's; nothing to say of one that does not tell its time."""
+    told: dict[str, Callable[[], Awaitable[float | None]]] = {"machine/clock": _here}
+    if parts.alertmanager is not None:
+        told["alertmanager/clock"] = _time_at_alertmanager(parts.alertmanager)
+    if parts.config.prometheus is not None:
+        told["prometheus/clock"] = _time_at_prometheus(parts.config)
+    checks = []
+    for name, ask in told.items():
+        with contextlib.suppress(errors.EdgeError, TimeoutError):  # who does not answer was told of already
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                theirs, ours = await ask(), (await clock.read(parts.store)).now.timestamp()
+            checks += [] if theirs is None else [_apart(name, ours - theirs)]
+    return checks
+
+
+def _apart(name: str, ahead_seconds: float) -> Check:
+    if abs(ahead_seconds) <= APART_SECONDS:
+        return Check(name=name, ok=True, found="the store's clock is the same")
+    which = "ahead of" if ahead_seconds > 0 else "behind"
+    return Check(
+        name=name,
+        ok=False,
+        found=f"the store's clock is {abs(ahead_seconds):.0f} s {which} this one",
+        advice="keep both right (NTP). Maintenance windows, the ends of pauses and all times shown are the store's; "
+        "an alert's start is Prometheus'. While they differ, what began anew may be taken for what was decided already",
+    )
+
+
+async def _here() -> float:
+    return time.time()
+
+
+def _time_at_alertmanager(api: AlertmanagerApi) -> Callable[[], Awaitable[float | None]]:
+    async def ask() -> float | None:
+        at = await api.now()
+        return None if at is None else at.timestamp()
+
+    return ask
+
+
+def _time_at_prometheus(config: settings.Settings) -> Callable[[], Awaitable[float | None]]:
+    async def ask() -> float | None:
+        api = prometheus_of(config)
+        if api is None:
+            return None
+        try:
+            return next((value for _, value in await api.query("time()")), None)
+        finally:
+            await api.close()
+
+    return ask
 
 
 async def _slack(config: settings.Settings) -> list[Check]:

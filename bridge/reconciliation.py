@@ -46,28 +46,36 @@ def is_ours(listed: HeldAlert, receivers: Iterable[str], pattern: str | None) ->
     return not set(receivers).isdisjoint(listed.receivers)
 
 
-def missed(listing: AlertListing, known: Mapping[str, KnownEpisode], *, paused: bool) -> list[HeldAlert]:
+def missed(
+    listing: AlertListing,
+    known: Mapping[str, KnownEpisode],
+    *,
+    paused: bool,
+    ahead: timedelta = timedelta(),  # immutable
+) -> list[HeldAlert]:
     """Those of a listing that fire and never arrived, or were refused for a pause that is over; silenced and
-    inhibited ones left out."""
+    inhibited ones left out. ``ahead``: Alertmanager's clock is, of the journal's."""
     return [
         listed
         for listed in listing.alerts
         if listed.active
         and listed.ends_at > listing.at
         and listing.at - listed.alert.starts_at >= ON_ITS_WAY
-        and _wanted(listed, known.get(listed.alert.fingerprint), listing.at, paused)
+        and _wanted(listed, known.get(listed.alert.fingerprint), listing.at, paused, ahead)
     ]
 
 
-def _wanted(listed: HeldAlert, episode: KnownEpisode | None, now: datetime, paused: bool) -> bool:
+def _wanted(
+    listed: HeldAlert, episode: KnownEpisode | None, now: datetime, paused: bool, ahead: timedelta
+) -> bool:
     if episode is None:
         return True
     if episode.firing:
         unpaused_at = episode.reconsider_unpaused_at
-        if unpaused_at is not None and unpaused_at <= now and not paused:
+        if unpaused_at is not None and unpaused_at <= now - ahead and not paused:
             return True
         # Its end and this new beginning both got lost; while the incident is open it is the same trouble anyway.
-        return episode.closed_at is not None and listed.alert.starts_at > episode.closed_at
+        return episode.closed_at is not None and listed.alert.starts_at - ahead > episode.closed_at
     # Told of it since it ended: it fires again. Otherwise the list is older than the end that we know of.
     return episode.ended_at is None or listed.updated_at > episode.ended_at
 
@@ -166,7 +174,9 @@ class Reconciler:
         ours = [one for one in listing.alerts if is_ours(one, receivers, self._receiver)]
         known = await self._episodes.known([one.alert.fingerprint for one in ours])
         paused = await self._budgets.paused() is not None
-        taken = [one.alert for one in missed(replace(listing, alerts=tuple(ours)), known, paused=paused)]
+        ahead = await self._episodes.note_clock(listing.at)
+        of_us = replace(listing, alerts=tuple(ours))
+        taken = [one.alert for one in missed(of_us, known, paused=paused, ahead=ahead)]
         await self._write(taken, "taken_in")
 
         firing = await self._episodes.open()

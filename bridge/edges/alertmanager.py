@@ -121,6 +121,10 @@ class AlertmanagerApi:
         """Its version, such as ``0.25.0``."""
         return (await self._status()).version_info.version
 
+    async def now(self) -> datetime | None:
+        """Its clock, in whole seconds; ``None``: it does not say."""
+        return time_of((await self._neighbour.ask("/api/v2/status")).checked())
+
     async def listing(self) -> AlertListing:
         """All its alerts, asked afresh. Raises EdgeUnavailable, also where it was restarted meanwhile."""
         before = await self._status()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from bridge.model.alert import Alert
@@ -39,6 +39,10 @@ class Episodes(Protocol):
 
     async def heard(self, receiver: str, *, watchdog: bool) -> None:
         """A webhook came, from this receiver of Alertmanager; whether the alert that always fires was in it."""
+        ...
+
+    async def note_clock(self, at: datetime) -> timedelta:
+        """By how much Alertmanager's clock, which says ``at``, is ahead of the store's; intake compares starts by it."""
         ...
 
     async def receivers(self) -> Sequence[str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,29 @@ async def test_a_clock_that_is_behind_is_told_with_what_it_means(
     clock = (await examined(tmp_path, redis={"url": redis_url}))["store/clock"]
     assert (clock.ok, "nothing is repaired" in clock.advice) == (False, True)
     assert re.match("3(600|59[0-9]) s behind", clock.found)
+
+
+async def test_clocks_that_differ_are_told_each_by_its_name(
+    redis_url: str,
+    redis_server: parts.RedisServer,
+    start_alertmanager: Callable[..., parts.Alertmanager],
+    start_prometheus: Callable[..., parts.Prometheus],
+    tmp_path: Path,
+) -> None:
+    """The store's is the one that differs here."""
+    alertmanager = await asyncio.to_thread(start_alertmanager, webhook_url="http://127.0.0.1:9/")
+    prometheus = await asyncio.to_thread(start_prometheus, alertmanager_address=alertmanager.address)
+    asked: dict[str, Any] = {"redis": {"url": redis_url}, "alertmanager": {"url": alertmanager.url}}
+    asked["prometheus"] = {"url": prometheus.url}
+    names = ("machine/clock", "alertmanager/clock", "prometheus/clock")
+    before = await examined(tmp_path, **asked)
+    assert [before[name].ok for name in names] == [True, True, True]
+    ahead = round(time.time() * 1000) + 600_000
+    redis_server.command("SET", "{hemostat}:tick", f"{ahead} {ahead}")
+    after = await examined(tmp_path, **asked)
+    for name in names:
+        assert not after[name].ok
+        assert re.fullmatch("the store's clock is (600|5[0-9]{2}) s ahead of this one", after[name].found)
 
 
 async def test_incidents_of_another_version_are_told(

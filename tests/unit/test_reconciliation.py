@@ -131,6 +131,18 @@ def test_only_what_is_routed_to_us_is_ours(receivers: list[str], pattern: str | 
     assert is_ours(listed(), receivers, pattern) is ours
 
 
+@pytest.mark.parametrize("off", [-10, 10], ids=["behind", "ahead"])
+@pytest.mark.parametrize(("minutes", "taken"), [(7, False), (3, True)], ids=["before it closed", "after"])
+def test_an_alert_that_began_anew_is_told_by_alertmanagers_own_clock(
+    off: float, minutes: float, taken: bool
+) -> None:
+    """The journal closed its incident five minutes ago by a clock that differs by ten."""
+    ahead = timedelta(minutes=off)
+    known = KnownEpisode(firing=True, starts_at=ago(30), closed_at=ago(5) - ahead)
+    one = listed(began=minutes)
+    assert bool(missed(listing(one), {one.alert.fingerprint: known}, paused=False, ahead=ahead)) is taken
+
+
 SEEN = Sighting(updated_at=ago(5), ends_at=ago(1), up_since=UP)
 
 

@@ -231,7 +231,7 @@ _WORDS = {
     Reason.PAUSED: "HemoStat is paused",
     Reason.TARGET_BUSY: "another incident is being repaired on this target",
     Reason.BREAKER_OPEN: "the last repairs in a row did not heal it",
-    Reason.RECENTLY_STARTED: "the container started less than its cooldown ago and the store is new or lost a grant: it may be our own restart; store.trust_empty says that a store was empty on purpose",
+    Reason.RECENTLY_STARTED: "the container started less than its cooldown ago and the store is new, lost a grant or had its clock set forward: it may be our own restart; store.trust_empty says that a store was empty on purpose",
     Reason.COOLDOWN: "repaired less than its cooldown ago",
     Reason.TARGET_CAP: "as many repairs of this target as allowed",
     Reason.HOST_CAP: "as many repairs on this host as allowed",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 
-from bridge.edges.store.connection import Store, instant
+from bridge.edges.store.connection import Store, instant, key
+
+log = logging.getLogger("hemostat.store")
 
 BEHIND_SECONDS = 1.0
 """By how much the server's clock may be behind before anybody is told: two servers are never quite in step."""
@@ -27,6 +30,14 @@ class Reading:
 
 
 async def read(store: Store) -> Reading:
-    """The time now. Raises EdgeUnavailable."""
+    """The time now. Raises EdgeUnavailable.
+
+    Where it has moved on by more than the time that passed here, cooldowns may be over early: the store counts as one
+    that may have lost grants, so that containers younger than their cooldown are left alone for one.
+    """
     now, behind = await store.script("now")
+    if (leap := store.pace.leap_seconds(int(now))) > 0:
+        log.warning("store_clock_leapt", extra={"seconds": round(leap)})
+        await store.command("SET", key("born"), now, durable=True)
+    store.pace.read(int(now))
     return Reading(now=instant(now), behind_seconds=int(behind) / 1000)

@@ -6,14 +6,18 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
+from bridge.edges.store import clock
 from bridge.edges.store.connection import Store, instant, key
 from bridge.edges.store.records import decode_alert, encode, pairs
 from bridge.model.alert import Alert
 from bridge.model.episode import KnownEpisode, Sighting
+
+SAME_CLOCK = timedelta(seconds=5)
+"""Two clocks that differ by less are taken for one: it is told in whole seconds, and the answer took some time."""
 
 PAGE = 500
 """Incidents or episodes read at once."""
@@ -99,6 +103,14 @@ class StoredEpisodes:
         ``receiver``: as a webhook tells it, with the characters of regular expressions escaped.
         """
         await self._store.script("heard", _ESCAPED.sub(r"\1", receiver), "1" if watchdog else "")
+
+    async def note_clock(self, at: datetime) -> timedelta:
+        """By how much this clock, which is Alertmanager's and of those that post to it, is ahead of the store's."""
+        ahead = at - (await clock.read(self._store)).now
+        if abs(ahead) <= SAME_CLOCK:
+            ahead = timedelta()
+        await self._store.command("HSET", key("heard"), "ahead", round(ahead.total_seconds() * 1000))
+        return ahead
 
     async def receivers(self) -> Sequence[str]:
         """The names of the receivers that webhooks came from."""

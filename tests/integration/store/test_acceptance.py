@@ -13,6 +13,7 @@ from bridge import errors
 from bridge.demo import parts
 from bridge.edges.store.acceptance import Acceptor
 from bridge.edges.store.connection import Store
+from bridge.edges.store.episodes import StoredEpisodes
 from bridge.intake import read_webhook, subject_of
 from bridge.model.incident import Entry, Outcome
 from bridge.model.policy import BreakerPolicy
@@ -176,6 +177,21 @@ async def test_a_firing_that_began_after_the_last_end_clears_the_suspicion(desk:
     await desk.store.command("HSET", f"{{hemostat}}:incident:{second}", "lease", 0)
     assert not (await desk.claim(second)).incident.suspect
     assert float(await desk.store.command("ZSCORE", "{hemostat}:later", second)) < far
+
+
+@pytest.mark.parametrize("minutes", [-10, 10], ids=["behind", "ahead"])
+async def test_a_flap_is_told_by_the_clock_of_those_who_tell_it(desk: Desk, minutes: int) -> None:
+    """No resolved came in between. By the store's clock the alert began before its incident closed, or the old one after."""
+    episodes, now = StoredEpisodes(desk.store), await desk.journal.now()
+    theirs = now + timedelta(minutes=minutes)
+    await episodes.note_clock(theirs)
+    began = replace(alert(), starts_at=theirs - timedelta(minutes=5))
+    first = await desk.incident_for(began)
+    await close(desk, first)
+    before_it_closed = replace(began, starts_at=theirs - timedelta(minutes=2))
+    assert await desk.incident_for(before_it_closed) == first
+    after_it_closed = replace(began, starts_at=theirs + timedelta(minutes=1))
+    assert await desk.incident_for(after_it_closed) != first
 
 
 async def test_a_late_resolved_of_an_earlier_episode_ends_nothing(desk: Desk) -> None:

@@ -263,6 +263,56 @@ async def test_a_pause_ends_by_the_time_that_goes_on(clocked: Clock, desk: Desk)
     assert await desk.budgets.paused() is None
 
 
+LEAP = 9 * MINUTE
+FIVE_MINUTES = replace(FREE, cooldown_seconds=300.0)
+
+
+@pytest.mark.parametrize(
+    ("up", "reason"),
+    [(60.0, Reason.RECENTLY_STARTED), (86400.0, None)],
+    ids=["started since", "started long before"],
+)
+async def test_a_clock_that_is_set_forward_ends_no_cooldown_of_what_was_started_since(
+    clocked: Clock, desk: Desk, up: float, reason: Reason | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By the store the repair was nine minutes ago; by the time that passed here, and by the container's own age, not."""
+    journal = desk.journal
+    await journal.now()
+    await desk.store.command("ZADD", "{hemostat}:window:target:local/web", await clocked.own(), 1)
+    await clocked.behind(LEAP)  # as a worker at a server that is ahead would leave it
+    await journal.now()
+    answer = await desk.acquire(await desk.judged(), policy=FIVE_MINUTES, up=up)
+    assert (answer.reason if isinstance(answer, Refusal) else None) is reason
+    assert "store_clock_leapt" in caplog.messages
+
+
+async def test_whoever_comes_later_knows_that_the_clock_was_set_forward(
+    clocked: Clock, desk: Desk, redis_url: str
+) -> None:
+    """It is written into the store by the first that notices."""
+    await desk.journal.now()
+    await clocked.behind(LEAP)
+    await desk.journal.now()
+    young = await desk.budgets.would_grant(
+        Target(host="local", name="web"), policy=FIVE_MINUTES, limits=OPEN_LIMITS, facts=running(up=60.0)
+    )
+    assert young is not None
+    assert young.reason is Reason.RECENTLY_STARTED
+    other = Store(redis_url)
+    born = await other.command("GET", "{hemostat}:born")
+    await StoredJournal(other, lease_seconds=60).now()
+    assert await other.command("GET", "{hemostat}:born") == born
+    await other.close()
+
+
+async def test_an_ordinary_reading_writes_nothing(desk: Desk) -> None:
+    """Nothing has leapt."""
+    born = await desk.store.command("GET", "{hemostat}:born")
+    await desk.journal.now()
+    await desk.journal.now()
+    assert await desk.store.command("GET", "{hemostat}:born") == born
+
+
 async def test_a_clock_that_is_behind_is_told_once_and_so_is_its_end(
     clocked: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -8,6 +8,8 @@
 local STRIDE, FIRST = 8, 5
 if redis.call('XLEN', P .. 'work') >= N(ARGV[1]) then return {'overloaded'} end
 
+-- By how much the clock of those who tell of alerts is ahead of ours, as far as they were compared.
+local AHEAD = N(redis.call('HGET', P .. 'heard', 'ahead') or '0')
 local NOW = string.format('%d', now)
 local OPENED = AT .. '"event":"opened","fields":{}}'
 
@@ -92,7 +94,8 @@ for a = FIRST, #ARGV, STRIDE do
     id = e.id
     local i = redis.call('HMGET', incident_key(id), 'state', 'reconsider', 'closed', 'reconsider_unpaused', 'suspect')
     local again = not i[1] or (i[1] == 'closed' and (now >= N(i[2] or '0')
-      or N(starts) > math.max(N(i[3] or '0'), N(e.starts)) -- a clock that is ahead lets it begin in our future
+      -- A start that we have seen is none, however far in our future it lies.
+      or (N(starts) > N(e.starts) and N(starts) - AHEAD > N(i[3] or '0'))
       or (i[4] and now >= N(i[4]) and not paused())))
     if again then
       id = open(fp, alert, subject, subject_json, fresh, '0')
