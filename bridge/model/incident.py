@@ -167,7 +167,8 @@ class Incident:
 
     ``look_again_at`` says when a worker must come back to it; ``watch_until`` until when a healed target is
     watched for a relapse; ``reconsider_at`` from when a re-sent alert of this incident may open a new one;
-    ``reconsider_unpaused_at`` the same once no pause holds, of one that the pause refused. ``listed_by``: of each alert,
+    ``reconsider_unpaused_at`` the same once no pause holds, of one that the pause refused. ``suspected_at``: since when only what
+    may be a stale firing has spoken for it. ``listed_by``: of each alert,
     by fingerprint, since when the Alertmanager was up that last listed it as firing, which is the only one whose silence
     about it says anything. ``unreadable``: why this
     version of HemoStat cannot read it, ``""`` if it can; of such a one only what stands beside its document is known, and
@@ -196,6 +197,7 @@ class Incident:
     reconsider_at: datetime | None = None
     reconsider_unpaused_at: datetime | None = None
     suspect: bool = False
+    suspected_at: datetime | None = None
     listed_by: Mapping[str, datetime] = field(default_factory=dict)
     unreadable: str = ""
 

@@ -174,7 +174,9 @@ async def _withdrawn(desk: Desk, held: Held, why: str, now: datetime) -> Held:
 async def _suspect(desk: Desk, held: Held, now: datetime) -> Held | None:
     """A firing that began before the last resolved ended: stale or true. ``None``: it is true, go on."""
     incident = held.incident
-    hold = (incident.opened_at + timedelta(seconds=SUSPECT_HOLD_SECONDS) - now).total_seconds()
+    hold = (
+        (incident.suspected_at or incident.opened_at) + timedelta(seconds=SUSPECT_HOLD_SECONDS) - now
+    ).total_seconds()
     views = await desk.views(held)
     if views is not None and any(view.active for view in views.values()):
         return None

@@ -6,9 +6,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bridge import errors, verification
-from bridge.model.incident import Intent, Outcome
+from bridge.model.evidence import ContainerFacts
+from bridge.model.incident import Incident, Intent, Outcome
 from bridge.pipeline.acting import act, acted, as_judged, changed, look_once_more, or_dead
-from bridge.pipeline.desk import EDGE_AWAY_SECONDS, LOOK_SECONDS, Desk, entry_of, host_of
+from bridge.pipeline.desk import EDGE_AWAY_SECONDS, LOOK_SECONDS, Desk, entry_of, host_of, judged_container
 from bridge.roles import Held
 from bridge.verification import Settled
 
@@ -33,6 +34,8 @@ async def settle(desk: Desk, held: Held) -> Held:
     match verdict:
         case Settled.HAPPENED:
             return await _settled(desk, held, intent)
+        case Settled.HALF_DONE if _renamed(incident, facts):
+            return await desk.refuse(held, changed("was stopped and renamed, as a deploy does,"))
         case Settled.HALF_DONE:
             return await _start_missing(desk, held, intent, now)
         case Settled.MAYBE_STILL:
@@ -49,6 +52,11 @@ async def settle(desk: Desk, held: Held) -> Held:
                     held, Outcome.RESOLVED, "every alert ended before the action happened"
                 )
             return await _act_after_all(desk, held, intent, now)
+
+
+def _renamed(incident: Incident, facts: ContainerFacts | None) -> bool:
+    judged = judged_container(incident)
+    return facts is not None and judged is not None and facts.name != judged.name
 
 
 async def _act_after_all(desk: Desk, held: Held, intent: Intent, now: datetime) -> Held:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any, NoReturn
 
 import pytest
@@ -185,6 +184,18 @@ async def test_a_half_done_restart_gets_its_missing_start(walk: Walk) -> None:
     walk.docker.change(status=ContainerStatus.EXITED, health=Health.NONE, exit_code=137)
     incident = await walk.until_closed(incident_id)
     assert (incident.outcome, [verb for verb, _ in walk.docker.actions]) == (Outcome.HEALED, ["start"])
+
+
+async def test_what_a_deploy_stopped_and_renamed_meanwhile_is_not_started(walk: Walk) -> None:
+    """To Docker it looks like half a restart; started again it would hold the port that the new one needs."""
+    incident_id = await walk.alert()
+    await walk.dies_while(State.ACTING, incident_id)
+    walk.docker.change(status=ContainerStatus.EXITED, health=Health.NONE, exit_code=137)
+    walk.docker.rename("web", "0123456789ab_web")
+    incident = await walk.until_closed(incident_id)
+    assert (incident.outcome, walk.docker.actions) == (Outcome.REFUSED, [])
+    assert incident.decision is not None
+    assert incident.decision.refusals[-1].reason is Reason.TARGET_CHANGED
 
 
 async def test_a_pause_does_not_leave_stopped_what_a_restart_of_ours_stopped(walk: Walk) -> None:
@@ -565,10 +576,8 @@ async def after_a_resolved(walk: Walk) -> str:
 
 async def opened_ago(walk: Walk, incident_id: str, seconds: float) -> None:
     """As if it had been opened so long ago, by the store's clock."""
-    at = await walk.journal.now() - timedelta(seconds=seconds)
-    await walk.store.command(
-        "HSET", f"{{hemostat}}:incident:{incident_id}", "opened", round(at.timestamp() * 1000)
-    )
+    at = round((await walk.journal.now()).timestamp() * 1000 - seconds * 1000)
+    await walk.store.command("HSET", f"{{hemostat}}:incident:{incident_id}", "opened", at, "suspected", at)
 
 
 async def test_a_stale_firing_is_not_acted_on(walk: Walk) -> None:
@@ -622,6 +631,16 @@ async def test_a_suspect_firing_that_nobody_could_check_is_acted_on_when_its_res
     await opened_ago(walk, incident_id, deciding.SUSPECT_HOLD_SECONDS + 1)
     await walk.until_closed(incident_id)
     assert [verb for verb, _ in walk.docker.actions] == ["restart"]
+
+
+async def test_a_suspect_firing_waits_from_when_it_came(walk: Walk) -> None:
+    """Its incident may have been open for long: nobody was at work, and the end came in between."""
+    incident_id = await walk.alert()
+    await opened_ago(walk, incident_id, deciding.SUSPECT_HOLD_SECONDS + 1)
+    await walk.alert(ended=30)
+    assert await walk.alert() == incident_id
+    incident = await walk.turn(incident_id)
+    assert (incident.state, walk.docker.actions) == (State.WAITING, [])
 
 
 async def test_a_suspect_firing_that_nobody_can_check_waits(walk: Walk) -> None:

@@ -133,6 +133,7 @@ def _readable(incident_id: str) -> Iterator[None]:
 
 def _decoded(incident_id: str, fields: Mapping[str, str]) -> Incident:
     suspect = fields.get("suspect") == "1"
+    suspected_at = instant(fields["suspected"]) if suspect and "suspected" in fields else None
     if "doc" not in fields:
         return Incident(
             id=incident_id,
@@ -140,10 +141,12 @@ def _decoded(incident_id: str, fields: Mapping[str, str]) -> Incident:
             opened_at=instant(fields["opened"]),
             state=State.OPEN,
             suspect=suspect,
+            suspected_at=suspected_at,
         )
     evidence = _evidence.decode(fields["evidence"]) if fields.get("evidence") else None
     audit = _audit.decode(fields["audit"]) if fields.get("audit") else None
-    incident = replace(_incident.decode(fields["doc"]), evidence=evidence, audit=audit, suspect=suspect)
+    incident = replace(_incident.decode(fields["doc"]), evidence=evidence, audit=audit)
+    incident = replace(incident, suspect=suspect, suspected_at=suspected_at)
     incident = replace(incident, proposal=_with_answer(incident.proposal, fields))
     if fields["state"] == State.RESERVED and incident.state is State.JUDGED:
         # The script that grants is the one that knows the token: it keeps it beside the document.

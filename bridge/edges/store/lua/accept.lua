@@ -26,6 +26,12 @@ local function anything_fires(id)
   return false
 end
 
+-- Whether only what may be a stale firing speaks for it, and since when: its resolved is waited for from then on.
+local function suspects(id, suspect)
+  redis.call('HSET', incident_key(id), 'suspect', suspect)
+  if suspect == '1' then redis.call('HSET', incident_key(id), 'suspected', NOW) end
+end
+
 local opened, open_index, by_time, news, sick = {}, {}, {}, {}, {}
 
 -- Opens an incident for this subject, or gives the one that is open already.
@@ -33,8 +39,8 @@ local function open(fp, alert, subject, subject_json, fresh, suspect)
   local id = opened[subject] or redis.call('HGET', P .. 'open', subject)
   if not id then
     local key = incident_key(fresh)
-    redis.call('HSET', key, 'subject', subject_json, 'subject_key', subject, 'state', 'open', 'opened', NOW,
-      'suspect', suspect, 'joins', '1')
+    redis.call('HSET', key, 'subject', subject_json, 'subject_key', subject, 'state', 'open', 'opened', NOW, 'joins', '1')
+    if suspect == '1' then suspects(fresh, suspect) end
     redis.call('HSET', key .. ':alerts', fp, 'F' .. alert)
     redis.call('XADD', P .. 'work', '*', 'i', fresh)
     audit(fresh, OPENED) -- its story begins with 'opened' by itself: readers make that line from the field
@@ -50,9 +56,7 @@ local function open(fp, alert, subject, subject_json, fresh, suspect)
     return fresh
   end
   if not opened[subject] then news[#news + 1] = id end
-  if suspect == '0' or not anything_fires(id) then
-    redis.call('HSET', incident_key(id), 'suspect', suspect)
-  end
+  if suspect == '0' or not anything_fires(id) then suspects(id, suspect) end
   join(id, fp, 'F', alert)
   return id
 end
@@ -105,7 +109,7 @@ for a = FIRST, #ARGV, STRIDE do
       keep(key, 'firing', starts, e.ends, id, e.fired)
       if i[1] ~= 'closed' then join(id, fp, 'F', alert) end
       if i[1] ~= 'closed' and i[5] == '1' and N(starts) >= N(e.ends) then -- what is told now is no stale one
-        redis.call('HSET', incident_key(id), 'suspect', '0')
+        suspects(id, '0')
         wake(id)
       end
     end
