@@ -259,20 +259,22 @@ def alert_state(
     listed_by: Mapping[str, datetime],
     acted_ago: float,
 ) -> AlertState:
-    """What is known of the alerts: the journal's resolved messages first, then Alertmanager's own view.
+    """What is known of the alerts, from the journal's resolved messages and Alertmanager's own view.
+
+    A resolved message is an end unless Alertmanager lists the alert and was told of it since the action: one of a cluster
+    that is cut off from Prometheus calls resolved what it has not been told of for minutes.
 
     ``watched``: an Alertmanager is configured; ``views``: its word on each alert, by fingerprint, ``None`` where it does
     not answer; ``listed_by``: since when the one was up that was last seen to list it; ``acted_ago``: seconds since the
     action. Seconds, since two clocks are never compared: Alertmanager's may be minutes off.
     """
-    if all_resolved:
-        return AlertState.ENDED
     if not watched:
-        return AlertState.UNWATCHED
+        return AlertState.ENDED if all_resolved else AlertState.UNWATCHED
     if views is None:
-        return AlertState.UNKNOWN
+        return AlertState.ENDED if all_resolved else AlertState.UNKNOWN
     states = {_told(view, listed_by.get(one), acted_ago) for one, view in views.items()}
-    return next((s for s in (AlertState.FIRING, AlertState.UNKNOWN) if s in states), AlertState.ENDED)
+    against = (AlertState.FIRING,) if all_resolved else (AlertState.FIRING, AlertState.UNKNOWN)
+    return next((state for state in against if state in states), AlertState.ENDED)
 
 
 def _told(view: AlertView, listed_by: datetime | None, acted_ago: float) -> AlertState:

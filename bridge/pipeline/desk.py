@@ -62,11 +62,13 @@ class Desk:
         return narrowed(self.judge.ruleset.policy.for_alerts(alerts), container.labels if container else {})
 
     async def views(self, held: Held) -> Mapping[str, AlertView] | None:
-        """Alertmanager's view of each alert that fires, by fingerprint; ``None``: there is none, or it does not answer."""
+        """Alertmanager's view of each alert that fires, or of all where every one has ended, by fingerprint; ``None``:
+        there is none, or it does not answer."""
         if self.alerts is None:
             return None
+        alerts = held.firing or tuple(episode.alert for episode in held.episodes)
         try:
-            return {alert.fingerprint: await self.alerts.active(alert.fingerprint) for alert in held.firing}
+            return {alert.fingerprint: await self.alerts.active(alert.fingerprint) for alert in alerts}
         except errors.EdgeError as error:
             self.failed(error)
             return None

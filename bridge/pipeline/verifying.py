@@ -42,7 +42,7 @@ async def verify(desk: Desk, held: Held) -> Held:
 
 
 async def _alert_state(desk: Desk, held: Held, repair: Repair, now: datetime) -> tuple[Held, AlertState]:
-    views = None if held.resolved else await desk.views(held)
+    views = await desk.views(held)
     if views is not None:
         held = replace(held, incident=held.incident.seen_listed(listed_in(views)))
     return held, verification.alert_state(

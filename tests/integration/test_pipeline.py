@@ -564,6 +564,28 @@ async def test_an_alert_has_ended_when_the_alertmanager_that_listed_it_lists_it_
     assert (await walk.until_closed(incident_id)).outcome is outcome
 
 
+@pytest.mark.parametrize(
+    ("view", "outcome"),
+    [
+        pytest.param(HOLDS_NO_MORE, Outcome.HEALED, id="nor does it list it"),
+        pytest.param(None, Outcome.HEALED, id="away"),
+        pytest.param(FIRES, Outcome.NOT_HEALED, id="it lists it"),
+    ],
+)
+async def test_a_resolved_that_alertmanager_contradicts_heals_nothing(
+    walk: Walk, view: AlertView | None, outcome: Outcome
+) -> None:
+    """The other one of the cluster is cut off from Prometheus: what it has not been told of for minutes it calls resolved."""
+    walk.policy(verify=VerifyPolicy(within_seconds=0.3, stable_for_seconds=0, relapse_watch_seconds=0))
+    walk.pipeline.desk.alerts = walk.alerts
+    incident_id = await walk.alert()
+    await walk.dies_while(State.VERIFYING, incident_id)
+    walk.docker.started()
+    walk.alerts.view = view
+    await walk.alert(ended=30)
+    assert (await walk.until_closed(incident_id)).outcome is outcome
+
+
 async def after_a_resolved(walk: Walk) -> str:
     """An incident opened by a firing that began before the last end."""
     await walk.until_closed(await walk.alert())

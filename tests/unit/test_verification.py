@@ -328,6 +328,10 @@ WILL_NOT_SAY = AlertView(active=False)
     ("resolved", "watched", "views", "state"),
     [
         pytest.param(True, True, None, AlertState.ENDED, id="a resolved came"),
+        pytest.param(True, False, None, AlertState.ENDED, id="a resolved came, and nobody to ask"),
+        pytest.param(True, True, [NEVER_HAD_IT], AlertState.ENDED, id="a resolved, and it is not listed"),
+        pytest.param(True, True, [HEARD_BEFORE], AlertState.ENDED, id="a resolved, and a list that is old"),
+        pytest.param(True, True, [HEARD_AFTER], AlertState.FIRING, id="a resolved that the list contradicts"),
         pytest.param(False, False, None, AlertState.UNWATCHED, id="no Alertmanager configured"),
         pytest.param(False, True, None, AlertState.UNKNOWN, id="Alertmanager away"),
         pytest.param(False, True, [HOLDS_NO_MORE], AlertState.ENDED, id="not active any more"),
