@@ -360,6 +360,40 @@ async def test_a_cooldown_that_was_raised_after_the_grant_holds_when_it_begins(d
     assert late.reason is Reason.COOLDOWN
 
 
+IN_AN_HOUR = "redis.call('TIME')[1] * 1000 + 3600000"
+
+
+@pytest.mark.parametrize(
+    ("happens", "reason"),
+    [
+        (f"redis.call('HSET', '{{hemostat}}:breaker:local/web', 'until', {IN_AN_HOUR})", Reason.BREAKER_OPEN),
+        (f"redis.call('SET', '{{hemostat}}:clock', {IN_AN_HOUR})", Reason.CLOCK_SKEW),
+    ],
+    ids=["the repair before relapsed", "a failover to a clock that is behind"],
+)
+async def test_what_refuses_a_grant_refuses_its_begin(desk: Desk, happens: str, reason: Reason) -> None:
+    """It came between the two."""
+    (held,) = await granted_to(desk, "web", limits=OPEN_LIMITS)
+    await desk.store.command("EVAL", happens, 0)
+    lease = f"{{hemostat}}:incident:{held.incident.id}", "lease", 10**15
+    await desk.store.command("HSET", *lease)  # by the time of now, whatever it is
+    late = await desk.begin(held)
+    assert late is not None
+    assert late.reason is reason
+
+
+async def test_a_store_that_may_evict_begins_nothing(desk: Desk) -> None:
+    """A failover put a server in its place that is configured otherwise."""
+    (held,) = await granted_to(desk, "web", limits=OPEN_LIMITS)
+    await desk.store.command("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    try:
+        late = await desk.begin(held)
+    finally:
+        await desk.store.command("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    assert late is not None
+    assert late.reason is Reason.STORE_UNSAFE
+
+
 async def test_a_grant_does_not_stand_in_its_own_way(desk: Desk) -> None:
     """Nor does the answer that was lost: the same call again."""
     policy = replace(FREE, cooldown_seconds=HOUR, caps=(ONE_IN_AN_HOUR,))

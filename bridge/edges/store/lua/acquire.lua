@@ -17,11 +17,8 @@ if holder[1] == id and not dry then
   return {'granted', holder[2], N(redis.call('GET', P .. 'clock') or '0')}
 end
 
--- Asked here, not before: between two calls a failover may put another server in the place of the one that was asked.
-local policy = redis.pcall('INFO', 'memory')
-policy = type(policy) == 'string' and string.match(policy, 'maxmemory_policy:([%w-]+)') or 'noeviction'
-if policy ~= 'noeviction' then return {'denied', 'store_unsafe', 0, 'maxmemory-policy ' .. policy} end
-if behind > CLOCK_LEAP_MS then return {'denied', 'clock_skew', now + behind - CLOCK_LEAP_MS, 'the server clock is behind by ' .. behind .. ' ms'} end
+local refusal = unreliable()
+if refusal then return refusal end
 local till = paused()
 if till then return {'denied', 'paused', till, ''} end
 for _, name in ipairs(names_of(L)) do
@@ -37,13 +34,8 @@ if not dry then
   redis.call('ZADD', set, '+inf', name)
   redis.call('HSET', incident_key(id), 'target', L.target)
 end
-local sick = too_many_sick(L, not dry)
-if sick then return sick end
-
-for _, name in ipairs(names_of(L)) do
-  local breaker = redis.call('HMGET', P .. 'breaker:' .. name, 'until', 'fails')
-  if N(breaker[1] or '0') > now then return {'denied', 'breaker_open', N(breaker[1]), breaker[2] or ''} end
-end
+refusal = too_many_sick(L, not dry) or broken(L)
+if refusal then return refusal end
 
 -- The container itself is the second record: while this store may have lost grants, a container younger than its
 -- cooldown may be one that we restarted.
@@ -69,7 +61,7 @@ if N(born) > 0 and now < trusted_at and L.age < L.cooldown then
   return {'denied', 'recently_started', free, L.age >= 0 and string.format('started %d s ago', L.age / 1000) or ''}
 end
 
-local refusal = used_up(L)
+refusal = used_up(L)
 if refusal then return refusal end
 
 if dry then return {'granted', '0', now} end

@@ -5,11 +5,13 @@ if not held(ARGV[1], ARGV[2]) then return {'lost'} end
 local L, token = cjson.decode(ARGV[6]), ARGV[7]
 local lock = redis.call('HMGET', P .. 'lock:' .. L.target, 'incident', 'token')
 if lock[1] ~= ARGV[1] or lock[2] ~= token then return {'lost'} end
+local refusal = unreliable()
+if refusal then return refusal end
 local till = paused()
 if till then return {'denied', 'paused', till, ''} end
 -- Between the grant and this Docker may have been away, or nobody at work, for longer than a window: others were granted
--- what this one had left in it. A reload may have lowered a limit, and more have fallen sick.
-local refusal = too_many_sick(L, true) or used_up(L, token)
+-- what this one had left in it. A reload may have lowered a limit, more have fallen sick, the repair before have relapsed.
+refusal = too_many_sick(L, true) or broken(L) or used_up(L, token)
 if refusal then return refusal end
 -- Cooldown and caps count from here, for the same reason.
 for _, window in ipairs({target_window(L), host_window(L), fleet_window()}) do

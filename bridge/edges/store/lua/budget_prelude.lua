@@ -1,6 +1,27 @@
 -- Shared by the scripts that grant an action and that begin it. `L` are the limits as acquire.lua has them; `own` is the
 -- token of a grant that asks once more, and does not stand in its own way.
 
+-- Whether this server may be relied on at all. Asked here, not before: between two calls a failover may put another one in
+-- the place of the one that was asked.
+local function unreliable()
+  local policy = redis.pcall('INFO', 'memory')
+  policy = type(policy) == 'string' and string.match(policy, 'maxmemory_policy:([%w-]+)') or 'noeviction'
+  if policy ~= 'noeviction' then return {'denied', 'store_unsafe', 0, 'maxmemory-policy ' .. policy} end
+  if behind > CLOCK_LEAP_MS then
+    return {'denied', 'clock_skew', now + behind - CLOCK_LEAP_MS, 'the server clock is behind by ' .. behind .. ' ms'}
+  end
+end
+
+-- All names under which something may stand that was granted, locked or broken: the target's comes first.
+local function names_of(L) return {L.target, unpack(L.also)} end
+
+local function broken(L)
+  for _, name in ipairs(names_of(L)) do
+    local breaker = redis.call('HMGET', P .. 'breaker:' .. name, 'until', 'fails')
+    if N(breaker[1] or '0') > now then return {'denied', 'breaker_open', N(breaker[1]), breaker[2] or ''} end
+  end
+end
+
 -- Where too many are sick: the refusal, followed by the population as shares.lua answers it.
 local function too_many_sick(L, noted)
   for _, population in ipairs(L.shares) do
@@ -11,9 +32,6 @@ local function too_many_sick(L, noted)
     end
   end
 end
-
--- All names under which something may stand that was granted, locked or broken: the target's comes first.
-local function names_of(L) return {L.target, unpack(L.also)} end
 
 -- When the grants of some windows were given that are newer than `since`, oldest first.
 local function granted(windows, since, own)
