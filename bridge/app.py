@@ -32,7 +32,7 @@ from bridge.reconciliation import Reconciler
 from bridge.redaction import Redactor
 from bridge.roles import Answered, AnswerResult, BudgetState, Pause
 from bridge.storm_watch import StormWatch
-from bridge.wiring import Parts, consultant_of, model_of, ruleset_of
+from bridge.wiring import Certificates, Parts, consultant_of, model_of, read_of, ruleset_of
 from bridge.worker import Worker
 
 log = logging.getLogger("hemostat.app")
@@ -60,10 +60,17 @@ EVERYTHING = frozenset(Duty)
 
 
 class HemoStat:
-    """The running bridge, as ``web.Bridge`` sees it. ``load`` reads the configuration anew for a reload."""
+    """The running bridge, as ``web.Bridge`` sees it. ``load`` reads the configuration anew for a reload, ``certificates``
+    are those of its HTTPS.
+    """
 
     def __init__(
-        self, parts: Parts, *, load: Callable[[], settings.Settings], duties: frozenset[Duty] = EVERYTHING
+        self,
+        parts: Parts,
+        *,
+        load: Callable[[], settings.Settings],
+        duties: frozenset[Duty] = EVERYTHING,
+        certificates: Certificates | None = None,
     ) -> None:
         self.metrics = parts.metrics
         self._duties = duties
@@ -71,6 +78,7 @@ class HemoStat:
         self._parts = parts
         self._load = load
         self._config = parts.config
+        self._certificates = certificates
         self._acceptor = Acceptor(
             parts.store,
             backlog_limit=parts.config.store.backlog_limit,
@@ -259,6 +267,7 @@ class HemoStat:
             if fixed := self._config.restart_only_differences(config):
                 told = f"can only change with a restart: {', '.join(fixed)}"
                 raise errors.SettingsError([errors.Problem("", 0, told)])
+            shown = await asyncio.to_thread(read_of, config.web.tls) if config.web.tls is not None else None
             # In a thread, since the SDK of a model that was not asked before takes a second to import.
             model = await asyncio.to_thread(model_of, config) if Duty.WORKER in self._duties else None
         except errors.SettingsError as error:
@@ -268,6 +277,8 @@ class HemoStat:
             return error.problems
         # From here on nothing can fail.
         self._config = config
+        if self._certificates is not None and shown is not None:
+            self._certificates.take(shown)
         judge, before = self._parts.judge, self._parts.judge.consultant
         judge.ruleset = ruleset
         judge.consultant = consultant_of(config, model, store=self._parts.store, metrics=self.metrics)
@@ -285,10 +296,20 @@ class HemoStat:
         self._aside.add(task)
         task.add_done_callback(self._aside.discard)
 
+    async def watch_certificates(self) -> None:
+        """Show renewed certificates as soon as they are there; without HTTPS there are none."""
+        if self._certificates is not None:
+            await self._certificates.watch(changed=self._show_how_loaded)
+
     def _loaded_well(self, well: bool) -> None:
-        self.metrics.reload_successful.set(1 if well else 0)
+        self._config_well = well
         if well:
             self.metrics.reload_timestamp.set_to_current_time()
+        self._show_how_loaded()
+
+    def _show_how_loaded(self) -> None:
+        trouble = self._certificates is not None and self._certificates.trouble
+        self.metrics.reload_successful.set(1 if self._config_well and not trouble else 0)
 
     async def note_birth(self) -> None:
         """Tell the store when it began to count, as soon as it answers."""

@@ -12,7 +12,7 @@ from aiohttp import web as http
 from bridge import settings, web
 from bridge.app import EVERYTHING, Duty, HemoStat
 from bridge.web.server import runner_of
-from bridge.wiring import Parts, parts_of, server_tls_of
+from bridge.wiring import Parts, certificates_of, parts_of
 
 log = logging.getLogger("hemostat.app")
 
@@ -32,13 +32,14 @@ async def serve(
     ``on_listening`` gets the real URL (the port may have been 0). Raises ``SettingsError`` (a certificate cannot be
     used), ``StoreBusy``, ``EdgeUnavailable`` and ``OSError`` (the address is taken) before anything was accepted.
     """
-    tls = server_tls_of(config)
+    certificates = certificates_of(config)
+    tls = certificates.context if certificates is not None else None
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with parts_of(config, with_model=Duty.WORKER in duties) as parts:
-        hemostat = HemoStat(parts, load=load, duties=duties)
+        hemostat = HemoStat(parts, load=load, duties=duties, certificates=certificates)
         loop.add_signal_handler(signal.SIGHUP, lambda: hemostat.beside(hemostat.reload(), name="reload"))
         interface = web.application if Duty.WEB in duties else web.operations
         app = interface(hemostat, tokens=hemostat.tokens, max_body_bytes=config.web.max_body_bytes)
@@ -69,6 +70,7 @@ async def _run(hemostat: HemoStat, parts: Parts, duties: frozenset[Duty]) -> Non
             group.create_task(parts.server.until_exit(), name="embedded-store")
         group.create_task(parts.store.follow(), name="store-follow")
         group.create_task(hemostat.note_birth(), name="note-birth")
+        group.create_task(hemostat.watch_certificates(), name="certificates")
         if Duty.WORKER in duties:
             group.create_task(hemostat.worker.run(), name="worker")
             group.create_task(hemostat.tell(), name="tell")

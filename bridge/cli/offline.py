@@ -29,7 +29,7 @@ def check_config(options: argparse.Namespace) -> int:
     """Exit 2 with every problem, each on its line."""
     config = settings.load(options.config_file, environ=os.environ)
     wiring.check_extras(config)
-    wiring.server_tls_of(config)
+    wiring.certificates_of(config)
     store = _store(config.redis)
     print(
         f"{options.config_file}: good (mode {config.policy.root.mode}, {store}, {len(config.docker.hosts)} Docker host(s))"

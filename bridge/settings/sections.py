@@ -73,7 +73,8 @@ class WebTls:
     """``web.tls_server_config``: key names of Prometheus' web configuration file."""
 
     cert_file: Path
-    """PEM, the server's certificate with its chain. Relative to the configuration file, as is every path."""
+    """PEM, the server's certificate with its chain. Relative to the configuration file, as is every path. Read anew, as
+    the other two are, on a reload and once they changed."""
     key_file: Path
     """PEM, its private key, not encrypted."""
     client_ca_file: Path | None = None
@@ -375,7 +376,7 @@ class Settings:
         """The parts in which ``other`` differs and that only a restart of the process can change."""
         parts = {
             "web.listen_address": (self.web.listen_address, other.web.listen_address),
-            "web.tls_server_config": (self.web.tls, other.web.tls),
+            "web.tls_server_config": (self.web.tls is None, other.web.tls is None),
             "web.max_body_bytes": (self.web.max_body_bytes, other.web.max_body_bytes),
             "web.external_url": (self.web.external_url, other.web.external_url),
             "redis": (self.redis, other.redis),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bridge.wiring.certificates import Certificates, certificates_of, read_of
 from bridge.wiring.consulting import consultant_of, model_of, terms_of
 from bridge.wiring.deciding import redactor_of, ruleset_of
 from bridge.wiring.extras import check_extras
@@ -9,19 +10,20 @@ from bridge.wiring.neighbours import prometheus_of
 from bridge.wiring.parts import Parts, parts_of
 from bridge.wiring.storage import store_of
 from bridge.wiring.telling import grafana_of, slack_of
-from bridge.wiring.tls import server_tls_of
 
 __all__ = [
+    "Certificates",
     "Parts",
+    "certificates_of",
     "check_extras",
     "consultant_of",
     "grafana_of",
     "model_of",
     "parts_of",
     "prometheus_of",
+    "read_of",
     "redactor_of",
     "ruleset_of",
-    "server_tls_of",
     "slack_of",
     "store_of",
     "terms_of",

@@ -18,11 +18,8 @@ class _Encrypted(Exception):
     """A key is asked for with a password, and nobody is there to type it."""
 
 
-def server_tls_of(config: settings.Settings) -> ssl.SSLContext | None:
-    """The server's TLS context; ``None``: plain HTTP. Raises SettingsError: a file cannot be used, by its key."""
-    tls = config.web.tls
-    if tls is None:
-        return None
+def tls_of(tls: settings.WebTls) -> ssl.SSLContext:
+    """The server's TLS context. Raises SettingsError: a file cannot be used, by its key."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
         context.load_cert_chain(tls.cert_file, tls.key_file, password=_nobody_types)

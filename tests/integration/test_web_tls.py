@@ -14,7 +14,7 @@ from aiohttp import ClientError, ClientSession, web
 from bridge import cli, settings
 from bridge.demo import parts
 from bridge.web.server import runner_of
-from bridge.wiring import server_tls_of
+from bridge.wiring import certificates_of
 from tests.certificates import Certificates
 
 Written = Callable[..., Path]
@@ -132,7 +132,9 @@ def test_the_command_line_may_show_a_certificate_too(
 async def test_who_shows_no_certificate_of_our_authority_is_not_let_in(
     written: Written, certificates: Certificates
 ) -> None:
-    context = server_tls_of(settings.load(written(**REQUIRED), environ={}))
+    certificates_in_use = certificates_of(settings.load(written(**REQUIRED), environ={}))
+    assert certificates_in_use is not None
+    context = certificates_in_use.context
 
     async def index(_: web.Request) -> web.Response:
         return web.Response(text="in")
@@ -159,4 +161,4 @@ async def test_who_shows_no_certificate_of_our_authority_is_not_let_in(
 
 
 def test_plain_http_has_no_context() -> None:
-    assert server_tls_of(settings.Settings.defaults()) is None
+    assert certificates_of(settings.Settings.defaults()) is None

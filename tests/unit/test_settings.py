@@ -881,9 +881,18 @@ def test_what_only_a_restart_can_change(tmp_path: Path, text: str, expected: lis
     assert Settings.defaults().restart_only_differences(loaded(tmp_path, text)) == expected
 
 
-def test_certificates_change_only_with_a_restart(full: Settings) -> None:
+def test_https_is_turned_on_or_off_only_with_a_restart(full: Settings) -> None:
+    """Which files it takes, and what is in them, a reload changes."""
     assert "web.tls_server_config" in full.restart_only_differences(Settings.defaults())
     assert full.restart_only_differences(full) == []
+    assert full.web.tls is not None
+    others = dataclasses.replace(full.web.tls, cert_file=full.web.tls.key_file)
+    assert (
+        full.restart_only_differences(
+            dataclasses.replace(full, web=dataclasses.replace(full.web, tls=others))
+        )
+        == []
+    )
 
 
 def test_the_documentation_says_what_a_reload_changes(full: Settings) -> None:

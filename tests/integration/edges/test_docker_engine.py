@@ -634,7 +634,10 @@ async def test_a_hosts_own_authority_counts_whatever_the_environment_says(
     assert (await trusted.ping("here")).engine == "1"
     with pytest.raises(errors.EdgeUnavailable, match="CERTIFICATE_VERIFY_FAILED"):
         await distrusted.ping("here")
+    foreign[0].write_bytes(ours[0].read_bytes())  # a renewed authority counts from the next connection
+    assert (await distrusted.ping("here")).engine == "1"
     await trusted.close()
+    await distrusted.close()
     await server.close()
 
 
