@@ -16,6 +16,7 @@ import secrets
 import socket
 import threading
 from collections import OrderedDict
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,7 @@ class Security:
         self._lock = threading.Lock()
         self._key = secrets.token_bytes(32)
         self._proven: OrderedDict[bytes, None] = OrderedDict()
+        self._watched: tuple[Path, ...] = ()
         self._stamp: tuple[object, ...] = ()
         self._config = WebConfig(users={})
         self._context: ssl.SSLContext | None = None
@@ -80,26 +82,25 @@ class Security:
 
     def _renew(self) -> None:
         with self._lock:
-            if self._stamp == self._now():
+            if self._stamp == _stamp(self._watched):
                 return
             try:
                 self._read()
                 log.info("web_config_read", extra={"path": str(self._path)})
             except UsageError as error:
-                self._stamp = self._now()
                 log.error("web_config_unusable", extra={"error": str(error)})
 
     def _read(self) -> None:
+        # Stamped before they are read: what is written meanwhile must be seen to be new. And watched although they may
+        # turn out to be of no use: they are what will be mended.
+        self._watched, self._stamp = (self._path,), _stamp([self._path])
         config = web_config.load(self._path)
+        if tls := config.tls:
+            files = tuple(file for file in (tls.cert_file, tls.key_file, tls.client_ca_file) if file)
+            self._watched += files
+            self._stamp += _stamp(files)
         context = _context(config.tls) if config.tls else None
         self._config, self._context = config, context
-        self._stamp = self._now()
-
-    def _now(self) -> tuple[object, ...]:
-        """Differs once one of the files has changed."""
-        tls = self._config.tls
-        paths = [self._path, *((tls.cert_file, tls.key_file, tls.client_ca_file) if tls else ())]
-        return tuple(_stamp(path) for path in paths if path)
 
 
 def _credentials(authorization: str) -> tuple[str, bytes]:
@@ -128,17 +129,33 @@ def _context(tls: Tls) -> ssl.SSLContext:
         "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
     }[tls.client_auth_type]
     try:
-        context.load_cert_chain(tls.cert_file, tls.key_file)
+        context.load_cert_chain(tls.cert_file, tls.key_file, password=_nobody_types)
         if tls.client_ca_file:
             context.load_verify_locations(tls.client_ca_file)
+    except _Encrypted as error:
+        raise UsageError(f"{tls.key_file}: is encrypted: nobody is there to type its password") from error
     except (OSError, ValueError) as error:
         raise UsageError(f"{tls.cert_file}: cannot be used for TLS: {error}") from error
     return context
 
 
-def _stamp(path: Path) -> tuple[int, int] | None:
+class _Encrypted(Exception):
+    """A key is asked for with a password."""
+
+
+def _nobody_types() -> bytes:
+    """In place of OpenSSL's question on the terminal, which every connection would wait for."""
+    raise _Encrypted
+
+
+def _stamp(paths: Iterable[Path]) -> tuple[object, ...]:
+    """Differs once one of the files was written, replaced or may be read by others than before."""
+    return tuple(_facts(path) for path in paths)
+
+
+def _facts(path: Path) -> tuple[int, int, int, int] | None:
     try:
         found = os.stat(path)
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size
+    return found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size

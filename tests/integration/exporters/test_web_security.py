@@ -2,8 +2,11 @@
 
 import base64
 import http.client
+import os
 import socket
 import ssl
+import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -11,6 +14,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from exporters.docker.errors import UsageError
+from exporters.docker.security import Security
 from tests.certificates import Certificates
 from tests.integration.exporters.conftest import SCRAPE_SECONDS, Exporter, until
 from tests.integration.exporters.scripted_engine import ScriptedEngine
@@ -169,3 +174,89 @@ def test_a_file_that_cannot_be_used_ends_it_with_2_and_one_line(tmp_path: Path, 
         assert exporter.wait(20) == 2
         assert exporter.log_text().startswith("docker-exporter: --web.config.file: ")
         assert exporter.log_text().count("\n") == 1
+
+
+def shown(exporter: Exporter, certificates: Certificates) -> str:
+    """The name in the certificate that is shown now. Raises: OSError."""
+    address = urlsplit(exporter.url)
+    where = (address.hostname or "", address.port or 0)
+    with (
+        socket.create_connection(where, timeout=SCRAPE_SECONDS) as plain,
+        trusting(certificates).wrap_socket(plain, server_hostname=where[0]) as encrypted,
+    ):
+        found = encrypted.getpeercert() or {}
+        [[[_, name]]] = found["subject"]  # type: ignore[misc]
+        return str(name)
+
+
+@pytest.fixture
+def renewable(tmp_path: Path) -> Certificates:
+    """A pair that is in use, and the next one."""
+    (tmp_path / "certificates").mkdir()
+    made = Certificates(tmp_path / "certificates")
+    made.make("next", "-addext", "subjectAltName=IP:127.0.0.1", by="ca")
+    return made
+
+
+def test_a_renewed_pair_is_shown_once_it_is_whole(
+    start: Callable[[str], Exporter], renewable: Certificates
+) -> None:
+    folder = renewable.directory
+    exporter = start(tls(renewable))
+    assert shown(exporter, renewable) == "server"
+    (folder / "next.crt").replace(folder / "server.crt")
+    assert [shown(exporter, renewable) for _ in range(3)] == ["server"] * 3
+    assert exporter.log_text().count("web_config_unusable") == 1
+    (folder / "next.key").replace(folder / "server.key")
+    until(lambda: shown(exporter, renewable) == "next")
+
+
+def test_a_pair_that_is_named_before_it_is_there_is_shown_once_it_is(
+    start: Callable[[str], Exporter], renewable: Certificates, tmp_path: Path
+) -> None:
+    """The web configuration need not be touched a second time."""
+    folder = renewable.directory
+    exporter = start(tls(renewable))
+    (tmp_path / "web.yml").write_text(tls(renewable).replace("server.", "later."))
+    until(lambda: (shown(exporter, renewable), "web_config_unusable" in exporter.log_text())[1])
+    assert shown(exporter, renewable) == "server"
+    (folder / "next.key").replace(folder / "later.key")
+    (folder / "next.crt").replace(folder / "later.crt")
+    until(lambda: shown(exporter, renewable) == "next")
+
+
+def test_what_changes_while_it_is_read_is_read_again(renewable: Certificates, tmp_path: Path) -> None:
+    """The pair is replaced when it is read already, and the authority after it is still awaited."""
+    folder, authority = renewable.directory, tmp_path / "authority"
+    read, read_again = threading.Event(), threading.Event()
+    os.mkfifo(authority)
+
+    def renew_between() -> None:
+        with authority.open("wb") as pipe:
+            for kind in ("crt", "key"):
+                (folder / f"next.{kind}").replace(folder / f"server.{kind}")
+            pipe.write((folder / "ca.crt").read_bytes())
+        read.wait()
+        with authority.open("wb") as pipe:
+            read_again.set()
+            pipe.write((folder / "ca.crt").read_bytes())
+
+    threading.Thread(target=renew_between, daemon=True).start()
+    more = (f"client_ca_file: {authority}", "client_auth_type: RequireAndVerifyClientCert")
+    (tmp_path / "web.yml").write_text(tls(renewable, *more))
+    security = Security(tmp_path / "web.yml")
+    read.set()
+    assert security.encrypts
+    assert read_again.wait(5)
+
+
+def test_a_key_with_a_password_is_refused_and_nobody_is_asked_for_it(
+    renewable: Certificates, tmp_path: Path
+) -> None:
+    """OpenSSL would ask on the terminal, at each connection, with everybody else waiting."""
+    folder = renewable.directory
+    lock = ["openssl", "pkey", "-in", "server.key", "-aes128", "-passout", "pass:abcd", "-out", "locked.key"]
+    subprocess.run(lock, cwd=folder, check=True, capture_output=True)
+    (tmp_path / "web.yml").write_text(tls(renewable).replace("server.key", "locked.key"))
+    with pytest.raises(UsageError, match=r"locked\.key: is encrypted"):
+        Security(tmp_path / "web.yml")
