@@ -185,7 +185,7 @@ def shown(exporter: Exporter, certificates: Certificates) -> str:
         trusting(certificates).wrap_socket(plain, server_hostname=where[0]) as encrypted,
     ):
         found = encrypted.getpeercert() or {}
-        [[[_, name]]] = found["subject"]  # type: ignore[misc]
+        [[[_, name]]] = found["subject"]  # type: ignore[misc,str-unpack]
         return str(name)
 
 
