@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 from aiohttp import web as http
 
@@ -42,7 +43,12 @@ async def serve(
         hemostat = HemoStat(parts, load=load, duties=duties, certificates=certificates)
         loop.add_signal_handler(signal.SIGHUP, lambda: hemostat.beside(hemostat.reload(), name="reload"))
         interface = web.application if Duty.WEB in duties else web.operations
-        app = interface(hemostat, tokens=hemostat.tokens, max_body_bytes=config.web.max_body_bytes)
+        app = interface(
+            hemostat,
+            tokens=hemostat.tokens,
+            max_body_bytes=config.web.max_body_bytes,
+            names=_names_of(config.web),
+        )
         runner = runner_of(app)
         await runner.setup()
         host, port = config.web.address
@@ -89,6 +95,15 @@ def _first(error: BaseException | None) -> BaseException | None:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+def _names_of(config: settings.Web) -> frozenset[str] | None:
+    """By which the interface may be read without a token. Beyond loopback, where that takes ``--web.insecure``, any."""
+    host, _ = config.address
+    if not web.is_loopback(host):
+        return None
+    external = urlsplit(config.external_url or "").hostname
+    return frozenset({external} if external else ())
 
 
 def _shown(host: str) -> str:

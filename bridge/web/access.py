@@ -11,7 +11,8 @@ from aiohttp import web
 
 from bridge.web import approvals, page
 from bridge.web.answers import Refused
-from bridge.web.interface import ANYBODY, CALLER, TOKEN, TOKENS, Access
+from bridge.web.interface import ANYBODY, CALLER, NAMES, TOKEN, TOKENS, Access
+from bridge.web.names import is_known
 from bridge.web.webhook import receive
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -42,15 +43,30 @@ def _same_site(origin: str, host: str, *, trusts_names: bool) -> bool:
         return False
 
 
+def _under_a_known_name(request: web.Request) -> None:
+    """A page somewhere must not read a bridge on its reader's loopback by a name that it lets point there, which is no
+    request to another site. Raises Refused: 421.
+    """
+    names, host = request.app[NAMES], request.headers.get("Host")
+    if names is not None and host is not None and not is_known(host, names):
+        told = (
+            "nothing is read here by this name while no token is asked for: ask 127.0.0.1, "
+            "make it the name in web.external_url, or configure web.tokens"
+        )
+        raise Refused(421, "unknown_host", told)
+
+
 @web.middleware
 async def authorise(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let pass who may ask this, and note who it is. Raises Refused: 401 or 403."""
+    """Let pass who may ask this, and note who it is. Raises Refused: 401, 403 or 421."""
     tokens = request.app[TOKENS]()
     needed = _needed(request)
     request[CALLER], request[TOKEN] = ANYBODY, None
     if request.method not in ("GET", "HEAD") and (origin := request.headers.get("Origin")):
         if not _same_site(origin, request.host, trusts_names=bool(tokens)):
             raise Refused(403, "cross_origin", "requests from other web sites are refused")
+    if needed is Access.VIEWER and not tokens:
+        _under_a_known_name(request)
     if needed is Access.OPEN or not tokens:
         return await handler(request)
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -187,6 +187,8 @@ class Bridge(Protocol):
 
 BRIDGE: web.AppKey[Bridge] = web.AppKey("bridge")
 TOKENS: web.AppKey[Callable[[], Sequence[Token]]] = web.AppKey("tokens")
+NAMES: web.AppKey[Collection[str] | None] = web.AppKey("names")
+"""By which, besides its addresses, it may be read without a token; ``None``: by any."""
 CALLER: web.RequestKey[str] = web.RequestKey("caller", str)
 TOKEN: web.RequestKey[Token | None] = web.RequestKey("token")
 """What the caller showed; ``None`` where none is needed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from aiohttp import web
 
@@ -22,7 +22,7 @@ from bridge.web import (
 from bridge.web.access import authorise
 from bridge.web.bodies import HELD, MOST_HELD_BYTES, Held
 from bridge.web.failures import answer_errors
-from bridge.web.interface import BRIDGE, TOKENS, Bridge, Token
+from bridge.web.interface import BRIDGE, NAMES, TOKENS, Bridge, Token
 
 WEBHOOK_PATHS = ("/api/v1/alerts", "/alerts", "/webhook", "/")
 ID = "{id:[0-9A-Za-z_-]+}"
@@ -30,10 +30,16 @@ ID = "{id:[0-9A-Za-z_-]+}"
 
 
 def application(
-    bridge: Bridge, *, tokens: Callable[[], Sequence[Token]], max_body_bytes: int
+    bridge: Bridge,
+    *,
+    tokens: Callable[[], Sequence[Token]],
+    max_body_bytes: int,
+    names: Collection[str] | None = None,
 ) -> web.Application:
-    """The interface as an aiohttp application. ``tokens`` is asked at each request, so that a reload counts."""
-    app = operations(bridge, tokens=tokens, max_body_bytes=max_body_bytes)
+    """The interface as an aiohttp application. ``tokens`` is asked at each request, so that a reload counts. ``names``:
+    by which, besides its addresses, it may be read while there are none; ``None``: by any.
+    """
+    app = operations(bridge, tokens=tokens, max_body_bytes=max_body_bytes, names=names)
     for path in WEBHOOK_PATHS:
         app.router.add_post(path, webhook.receive)
         if not path.endswith("/"):
@@ -64,13 +70,17 @@ def application(
 
 
 def operations(
-    bridge: Bridge, *, tokens: Callable[[], Sequence[Token]], max_body_bytes: int
+    bridge: Bridge,
+    *,
+    tokens: Callable[[], Sequence[Token]],
+    max_body_bytes: int,
+    names: Collection[str] | None = None,
 ) -> web.Application:
     """What every process answers to whoever runs it, a worker that takes in nothing included."""
     app = web.Application(client_max_size=max_body_bytes, middlewares=[answer_errors, authorise])
     app[BRIDGE] = bridge
     app[HELD] = Held(most=max(MOST_HELD_BYTES, 4 * max_body_bytes))
-    app[TOKENS] = tokens
+    app[TOKENS], app[NAMES] = tokens, names
     app.router.add_get("/-/healthy", probes.healthy)
     app.router.add_get("/-/ready", probes.ready)
     app.router.add_post("/-/reload", probes.reload)
