@@ -48,7 +48,7 @@ def _under_a_known_name(request: web.Request) -> None:
     request to another site. Raises Refused: 421.
     """
     names, host = request.app[NAMES], request.headers.get("Host")
-    if names is not None and host is not None and not is_known(host, names):
+    if names is not None and host and not is_known(host, names):
         told = (
             "nothing is read here by this name while no token is asked for: ask 127.0.0.1, "
             "make it the name in web.external_url, or configure web.tokens"

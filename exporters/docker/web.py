@@ -9,12 +9,14 @@ from __future__ import annotations
 import html
 import http
 import http.server
+import io
 import itertools
 import logging
 import socket
 import socketserver
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -27,6 +29,9 @@ if TYPE_CHECKING:  # what it brings in costs some MiB, and on loopback nobody ne
 
 IDLE_SECONDS = 300.0
 """A kept connection is dropped after this much silence; longer than any sensible scrape interval."""
+
+HEAD_SECONDS = 10.0
+"""From the first byte of a request to the last of its head, however it drips: a connection is one of few places."""
 
 HANDSHAKE_SECONDS = 10.0
 
@@ -152,6 +157,29 @@ class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
         log.log(logging.DEBUG if gone else logging.ERROR, "request_broke", exc_info=error)
 
 
+class _Incoming(io.RawIOBase):
+    """What a connection sends: the first byte of a request may take `IDLE_SECONDS`, what follows `HEAD_SECONDS`."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self.until: float | None = None
+        """On the monotonic clock; `None`: nothing of the request came yet."""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Raises: TimeoutError."""
+        left = IDLE_SECONDS if self.until is None else self.until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("a head took too long")
+        self._connection.settimeout(left)
+        count = self._connection.recv_into(buffer)
+        if self.until is None:
+            self.until = time.monotonic() + HEAD_SECONDS
+        return count
+
+
 class _Handler(http.server.BaseHTTPRequestHandler):
     server: _Server
     protocol_version = "HTTP/1.1"
@@ -160,18 +188,52 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     wbufsize = -1
     disable_nagle_algorithm = True
 
+    def setup(self) -> None:
+        super().setup()
+        self.rfile.close()
+        self._incoming = _Incoming(self.connection)
+        self.rfile = io.BufferedReader(self._incoming)
+
+    def handle_one_request(self) -> None:
+        self._incoming.until = None
+        super().handle_one_request()
+
     def do_GET(self) -> None:
+        self._leave_no_body()
         self._send(self._reply(), with_body=True)
 
     def do_HEAD(self) -> None:
+        self._leave_no_body()
         self._send(self._reply(), with_body=False)
 
     def _refuse_method(self) -> None:
-        # A body that nobody read would be taken for the next request.
+        self._leave_no_body()
         self.close_connection = True
         self._send(NOT_ALLOWED, with_body=True)
 
-    do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _refuse_method
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_TRACE = do_CONNECT = _refuse_method
+
+    def _leave_no_body(self) -> None:
+        # A body that nobody reads would be taken for the next request.
+        if self.headers.get("Transfer-Encoding") or self.headers.get("Content-Length", "0") != "0":
+            self.close_connection = True
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Of what could not be understood nothing is repeated."""
+        status = http.HTTPStatus(code)
+        self.close_connection = True
+        self.request_version = self.protocol_version  # the one that is assumed first knows no status line
+        body = f"{status.phrase}.\n".encode()
+        self.send_response(status)
+        for name, value in (
+            ("Content-Type", TEXT),
+            ("Connection", "close"),
+            ("Content-Length", str(len(body))),
+        ):
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def _reply(self) -> Reply:
         if self.server.security and not self.server.security.admits(self.headers.get("Authorization", "")):
@@ -180,6 +242,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return route() if route else Reply(b"Not found.\n", status=http.HTTPStatus.NOT_FOUND)
 
     def _send(self, reply: Reply, *, with_body: bool) -> None:
+        self.connection.settimeout(IDLE_SECONDS)  # what was left for its head is not meant for its answer
         self.send_response(reply.status)
         self.send_header("Content-Type", reply.content_type)
         self.send_header("Vary", "Accept-Encoding")

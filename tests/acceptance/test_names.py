@@ -9,7 +9,6 @@ from tests.acceptance.stack import Bridge
 
 
 def test_it_is_read_by_its_external_name_and_not_by_a_strangers(tmp_path: Path) -> None:
-
     port = parts.free_port()
     web = {"listen_address": f"{parts.LOOPBACK}:{port}", "external_url": "https://hemostat.example.org/"}
     bridge = Bridge(docker="unix:///nowhere/docker.sock", storage=tmp_path / "store", port=port, web=web)

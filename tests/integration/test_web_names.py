@@ -41,6 +41,7 @@ async def test_a_name_of_somebody_elses_reads_nothing(client: Client, path: str)
 @pytest.mark.parametrize(
     "host",
     [
+        "",  # a browser always has one
         "127.0.0.1:9095",
         "127.0.0.1",
         "[::1]:9095",
