@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 
 from bridge.web.answers import Refused
+from bridge.web.compression import unfolded
 
 DEADLINE_SECONDS = 30.0
 MOST_HELD_BYTES = 256 * 2**20
@@ -31,17 +32,21 @@ HELD: web.AppKey[Held] = web.AppKey("held", Held)
 
 
 async def body_of(request: web.Request, *, most: int | None = None, seconds: float | None = None) -> bytes:
-    """The whole body, of ``most`` bytes (``None``: as configured) and within so many seconds.
+    """The whole body, of ``most`` bytes (``None``: as configured) and within so many seconds; what was compressed, unfolded.
 
-    Raises: Refused: 408 or 503; HTTPRequestEntityTooLarge.
+    Raises: Refused: 400, 408 or 503; HTTPRequestEntityTooLarge.
     """
     limit = request.client_max_size if most is None else most
+    body = await _arrived(request, limit, DEADLINE_SECONDS if seconds is None else seconds)
+    return unfolded(body, request.headers.get("Content-Encoding", ""), most=limit)
+
+
+async def _arrived(request: web.Request, limit: int, seconds: float) -> bytes:
     if (length := request.content_length or 0) > limit:
         raise web.HTTPRequestEntityTooLarge(limit, length)  # nobody need wait for all of it
     # A small one came with its head: a timer would cost as much as reading its JSON.
     if request.content.is_eof():
         return await request.read()
-    seconds = DEADLINE_SECONDS if seconds is None else seconds
     try:
         async with asyncio.timeout(seconds):
             return await _read(request, limit)

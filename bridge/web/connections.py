@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
-from aiohttp.http_exceptions import BadHttpMessage, ContentEncodingError, LineTooLong
+from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 
 from bridge.web.answers import error_answer
 from bridge.web.failures import refusal_of
@@ -60,8 +60,6 @@ def _told(error: BaseException | None) -> str:
     match error:
         case LineTooLong():
             return "a line of its head is too long"
-        case ContentEncodingError():
-            return "its Content-Encoding is not understood: gzip and deflate are understood"
         case BadHttpMessage() if type(error) is BadHttpMessage:  # its subclasses repeat what was sent
             return error.message.partition("\n")[0].rstrip(":.")[:100]
         case _:

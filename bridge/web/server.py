@@ -44,7 +44,12 @@ def runner_of(
         log.addFilter(_Strangers())
     return Runner(
         app,
-        connections={"access_log": None, "logger": log, "keepalive_timeout": idle_seconds},
+        connections={
+            "access_log": None,
+            "logger": log,
+            "keepalive_timeout": idle_seconds,
+            "auto_decompress": False,  # ``compression.py`` does it, for bodies that somebody wants
+        },
         most=most_connections() if most is None else most,
         shutdown_timeout=3.0,
         handler_cancellation=False,

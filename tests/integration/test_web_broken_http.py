@@ -63,11 +63,6 @@ async def send(running: Running) -> AsyncIterator[Send]:
             id="long URL",
         ),
         pytest.param(
-            b"POST /alerts HTTP/1.1\r\n" + JSON_BODY + b"Content-Encoding: br\r\nContent-Length: 2\r\n\r\n{}",
-            "gzip and deflate are understood",
-            id="brotli",
-        ),
-        pytest.param(
             b"POST /alerts HTTP/1.1\r\n"
             + JSON_BODY
             + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}",
