@@ -9,6 +9,7 @@ import http.client
 import json
 import os
 import ssl
+import sys
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -17,12 +18,11 @@ from typing import Any
 
 import msgspec
 
-from bridge import cli, summary, web
-from bridge.cli import printing
+from bridge import cli, metrics, summary, web
+from bridge.cli import answered, printing
 from bridge.errors import BridgeError, Problem, SettingsError
-from bridge.model.alert import Alert, Subject
+from bridge.model.alert import Alert
 from bridge.model.incident import Incident, TimelineEntry
-from bridge.model.verdict import Verdict
 from bridge.roles import EpisodeView
 
 TIMEOUT_SECONDS = 10.0
@@ -37,21 +37,25 @@ def incidents(options: argparse.Namespace) -> int:
     wanted = {name: getattr(options, name) for name in ("state", "outcome", "target", "since", "limit")}
     query = urllib.parse.urlencode({name: value for name, value in wanted.items() if value is not None})
     answer = _ask(options, "GET", f"/api/v1/incidents?{query}")
+    listed = answer.get("incidents")
+    if not isinstance(listed, list):
+        raise Refused(f"what answers at {options.url} lists no incidents: is it a bridge?")
     if options.output == "json":
-        printing.as_json(answer["incidents"])
+        printing.as_json(listed)
         return cli.GOOD
-    rows = [_row(row) for row in answer["incidents"]]
+    rows = [_row(row) for row in listed]
     printing.table(["id", "opened", "target", "state", "outcome", "why"], rows)
     return cli.GOOD
 
 
-def _row(row: dict[str, Any]) -> list[str]:
-    target, subject = row["target"], msgspec.convert(row["subject"], Subject)
-    names = ", ".join(dict.fromkeys(row.get("alert_names", ())))
-    nobody = f"no target named ({names})" if names else "no target named"
-    meant = f"{subject.host}/{subject.named}" if subject.named else nobody
-    name = f"{target['host']}/{target['name']}" if target else meant
-    return [row["id"], row["opened_at"][:19], name, row["state"], row["outcome"] or "", row["reason"]]
+def _row(row: object) -> list[str]:
+    opened, about = answered.word(row, "opened_at")[:19], answered.subject_of(row)
+    return [
+        answered.word(row, "id"),
+        opened,
+        about,
+        *(answered.word(row, k) for k in ("state", "outcome", "reason")),
+    ]
 
 
 def explain(options: argparse.Namespace) -> int:
@@ -68,26 +72,43 @@ def explain(options: argparse.Namespace) -> int:
 
 
 def _replay(options: argparse.Namespace, answer: dict[str, Any]) -> int:
+    differs = _said(options, answer, "differs")
     if options.output == "json":
         printing.as_json(answer)
     else:
-        for when in ("recorded", "verdict"):
-            verdict = msgspec.convert(answer[when], Verdict)
-            what = f"{verdict.kind}({verdict.action})" if verdict.action else verdict.kind.value
-            label = "then" if when == "recorded" else "today"
-            printing.line(f"{label:<6} {what} by {verdict.decided_by}, rule {verdict.rule}: {verdict.reason}")
-        print("the verdict differs" if answer["differs"] else "the verdict is the same")
-    return cli.NO if answer["differs"] else cli.GOOD
+        for label, when in (("then", "recorded"), ("today", "verdict")):
+            kind, action, by, rule, reason = (
+                answered.word(answer, when, key) for key in ("kind", "action", "decided_by", "rule", "reason")
+            )
+            what = f"{kind}({action})" if action else kind
+            printing.line(f"{label:<6} {what} by {by}, rule {rule}: {reason}")
+        print("the verdict differs" if differs else "the verdict is the same")
+    return cli.NO if differs else cli.GOOD
+
+
+def _said(options: argparse.Namespace, answer: dict[str, Any], key: str) -> bool:
+    """A yes or a no that counts. Raises Refused: neither was said, and silence must not be taken for one."""
+    found = answer.get(key)
+    if not isinstance(found, bool):
+        raise Refused(f"what answers at {options.url} does not say {key!r}: is it a bridge?")
+    return found
 
 
 def print_story(answer: dict[str, Any]) -> None:
-    """An incident as the API gives it, for people."""
-    incident = msgspec.convert(answer, Incident)
-    timeline = msgspec.convert(answer["timeline"], list[TimelineEntry])
-    alerts = [
-        EpisodeView(alert=msgspec.convert(alert, Alert), firing=bool(alert["firing"]))
-        for alert in answer["alerts"]
-    ]
+    """An incident as the API gives it, for people; as it came, where a bridge of another version says what we cannot read."""
+    try:
+        incident = msgspec.convert(answer, Incident)
+        timeline = msgspec.convert(answer["timeline"], list[TimelineEntry])
+        alerts = [
+            EpisodeView(alert=msgspec.convert(alert, Alert), firing=bool(alert["firing"]))
+            for alert in answer["alerts"]
+        ]
+    except (msgspec.ValidationError, KeyError, TypeError, ValueError) as error:
+        told = f"the bridge is of another version than this hemostat, {metrics.VERSION}; shown as it came"
+        print(f"hemostat: {told} ({printing.plain(str(error))[:200]})", file=sys.stderr)
+        for line in answered.outline(answer):
+            printing.line(line)
+        return
     print("\n".join(summary.story(incident, timeline, alerts)))
 
 
@@ -115,7 +136,7 @@ def _answered(options: argparse.Namespace, answer: str) -> int:
     if options.output == "json":
         printing.as_json(told)
     else:
-        printing.line(told["message"])
+        printing.line(answered.word(told, "message"))
     return cli.GOOD
 
 
@@ -133,11 +154,13 @@ def resume(options: argparse.Namespace) -> int:
 
 
 def _told(options: argparse.Namespace, answer: dict[str, Any]) -> int:
+    paused = _said(options, answer, "paused")
     if options.output == "json":
         printing.as_json(answer)
-    elif answer["paused"]:
-        until = f"until {answer['until']}" if answer["until"] else "until somebody resumes"
-        printing.line(f"paused by {answer['by'] or 'somebody'} {until}: no repair begins")
+    elif paused:
+        end = answered.word(answer, "until")
+        until = f"until {end}" if end else "until somebody resumes"
+        printing.line(f"paused by {answered.word(answer, 'by') or 'somebody'} {until}: no repair begins")
     else:
         print("not paused: repairs go on")
     return cli.GOOD
@@ -158,7 +181,7 @@ def _ask(options: argparse.Namespace, method: str, path: str, body: object = Non
     except urllib.error.HTTPError as error:
         hint = "; --token-file FILE or $HEMOSTAT_TOKEN gives one" if error.code == 401 and not token else ""
         raise Refused(f"the bridge at {options.url} answers {error.code}: {_message(error)}{hint}") from error
-    except (OSError, http.client.HTTPException, ValueError) as error:
+    except (OSError, http.client.HTTPException, ValueError, RecursionError) as error:
         why = getattr(error, "reason", error)
         if isinstance(why, ssl.SSLCertVerificationError):
             told = f"the bridge at {options.url} is not trusted ({why.verify_message}); --ca-file says whom to trust"
@@ -169,9 +192,16 @@ def _ask(options: argparse.Namespace, method: str, path: str, body: object = Non
     return decoded if isinstance(decoded, dict) else {}
 
 
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A bridge never redirects, and urllib would take the token along to whomever is named."""
+
+    def redirect_request(self, *_: object) -> None:
+        """Nowhere: it becomes an error with its status."""
+
+
 def _opener(options: argparse.Namespace, url: urllib.parse.SplitResult) -> urllib.request.OpenerDirector:
     """Raises SettingsError: a certificate cannot be used."""
-    handlers: list[urllib.request.BaseHandler] = []
+    handlers: list[urllib.request.BaseHandler] = [_NoRedirect()]
     if web.is_loopback(url.hostname or ""):  # as promtool and amtool: a proxy is for other machines
         handlers.append(urllib.request.ProxyHandler({}))
     if url.scheme == "https":
@@ -226,5 +256,6 @@ def _token(options: argparse.Namespace) -> str:
 def _message(error: urllib.error.HTTPError) -> str:
     try:
         return printing.plain(str(json.loads(error.read())["error"]["message"]))
-    except (ValueError, KeyError, TypeError, OSError):
-        return error.reason
+    except (ValueError, KeyError, TypeError, OSError, RecursionError, http.client.HTTPException):
+        to = error.headers.get("Location")
+        return printing.plain(f"{error.reason}, to {to}; --url says where" if to else str(error.reason))
