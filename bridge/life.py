@@ -55,7 +55,11 @@ async def serve(
         root = asyncio.create_task(_run(hemostat, parts, duties), name="root")
         try:
             site = http.TCPSite(runner, host or None, port, ssl_context=tls, backlog=BACKLOG)
-            await site.start()
+            try:
+                await site.start()
+            except OSError as error:
+                told = f"cannot listen on {config.web.listen_address}: {error.strerror or error}"
+                raise OSError(told) from error
             real = runner.addresses[0]
             on_listening(f"{'https' if tls else 'http'}://{_shown(real[0])}:{real[1]}")
             waiting = asyncio.create_task(stop.wait(), name="stop")

@@ -35,7 +35,9 @@ class Refused(BridgeError):
 def incidents(options: argparse.Namespace) -> int:
     """A line per incident."""
     wanted = {name: getattr(options, name) for name in ("state", "outcome", "target", "since", "limit")}
-    query = urllib.parse.urlencode({name: value for name, value in wanted.items() if value is not None})
+    query = urllib.parse.urlencode(
+        {name: _typed(value) for name, value in wanted.items() if value is not None}
+    )
     answer = _ask(options, "GET", f"/api/v1/incidents?{query}")
     listed = answer.get("incidents")
     if not isinstance(listed, list):
@@ -58,9 +60,19 @@ def _row(row: object) -> list[str]:
     ]
 
 
+def _typed(value: object) -> str:
+    """What was typed, as the UTF-8 that a bridge reads: on a terminal of another encoding Python keeps what it could not
+    read in a form that nobody else takes."""
+    return str(value).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _path_of(incident_id: str) -> str:
+    return f"/api/v1/incidents/{urllib.parse.quote(_typed(incident_id), safe='')}"
+
+
 def explain(options: argparse.Namespace) -> int:
     """One incident whole. Exit 1 if there is none with this id, or if it is judged otherwise today."""
-    path = f"/api/v1/incidents/{urllib.parse.quote(options.id, safe='')}"
+    path = _path_of(options.id)
     if options.replay:
         return _replay(options, _ask(options, "GET", f"{path}/replay"))
     answer = _ask(options, "GET", path)
@@ -131,8 +143,7 @@ def _user() -> str:
 
 
 def _answered(options: argparse.Namespace, answer: str) -> int:
-    path = f"/api/v1/incidents/{urllib.parse.quote(options.id, safe='')}/{answer}"
-    told = _ask(options, "POST", path, {"by": options.by or _user()})
+    told = _ask(options, "POST", f"{_path_of(options.id)}/{answer}", {"by": options.by or _user()})
     if options.output == "json":
         printing.as_json(told)
     else:
@@ -143,6 +154,8 @@ def _answered(options: argparse.Namespace, answer: str) -> int:
 def pause(options: argparse.Namespace) -> int:
     """Pull the kill switch."""
     asked = {"why": options.why, "by": options.by or _user()}
+    if options.duration == "":  # a script's variable that is not set: not for ever
+        raise SettingsError([Problem("--for", 0, "is empty")])
     if options.duration:
         asked["for"] = options.duration
     return _told(options, _ask(options, "PUT", "/api/v1/pause", asked))
@@ -166,9 +179,11 @@ def _told(options: argparse.Namespace, answer: dict[str, Any]) -> int:
     return cli.GOOD
 
 
-def _ask(options: argparse.Namespace, method: str, path: str, body: object = None) -> dict[str, Any]:
+def _ask(
+    options: argparse.Namespace, method: str, path: str, body: dict[str, str] | None = None
+) -> dict[str, Any]:
     """The bridge's JSON. Raises Refused: it cannot be reached, or it said no; SettingsError: bad usage."""
-    data = None if body is None else json.dumps(body).encode()
+    data = None if body is None else json.dumps({key: _typed(text) for key, text in body.items()}).encode()
     headers = {"Content-Type": "application/json"} if data else {}
     token = _token(options)
     if token:

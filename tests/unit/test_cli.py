@@ -94,6 +94,19 @@ def test_a_reader_who_has_seen_enough_hears_nothing_more(words: list[str], unbuf
     assert (ended.returncode, ended.stderr) == (128 + 13, "")
 
 
+def test_whoever_interrupts_it_while_it_is_loading_hears_nothing_more() -> None:
+    """The code of whoever SIGINT ends, and no traceback."""
+    program = [sys.executable, "-X", "importtime", "-m", "bridge", "incidents", "--url", "http://127.0.0.1:1"]
+    with subprocess.Popen(program, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "aiohttp.hdrs" in line:  # of what is loaded for the command's sake, one of the first
+                process.send_signal(signal.SIGINT)
+                break
+        said = [line for line in process.stderr if not line.startswith("import time:")]
+    assert (said, process.returncode) == ([], 128 + signal.SIGINT)
+
+
 def test_an_answer_that_could_not_be_written_is_a_no() -> None:
     with Path("/dev/full").open("wb") as full:
         ended = written_to(full.fileno(), "check-config", os.devnull, PYTHONUNBUFFERED="")
