@@ -89,12 +89,17 @@ def simulate(options: argparse.Namespace) -> int:
         print("no alert of it fires: nothing would be opened")
     else:
         for one in found:
-            name = one.target.key if one.target else one.subject.key
-            printing.line(f"{name} ({', '.join(one.alerts)}): {one.summary}")
-            for answer in one.decision.guards if one.decision else ():
-                verdict = "allows" if answer.refusal is None else f"refuses: {answer.refusal.detail}"
-                printing.line(f"    {answer.guard}: {verdict}")
+            print_simulated(one)
     return cli.GOOD if any(one.decision and one.outcome is None for one in found) else cli.NO
+
+
+def print_simulated(one: simulation.Simulated) -> None:
+    """An incident that would be opened, for people."""
+    name = one.target.key if one.target else one.subject.key
+    printing.line(f"{name} ({', '.join(one.alerts)}): {one.summary}")
+    for answer in one.decision.guards if one.decision else ():
+        verdict = "allows" if answer.refusal is None else f"refuses: {answer.refusal.detail}"
+        printing.line(f"    {answer.guard}: {verdict}")
 
 
 def backtest(options: argparse.Namespace) -> int:
