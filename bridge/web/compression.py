@@ -11,6 +11,8 @@ from aiohttp import web
 
 from bridge.web.answers import Refused
 
+STEP_BYTES = 64 * 1024
+
 _GZIP, _ZLIB, _BARE = zlib.MAX_WBITS | 16, zlib.MAX_WBITS, -zlib.MAX_WBITS
 
 
@@ -32,14 +34,21 @@ def unfolded(body: bytes, encoding: str, *, most: int) -> bytes:
 
 
 def _inflated(body: bytes, wbits: int, most: int) -> bytes:
-    unpacker = zlib.decompressobj(wbits)
+    unpacker, found, at = zlib.decompressobj(wbits), bytearray(), 0
     try:
-        found = unpacker.decompress(body, most + 1)
-    except zlib.error:
-        found = b""
-    if len(found) > most:
-        raise web.HTTPRequestEntityTooLarge(most, len(found))
-    if not unpacker.eof or unpacker.unused_data:
+        while at < len(body) and not unpacker.eof:
+            given, at = body[at : at + STEP_BYTES], at + STEP_BYTES
+            # In steps: memory for all of a large body at once is memory that the process would not give back.
+            while piece := unpacker.decompress(given, STEP_BYTES):
+                given = unpacker.unconsumed_tail
+                found += piece
+                if len(found) > most:
+                    raise web.HTTPRequestEntityTooLarge(most, len(found))
+        if not unpacker.eof or unpacker.unused_data or at < len(body):
+            raise zlib.error
+        return bytes(found)
+    except zlib.error as error:
         told = "the body is not what its headers say: cut off, or not decodable"
-        raise Refused(400, "bad_payload", told)
-    return found
+        raise Refused(400, "bad_payload", told) from error
+    finally:
+        found.clear()

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import os
 import time
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from aiohttp import web
 
 from bridge.demo import parts
 from bridge.web import application, server
+from bridge.web.answers import Refused
+from bridge.web.compression import unfolded
 from tests.integration.serving import FIRING, Running
 
 MOST = 1 << 20
@@ -66,6 +69,17 @@ async def test_what_clients_compress_with_is_understood(
     served: web.AppRunner, encoding: str, body: bytes
 ) -> None:
     assert (await posted(served, body, encoding))[0] == 202
+
+
+@pytest.mark.parametrize("make", [os.urandom, bytes], ids=["as large", "far smaller"])
+def test_a_large_body_is_whole(make: Callable[[int], bytes]) -> None:
+    """Also where its last bytes wait within zlib when all that came was given to it."""
+    for size in (0, 1, 65_535, 65_536, 65_537, 3_000_001):
+        body = make(size)
+        assert unfolded(gzip.compress(body), "gzip", most=size) == body
+        for wrong in (gzip.compress(body)[:-1], gzip.compress(body) + bytes(200_000)):
+            with pytest.raises(Refused):
+                unfolded(wrong, "gzip", most=size)
 
 
 @pytest.mark.parametrize(
