@@ -122,7 +122,7 @@ class _Doom:
             if looking_again.get():
                 self.here("inspected")
 
-        def after_begin(refusal: object, *_: Any) -> None:
+        def after_begin(refusal: object, *_: Any, **__: Any) -> None:
             if refusal is None:
                 self.here("begun")
 
