@@ -11,13 +11,15 @@ from exporters.docker import web
 
 SECRET = b"of-nobodys-business"
 SECONDS = 10.0
+LARGE = b"#" * (16 << 20)  # more than the buffers of a connection take up
 Wire = Callable[[], socket.socket]
 
 
 @pytest.fixture
 def connect() -> Iterator[Wire]:
-    """Connections to a server whose one page is `here`."""
-    server = web.Web(("127.0.0.1", 0), {"/": lambda: web.Reply(b"here\n")})
+    """Connections to a server whose page is `here`, with a large one beside it."""
+    pages = {"/": lambda: web.Reply(b"here\n"), "/large": lambda: web.Reply(LARGE)}
+    server = web.Web(("127.0.0.1", 0), pages)
     server.start()
     host, _, port = server.address.rpartition(":")
     with contextlib.ExitStack() as stack:
@@ -28,10 +30,10 @@ def connect() -> Iterator[Wire]:
 def answered(wire: socket.socket, sent: bytes) -> bytes:
     """Everything until it is closed. Raises: TimeoutError: it is not."""
     wire.sendall(sent)
-    found = b""
+    found = []
     while piece := wire.recv(65536):
-        found += piece
-    return found
+        found.append(piece)
+    return b"".join(found)
 
 
 @pytest.mark.parametrize("method", [b"GET", b"HEAD"])
@@ -100,3 +102,18 @@ def test_a_kept_connection_may_be_silent_for_longer_than_a_head_may_take(
     assert wire.recv(9) == b"HTTP/1.1 "
     time.sleep(0.5)
     assert b"here" in answered(wire, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+
+
+def test_a_scraper_that_reads_slowly_gets_all_however_its_head_arrived(
+    connect: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A head may take as long as `HEAD_SECONDS`, and says nothing of how long the answer may."""
+    monkeypatch.setattr(web, "HEAD_SECONDS", 0.4)
+    wire = connect()
+    wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+    wire.sendall(b"GET /large HTTP/1.1\r\n")
+    time.sleep(0.1)  # so that the rest is read by itself
+    wire.sendall(b"Host: x\r\nConnection: close\r\n\r\n")
+    assert wire.recv(9) == b"HTTP/1.1 "
+    time.sleep(0.6)
+    assert len(answered(wire, b"").partition(b"\r\n\r\n")[2]) == len(LARGE)
