@@ -29,7 +29,7 @@ from bridge.model.evidence import (
     Neighbour,
     TextLine,
 )
-from bridge.model.identity import SERVICE_LABEL, is_task, other_names, target_of
+from bridge.model.identity import SWARM_SERVICE, is_task, other_names, target_of
 from bridge.model.incident import Target
 from bridge.model.policy import opted_in
 from bridge.model.share import Population
@@ -128,7 +128,7 @@ async def _in_its_place(containers: Containers, container: ContainerFacts) -> Co
     """What stands where a task of Swarm was that has ended: an alert about that one is about what came after it."""
     if container.status not in ENDED or not is_task(container):
         return container
-    found = await containers.find_service(container.host, container.labels.get(SERVICE_LABEL, ""))
+    found = await containers.find_service(container.host, container.labels.get(SWARM_SERVICE, ""))
     standing = _standing([each for each in found if target_of(each) == target_of(container)])
     return (await containers.inspect(container.host, standing[0].id) if standing else None) or container
 

@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bridge.model.evidence import ContainerFacts, ContainerStatus, Neighbour
+from bridge.model.identity import COMPOSE_PROJECT, COMPOSE_SERVICE
 
-PROJECT = "com.docker.compose.project"
-SERVICE = "com.docker.compose.service"
 ONE_OFF = "com.docker.compose.oneoff"
 DEPENDS_ON = "com.docker.compose.depends_on"
 OWN_DEPENDS_ON = "hemostat.depends_on"
@@ -26,7 +25,7 @@ Dependency = tuple[str, ContainerFacts | None]
 
 def has_any(container: ContainerFacts) -> bool:
     """Whether anybody can stand around it at all."""
-    return any(label in container.labels for label in (PROJECT, DEPENDS_ON, OWN_DEPENDS_ON))
+    return any(label in container.labels for label in (COMPOSE_PROJECT, DEPENDS_ON, OWN_DEPENDS_ON))
 
 
 def dependencies(container: ContainerFacts, listed: Sequence[ContainerFacts]) -> list[Dependency]:
@@ -47,11 +46,14 @@ def neighbours(
     """
     found = [_of(name, facts, dependency=True) for name, facts in depended_on]
     taken = {container.id, *(facts.id for _, facts in depended_on if facts is not None)}
-    project = container.labels.get(PROJECT)
+    project = container.labels.get(COMPOSE_PROJECT)
     siblings = [
         _of(each.name, each, dependency=False)
         for each in listed
-        if project and each.labels.get(PROJECT) == project and each.id not in taken and not _one_off(each)
+        if project
+        and each.labels.get(COMPOSE_PROJECT) == project
+        and each.id not in taken
+        and not _one_off(each)
     ]
     siblings.sort(key=lambda each: (each.sick is not True, each.name))
     return tuple(
@@ -91,11 +93,13 @@ def _names_of_compose(container: ContainerFacts) -> list[str]:
 
 def _called(name: str, container: ContainerFacts, others: Sequence[ContainerFacts]) -> ContainerFacts | None:
     """The service of this name in the same project, one that runs before one that does not; else the container."""
-    project = container.labels.get(PROJECT)
+    project = container.labels.get(COMPOSE_PROJECT)
     of_service = [
         each
         for each in others
-        if project and each.labels.get(PROJECT) == project and each.labels.get(SERVICE) == name
+        if project
+        and each.labels.get(COMPOSE_PROJECT) == project
+        and each.labels.get(COMPOSE_SERVICE) == name
     ]
     of_service.sort(key=lambda each: each.status is not ContainerStatus.RUNNING)
     return next(iter([*of_service, *(each for each in others if each.name == name)]), None)

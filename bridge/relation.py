@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from bridge.intake import HOST_LABEL, subject_of
 from bridge.model.alert import Alert, SubjectKind
 from bridge.model.evidence import ContainerFacts, RelatedAlert
-from bridge.model.identity import SERVICE_LABEL
-from bridge.neighbourhood import PROJECT
+from bridge.model.identity import COMPOSE_PROJECT, SWARM_SERVICE
 from bridge.roles import ListedAlert
 
 MOST = 10
@@ -38,9 +37,9 @@ def related(
     """Other alerts about the container, its project or its host: those about the container first, then the newest."""
     ours = {alert.fingerprint for alert in firing}
     places = {place for alert in firing if (place := _place(alert.labels))}
-    project = container.labels.get(PROJECT, "")
+    project = container.labels.get(COMPOSE_PROJECT, "")
     # Compared before anything is parsed: there may be thousands.
-    service = container.labels.get(SERVICE_LABEL, "")
+    service = container.labels.get(SWARM_SERVICE, "")
     names = {container.name, container.id, container.id[:12], container.host, project, service} - {""}
     found = []
     for alert in listed:
@@ -77,7 +76,7 @@ def _names(labels: Mapping[str, str], container: ContainerFacts, hosts: Sequence
     if subject.container_id and container.id.startswith(subject.container_id):
         return True
     if subject.kind is SubjectKind.SERVICE:
-        return subject.name == container.labels.get(SERVICE_LABEL)
+        return subject.name == container.labels.get(SWARM_SERVICE)
     return subject.kind is SubjectKind.CONTAINER and subject.name == container.name
 
 

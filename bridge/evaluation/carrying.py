@@ -11,7 +11,7 @@ from datetime import timedelta
 from bridge import guards
 from bridge.evaluation.scenario import Scenario
 from bridge.intake import subject_of
-from bridge.model.identity import PROJECT_LABEL
+from bridge.model.identity import COMPOSE_PROJECT
 from bridge.model.policy import TargetPolicy
 from bridge.model.refusal import Reason
 from bridge.model.share import Population, Share, ShareScope
@@ -53,7 +53,7 @@ def shares_of(scenario: Scenario) -> tuple[Share, ...]:
     known = [one for one in scenario.evidence.neighbours if one.sick is not None]
     if container is None or not known:
         return ()
-    project = container.labels.get(PROJECT_LABEL, "project")
+    project = container.labels.get(COMPOSE_PROJECT, "project")
     return (
         Share(
             population=Population(scope=ShareScope.PROJECT, host=container.host, name=project),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from bridge.guards.situation import Situation
-from bridge.model.identity import SERVICE_LABEL, target_of
+from bridge.model.identity import COMPOSE_SERVICE, SWARM_SERVICE, target_of
 from bridge.model.refusal import GuardAnswer, Reason, Refusal
 
 NAME = "protected"
 
-SERVICE_LABELS = ("com.docker.compose.service", SERVICE_LABEL)
+SERVICE_LABELS = (COMPOSE_SERVICE, SWARM_SERVICE)
 """What Compose and Swarm call a service, whose containers they name otherwise (``shop-payments-1``)."""
 
 

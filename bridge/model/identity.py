@@ -12,9 +12,10 @@ import re
 from bridge.model.evidence import ContainerFacts
 from bridge.model.incident import Target
 
-SERVICE_LABEL = "com.docker.swarm.service.name"
-TASK_LABEL = "com.docker.swarm.task.id"
-PROJECT_LABEL = "com.docker.compose.project"
+SWARM_SERVICE = "com.docker.swarm.service.name"
+SWARM_TASK = "com.docker.swarm.task.id"
+COMPOSE_PROJECT = "com.docker.compose.project"
+COMPOSE_SERVICE = "com.docker.compose.service"
 
 _LENT = re.compile(r"[0-9a-f]{12}_(.+)")
 
@@ -27,18 +28,18 @@ def target_of(container: ContainerFacts) -> Target:
 def other_names(container: ContainerFacts) -> tuple[str, ...]:
     """Other names that its budget may stand under: HemoStat once kept it by whatever the alert said."""
     if _slot(container):
-        return (container.labels[SERVICE_LABEL], container.name)
+        return (container.labels[SWARM_SERVICE], container.name)
     return (container.name,) if _lasting(container) else ()
 
 
 def is_task(container: ContainerFacts) -> bool:
     """Whether Swarm made it and looks after it."""
-    return TASK_LABEL in container.labels
+    return SWARM_TASK in container.labels
 
 
 def _slot(container: ContainerFacts) -> str:
     """``service.slot`` of ``service.slot.task``, ``""`` if it is not called so: labels alone can be anybody's."""
-    service, task = (container.labels.get(label, "") for label in (SERVICE_LABEL, TASK_LABEL))
+    service, task = (container.labels.get(label, "") for label in (SWARM_SERVICE, SWARM_TASK))
     before, after = f"{service}.", f".{task}"
     if not (service and task and container.name.startswith(before) and container.name.endswith(after)):
         return ""
@@ -48,5 +49,5 @@ def _slot(container: ContainerFacts) -> str:
 
 def _lasting(container: ContainerFacts) -> str:
     """What Compose will call it once it has taken its place; ``""`` if it is called so already."""
-    lent = _LENT.fullmatch(container.name) if container.labels.get(PROJECT_LABEL) else None
+    lent = _LENT.fullmatch(container.name) if container.labels.get(COMPOSE_PROJECT) else None
     return lent[1] if lent else ""

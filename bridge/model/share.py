@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from bridge.model.evidence import ContainerFacts, ContainerStatus
-from bridge.model.identity import PROJECT_LABEL, target_of
+from bridge.model.identity import COMPOSE_PROJECT, target_of
 from bridge.model.policy import Limits
 
 _PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,127}")
@@ -174,7 +174,7 @@ def all_populations(listing: Listing, also: Sequence[Population] = ()) -> tuple[
 
 def _project(container: ContainerFacts) -> str:
     """``""``: none. What Compose calls no project names none: it would be shown wherever a share is told of."""
-    name = container.labels.get(PROJECT_LABEL, "")
+    name = container.labels.get(COMPOSE_PROJECT, "")
     return name if _PROJECT.fullmatch(name) else ""
 
 
@@ -192,7 +192,7 @@ def project_of(host: str, project: str, listing: Listing) -> Population:
     listed = listing.get(host)
     if listed is None:
         return Population(scope=ShareScope.PROJECT, host=host, name=project, unseen=(host,))
-    mine = [container for container in listed if container.labels.get(PROJECT_LABEL) == project]
+    mine = [container for container in listed if container.labels.get(COMPOSE_PROJECT) == project]
     part = _part(host, mine, named=True)
     return Population(scope=ShareScope.PROJECT, host=host, name=project, parts=(part,))
 

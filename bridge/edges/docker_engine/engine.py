@@ -46,7 +46,7 @@ from bridge.edges.docker_engine.following import Follower
 from bridge.edges.docker_engine.lane import EDGE, Lane
 from bridge.edges.docker_engine.log_tail import LogTail
 from bridge.model.evidence import ContainerFacts, ContainerStatus, EngineEvent, TextLine
-from bridge.model.identity import SERVICE_LABEL
+from bridge.model.identity import SWARM_SERVICE
 from bridge.roles import ToldEvent
 
 CLOCK_SECONDS = 30.0
@@ -129,10 +129,10 @@ class Engine(Connection):
             return tuple(facts_of_listed(entry, host=self.name, host_now=host_now) for entry in listed)
 
     def find_service(self, service: str, until: float) -> tuple[ContainerFacts, ...]:
-        listed = self._listed({"label": [f"{SERVICE_LABEL}={service}"]}, until)
+        listed = self._listed({"label": [f"{SWARM_SERVICE}={service}"]}, until)
         host_now = self._host_now(until)
         with self._understanding(f"finding service {service!r}"):
-            ours = [entry for entry in listed if entry["Labels"].get(SERVICE_LABEL) == service]
+            ours = [entry for entry in listed if entry["Labels"].get(SWARM_SERVICE) == service]
             ours.sort(key=lambda entry: (entry["State"] != ContainerStatus.RUNNING, -entry["Created"]))
             return tuple(facts_of_listed(entry, host=self.name, host_now=host_now) for entry in ours)
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 
 from bridge.model.evidence import ContainerFacts, Measured
+from bridge.model.identity import COMPOSE_SERVICE
 
 RANGE_SECONDS = 1800
 STEP_SECONDS = 60
@@ -23,7 +24,6 @@ _WINDOW = "3m"
 _RESTARTS_WINDOW = "10m"
 
 _SHORT_ID = 12
-_SERVICE = "com.docker.compose.service"
 _REQUESTS: Mapping[str, tuple[str, ...]] = {
     "http_requests_total": ("status", "code", "status_code"),
     "http_server_requests_seconds_count": ("status",),
@@ -92,7 +92,7 @@ def _of_requests(container: ContainerFacts) -> tuple[str, str]:
     """Requests and failed requests a second, of the first kind of counter that there is for this container."""
     names = "|".join(
         re.escape(name)
-        for name in dict.fromkeys((container.name, container.labels.get(_SERVICE, "")))
+        for name in dict.fromkeys((container.name, container.labels.get(COMPOSE_SERVICE, "")))
         if name
     )
     whose = (
