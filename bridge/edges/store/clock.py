@@ -36,8 +36,8 @@ async def read(store: Store) -> Reading:
     that may have lost grants, so that containers younger than their cooldown are left alone for one.
     """
     now, behind = await store.script("now")
-    if (leap := store.pace.leap_seconds(int(now))) > 0:
+    if (leap := store.leaps.seconds(int(now))) > 0:
         log.warning("store_clock_leapt", extra={"seconds": round(leap)})
         await store.command("SET", key("born"), now, durable=True)
-    store.pace.read(int(now))
+    store.leaps.read(int(now))
     return Reading(now=instant(now), behind_seconds=int(behind) / 1000)

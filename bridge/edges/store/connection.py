@@ -28,7 +28,7 @@ from bridge.edges.store.client import (
     TooSlow,
     Word,
 )
-from bridge.edges.store.pace import Pace
+from bridge.edges.store.leap import LeapWatch
 
 log = logging.getLogger("hemostat.store")
 
@@ -113,7 +113,7 @@ class Store:
     def __init__(self, where: str | Topology, access: Access | None = None, *, replicas: int = 0) -> None:
         self.topology: Topology = OneServer(where) if isinstance(where, str) else where
         self.replicas = replicas
-        self.pace = Pace()
+        self.leaps = LeapWatch()
         self._access = access or Access()
         self._client: Client | None = None
         self._left: Client | None = None
