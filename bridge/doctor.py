@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from bridge import errors, settings
-from bridge.edges.alertmanager import AlertmanagerApi
+from bridge import clocks, errors, settings
 from bridge.edges.store import clock
 from bridge.edges.store.budgets import EVICTION_SAFE
 from bridge.edges.store.clock import BEHIND_SECONDS, LEAP_SECONDS
@@ -250,19 +248,9 @@ async def _prometheus(config: settings.Settings) -> list[Check]:
 
 
 async def _clocks(parts: Parts) -> list[Check]:
-    """Whose clock is not the store's; nothing to say of one that does not tell its time."""
-    told: dict[str, Callable[[], Awaitable[float | None]]] = {"machine/clock": _here}
-    if parts.alertmanager is not None:
-        told["alertmanager/clock"] = _time_at_alertmanager(parts.alertmanager)
-    if parts.config.prometheus is not None:
-        told["prometheus/clock"] = _time_at_prometheus(parts.config)
-    checks = []
-    for name, ask in told.items():
-        with contextlib.suppress(errors.EdgeError, TimeoutError):  # who does not answer was told of already
-            async with asyncio.timeout(DEADLINE_SECONDS):
-                theirs, ours = await ask(), (await clock.read(parts.store)).now.timestamp()
-            checks += [] if theirs is None else [_apart(name, ours - theirs)]
-    return checks
+    """Nothing to say of one that does not tell its time, or does not answer, which was told of already."""
+    ahead = await clocks.store_ahead(parts, deadline_seconds=DEADLINE_SECONDS)
+    return [_apart(f"{whose}/clock", seconds) for whose, seconds in ahead.items()]
 
 
 def _apart(name: str, ahead_seconds: float) -> Check:
@@ -276,31 +264,6 @@ def _apart(name: str, ahead_seconds: float) -> Check:
         advice="keep both right (NTP). Maintenance windows, the ends of pauses and all times shown are the store's; "
         "an alert's start is Prometheus'. While they differ, what began anew may be taken for what was decided already",
     )
-
-
-async def _here() -> float:
-    return time.time()
-
-
-def _time_at_alertmanager(api: AlertmanagerApi) -> Callable[[], Awaitable[float | None]]:
-    async def ask() -> float | None:
-        at = await api.now()
-        return None if at is None else at.timestamp()
-
-    return ask
-
-
-def _time_at_prometheus(config: settings.Settings) -> Callable[[], Awaitable[float | None]]:
-    async def ask() -> float | None:
-        api = prometheus_of(config)
-        if api is None:
-            return None
-        try:
-            return next((value for _, value in await api.query("time()")), None)
-        finally:
-            await api.close()
-
-    return ask
 
 
 async def _slack(config: settings.Settings) -> list[Check]:

@@ -167,12 +167,11 @@ class Incident:
 
     ``look_again_at`` says when a worker must come back to it; ``watch_until`` until when a healed target is
     watched for a relapse; ``reconsider_at`` from when a re-sent alert of this incident may open a new one;
-    ``reconsider_unpaused_at`` the same once no pause holds, of one that the pause refused. ``suspected_at``: since when only what
-    may be a stale firing has spoken for it. ``listed_by``: of each alert,
-    by fingerprint, since when the Alertmanager was up that last listed it as firing, which is the only one whose silence
-    about it says anything. ``unreadable``: why this
-    version of HemoStat cannot read it, ``""`` if it can; of such a one only what stands beside its document is known, and
-    it is only ever shown.
+    ``reconsider_unpaused_at`` the same once no pause holds, of one that the pause refused. ``suspected_at``: since when
+    only what may be a stale firing has spoken for it. ``listed_by``: of each alert, by fingerprint, since when the
+    Alertmanager was up that last listed it as firing, which is the only one whose silence about it says anything.
+    ``unreadable``: why this version of HemoStat cannot read it, ``""`` if it can; of such a one only what stands beside
+    its document is known, and it is only ever shown.
     """
 
     id: str
@@ -318,7 +317,8 @@ class Incident:
 class IncidentQuery:
     """A page of at most ``limit`` incidents, newest first: those to which all that is given applies.
 
-    ``target`` is ``host/name`` or a bare name, the target's or what its alerts called it, ``since`` the earliest opening, ``cursor`` where the page before ended.
+    ``target`` is ``host/name`` or a bare name, the target's or what its alerts called it, ``since`` the earliest opening,
+    ``cursor`` where the page before ended.
     """
 
     state: State | None = None
