@@ -109,6 +109,7 @@ class Client:
         self._redis = Redis(connection_pool=self._pool)
         self._free = asyncio.Semaphore(MAX_CONNECTIONS)
         self._wait_seconds = access.connect_seconds
+        self._retired = False
         self._execute = cast(
             "Callable[..., Awaitable[Any]]", self._redis.execute_command
         )  # untyped in redis-py
@@ -155,18 +156,26 @@ class Client:
                 yield
         finally:
             self._free.release()
+            if self._retired:
+                # A call that was about to be made then has connected since, and nobody comes after it.
+                await self._close_idle()
 
     async def retire(self) -> None:
         """Close idle connections, and each of the others as soon as its command is done."""
+        self._retired = True
         await self._pool.update_active_connections_for_reconnect()  # type: ignore[no-untyped-call]
-        with contextlib.suppress(RedisError, OSError):
-            await self._pool.disconnect(inuse_connections=False)
+        await self._close_idle()
 
     async def close(self) -> None:
         """Close all connections; commands under way fail."""
+        self._retired = True
         with contextlib.suppress(RedisError, OSError):
             await self._redis.aclose()
             await self._pool.disconnect()
+
+    async def _close_idle(self) -> None:
+        with contextlib.suppress(RedisError, OSError):
+            await self._pool.disconnect(inuse_connections=False)
 
 
 def _text(value: object) -> str:
