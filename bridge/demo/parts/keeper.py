@@ -49,11 +49,9 @@ def keep_engine(directory: Path, dockerd: list[str]) -> None:
             for pid in orphans:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+            thaw(groups_of(directory))
             time.sleep(0.005)
-        containers = (
-            os.listdir(directory / "data/containers") if (directory / "data/containers").exists() else []
-        )
-        remove_cgroups(containers)
+        remove_cgroups(groups_of(directory))
         unmount_below(directory, libc)
         shutil.rmtree(directory, ignore_errors=True)
 
@@ -79,11 +77,26 @@ def reap() -> None:
             pass
 
 
-def remove_cgroups(container_ids: Iterable[str]) -> None:
-    """Killed containers leave their control groups; an empty one goes by rmdir, on cgroup v1 one per controller."""
-    root = Path("/sys/fs/cgroup")
+def groups_of(directory: Path) -> list[Path]:
+    """The control groups of this Engine's containers, on cgroup v1 one per controller."""
+    root, kept = Path("/sys/fs/cgroup"), directory / "data/containers"
     parents = [root / "docker", *root.glob("*/docker")]
-    for group in (parent / container_id for parent in parents for container_id in container_ids):
+    containers = os.listdir(kept) if kept.exists() else []
+    groups = [parent / container_id for parent in parents for container_id in containers]
+    return [group for group in groups if group.exists()]
+
+
+def thaw(groups: Iterable[Path]) -> None:
+    """On cgroup v1 a paused container does not die before it goes on."""
+    for state in (group / "freezer.state" for group in groups):
+        if state.exists():
+            with contextlib.suppress(OSError):
+                state.write_text("THAWED")
+
+
+def remove_cgroups(groups: Iterable[Path]) -> None:
+    """Killed containers leave theirs; an empty one goes by rmdir."""
+    for group in groups:
         for path, _, _ in os.walk(group, topdown=False):
             deadline = time.monotonic() + 1
             while not removed(path) and time.monotonic() < deadline:

@@ -111,13 +111,18 @@ def test_a_paused_dockerd_takes_requests_and_answers_none(private_engine: parts.
     impatient.close()
 
 
+@pytest.mark.parametrize("paused", [False, True], ids=["running", "paused"])
 @pytest.mark.parametrize("mishap", ["pause_daemon", "kill_daemon", None])
-def test_a_stopped_engine_leaves_nothing(private_engine: parts.DockerEngine, mishap: str | None) -> None:
+def test_a_stopped_engine_leaves_nothing(
+    private_engine: parts.DockerEngine, mishap: str | None, paused: bool
+) -> None:
     place = str(private_engine.directory)
     container = private_engine.run("leftover", f": {place}; {FOREVER}")
     assert len(processes_naming(place)) >= 4  # keeper, dockerd, containerd, shim; the script itself
     assert mounts_naming(place)
     assert cgroups_of(str(container.id))
+    if paused:
+        container.pause()
     if mishap:
         getattr(private_engine, mishap)()
 
