@@ -6,6 +6,7 @@ told otherwise; TLS and passwords are `security`'s.
 
 from __future__ import annotations
 
+import contextlib
 import html
 import http
 import http.server
@@ -17,7 +18,7 @@ import socketserver
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -35,8 +36,14 @@ HEAD_SECONDS = 10.0
 
 HANDSHAKE_SECONDS = 10.0
 
+SEND_SECONDS = 30.0
+"""For a client that takes nothing of its answer."""
+
 MOST_CONNECTIONS = 128
 """Each is a thread and a file: half of the files that the kernel's own leave over."""
+
+PLACE_SECONDS = 1.0
+"""For a connection that is to give its place to another."""
 
 HEALTHY_PATH = "/-/healthy"
 READY_PATH = "/-/ready"
@@ -115,6 +122,34 @@ class Web:
         self._server.server_close()
 
 
+class _Silent:
+    """Connections on which nothing of a request came yet, silent for longest first."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connections: dict[socket.socket, None] = {}
+
+    @contextlib.contextmanager
+    def holding(self, connection: socket.socket) -> Iterator[None]:
+        with self._lock:
+            self._connections[connection] = None
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._connections.pop(connection, None)
+
+    def drop_one(self) -> None:
+        """Its own thread then finds it at its end. A client that asks again is one that has lost nothing."""
+        with self._lock:
+            connection = next(iter(self._connections), None)
+            if connection is not None:
+                del self._connections[connection]
+                with contextlib.suppress(OSError):
+                    # Not TLS' own, which waits for its peer to say goodbye.
+                    socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+
 class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
     # Not http.server's own: that one asks the DNS for this machine's name before it listens.
     allow_reuse_address = True
@@ -124,10 +159,14 @@ class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
     routes: Routes
     security: Security | None
     places: threading.Semaphore
+    silent: _Silent
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
-        """Whether there is a place for one more; else it is closed unanswered."""
-        return self.places.acquire(blocking=False)
+        """Whether there is a place for one more, if need be that of one who says nothing; else it is closed unanswered."""
+        if self.places.acquire(blocking=False):
+            return True
+        self.silent.drop_one()
+        return self.places.acquire(timeout=PLACE_SECONDS)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         try:
@@ -160,8 +199,9 @@ class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
 class _Incoming(io.RawIOBase):
     """What a connection sends: the first byte of a request may take `IDLE_SECONDS`, what follows `HEAD_SECONDS`."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, silent: _Silent) -> None:
         self._connection = connection
+        self._silent = silent
         self.until: float | None = None
         """On the monotonic clock; `None`: nothing of the request came yet."""
 
@@ -170,14 +210,17 @@ class _Incoming(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """Raises: TimeoutError."""
-        left = IDLE_SECONDS if self.until is None else self.until - time.monotonic()
+        if self.until is None:
+            self._connection.settimeout(IDLE_SECONDS)
+            with self._silent.holding(self._connection):
+                count = self._connection.recv_into(buffer)
+            self.until = time.monotonic() + HEAD_SECONDS
+            return count
+        left = self.until - time.monotonic()
         if left <= 0:
             raise TimeoutError("a head took too long")
         self._connection.settimeout(left)
-        count = self._connection.recv_into(buffer)
-        if self.until is None:
-            self.until = time.monotonic() + HEAD_SECONDS
-        return count
+        return self._connection.recv_into(buffer)
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -191,7 +234,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def setup(self) -> None:
         super().setup()
         self.rfile.close()
-        self._incoming = _Incoming(self.connection)
+        self._incoming = _Incoming(self.connection, self.server.silent)
         self.rfile = io.BufferedReader(self._incoming)
 
     def handle_one_request(self) -> None:
@@ -242,7 +285,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return route() if route else Reply(b"Not found.\n", status=http.HTTPStatus.NOT_FOUND)
 
     def _send(self, reply: Reply, *, with_body: bool) -> None:
-        self.connection.settimeout(IDLE_SECONDS)  # what was left for its head is not meant for its answer
+        self.connection.settimeout(SEND_SECONDS)  # what was left for its head is not meant for its answer
         self.send_response(reply.status)
         self.send_header("Content-Type", reply.content_type)
         self.send_header("Vary", "Accept-Encoding")
@@ -302,5 +345,6 @@ def _server(address: tuple[str, int], routes: Routes, security: Security | None)
     assert isinstance(server, _Server)  # noqa: S101  (for the type checker: `type` returns Any)
     server.routes = routes
     server.places = threading.Semaphore(MOST_CONNECTIONS)
+    server.silent = _Silent()
     server.security = security
     return server

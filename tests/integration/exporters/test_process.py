@@ -92,19 +92,18 @@ def test_a_connection_is_kept_for_the_next_scrape(unharmed: Exporter) -> None:
 def test_connections_that_nobody_closes_are_bounded(
     scripted: ScriptedEngine, start_exporter: StartExporter
 ) -> None:
-    """Each is a thread. One too many is closed; once there is a place again, the page is served."""
+    """Each is a thread. One too many takes the place of the one that has been silent for longest."""
     exporter = start_exporter(scripted.url)
-    idle = [connect(exporter) for _ in range(200)]
-    for connection in idle:
+    silent = [connect(exporter) for _ in range(200)]
+    for connection in silent:
         connection.connect()
 
     def threads() -> int:
         return len(list(Path(f"/proc/{exporter.pid}/task").iterdir()))
 
-    with pytest.raises((http.client.HTTPException, OSError)):
-        exporter.page()
+    assert "docker_up" in exporter.page()
     assert 128 <= threads() < 145
-    for connection in idle:
+    for connection in silent:
         connection.close()
     until(lambda: threads() < 40)
     assert "docker_up" in exporter.page()

@@ -2,12 +2,14 @@
 
 import contextlib
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from exporters.docker import web
+from tests.integration.exporters.conftest import until
 
 SECRET = b"of-nobodys-business"
 SECONDS = 10.0
@@ -102,6 +104,49 @@ def test_a_kept_connection_may_be_silent_for_longer_than_a_head_may_take(
     assert wire.recv(9) == b"HTTP/1.1 "
     time.sleep(0.5)
     assert b"here" in answered(wire, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+
+
+@pytest.fixture
+def few_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web, "MOST_CONNECTIONS", 3)
+
+
+@pytest.mark.usefixtures("few_places")
+def test_where_all_places_are_taken_the_longest_silent_connection_is_closed(connect: Wire) -> None:
+    wires = [connect() for _ in range(3)]
+    for wire in wires:
+        wire.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert wire.recv(9) == b"HTTP/1.1 "
+    assert b"here" in answered(connect(), b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert b"here" in answered(wires[0], b"")  # what it was sent before, and its end
+    for wire in wires[1:]:
+        assert b"200 OK" in answered(wire, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+
+
+@pytest.mark.usefixtures("few_places")
+def test_where_nobody_is_silent_one_more_connection_is_closed_unanswered(
+    connect: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web, "PLACE_SECONDS", 0.1)
+    wires = [connect() for _ in range(3)]
+    for wire in wires:
+        wire.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert wire.recv(9) == b"HTTP/1.1 "
+    assert connect().recv(1) == b""
+    for wire in wires:
+        assert len(answered(wire, b"").partition(b"\r\n\r\n")[2]) == len(LARGE)
+
+
+def test_a_client_that_takes_nothing_of_its_answer_is_not_waited_for(
+    connect: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web, "SEND_SECONDS", 0.2)
+    wire = connect()
+    wire.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert wire.recv(9) == b"HTTP/1.1 "
+    until(lambda: not any("process_request" in thread.name for thread in threading.enumerate()))
+    with contextlib.suppress(ConnectionResetError):
+        assert len(answered(wire, b"")) < len(LARGE)
 
 
 def test_a_scraper_that_reads_slowly_gets_all_however_its_head_arrived(
