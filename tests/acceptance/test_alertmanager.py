@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
+
+import pytest
 
 from bridge.demo import parts
 from tests.acceptance.conftest import Chain, StartBridge, StartService
 from tests.acceptance.stack import LONG, Bridge, closed, firing, in_state, resolved
+from tests.conftest import started
 
 
 def alerts(chain: Chain, name: str) -> list[dict[str, Any]]:
@@ -16,9 +20,17 @@ def alerts(chain: Chain, name: str) -> list[dict[str, Any]]:
     return list(json.loads(parts.http_request("GET", url)[1]))
 
 
-def silences(chain: Chain) -> list[str]:
+@pytest.fixture
+def alertmanager() -> Iterator[parts.Alertmanager]:
+    """One that no Prometheus tells of anything."""
+    alone = started(lambda: parts.Alertmanager(webhook_url="http://127.0.0.1:9/"))
+    yield alone
+    alone.stop()
+
+
+def silences(alertmanager: parts.Alertmanager) -> list[str]:
     """The comments of those that are not over."""
-    listed = json.loads(parts.http_request("GET", f"{chain.alertmanager.url}/api/v2/silences")[1])
+    listed = json.loads(parts.http_request("GET", f"{alertmanager.url}/api/v2/silences")[1])
     return [one["comment"] for one in listed if one["status"]["state"] != "expired"]
 
 
@@ -46,15 +58,17 @@ def test_an_escalation_fires_in_alertmanager_and_its_echo_asks_for_nothing(
 
 
 def test_an_alert_is_silenced_while_its_target_is_repaired_and_not_longer(
-    chain: Chain, start_bridge: StartBridge, start_service: StartService
+    alertmanager: parts.Alertmanager, start_bridge: StartBridge, start_service: StartService
 ) -> None:
     shop = start_service().fall_sick()
-    silencing = {"url": chain.alertmanager.url, "silence_repairs": True}
-    bridge = start_bridge(port=chain.port, alertmanager=silencing, policy={"verify": LONG})
+    silencing = {"url": alertmanager.url, "silence_repairs": True}
+    bridge = start_bridge(alertmanager=silencing, policy={"verify": LONG})
     alert = firing(shop.name)
     [incident_id] = bridge.accept(alert)
     bridge.await_incident(incident_id, until=in_state("verifying"))
-    assert parts.wait_until(lambda: any(incident_id in text for text in silences(chain)), seconds=10)
+    assert parts.wait_until(lambda: any(incident_id in text for text in silences(alertmanager)), seconds=10)
     bridge.accept(resolved(alert))
     bridge.await_incident(incident_id)
-    assert parts.wait_until(lambda: not any(incident_id in text for text in silences(chain)), seconds=20)
+    assert parts.wait_until(
+        lambda: not any(incident_id in text for text in silences(alertmanager)), seconds=20
+    )
