@@ -23,7 +23,7 @@ from bridge.evidence import merged
 from bridge.metrics import Metrics
 from bridge.model.evidence import EngineEvent
 from bridge.roles import ToldEvent
-from tests.integration.edges.test_docker_engine import IDLE, full_id
+from tests.integration.edges.docker_engine.containers import IDLE, full_id
 from tests.servers.docker_engine import DockerEngineProxy, Request
 from tests.waiting import until, until_true
 
