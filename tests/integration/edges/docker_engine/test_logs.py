@@ -14,7 +14,8 @@ async def test_lines_of_an_earlier_run_can_be_told_apart(
     docker: DockerEngine, run_container: RunContainer
 ) -> None:
     """A log outlives a restart: each line has its time, so that old trouble does not speak for the new run."""
-    container = run_container("dated", f"echo run; {IDLE}")
+    container = run_container("dated", "trap 'exit 0' TERM; echo run; while :; do sleep 0.05; done")
+    await until_true(lambda: b"run" in container.logs())  # from here on it ends when it is told to
     await docker.restart("here", full_id(container))
     await until_true(lambda: container.logs().count(b"run") == 2)
     facts = await docker.inspect("here", "dated")
