@@ -17,7 +17,8 @@ from bridge.model.secret import Secret
 from bridge.settings.redis_values import Redis
 from bridge.settings.sections import AccessToken, DockerHost, Role, Store, Web
 
-FIRING = (Path(__file__).parents[1] / "payloads/firing-group-5.json").read_bytes()
+PAYLOADS = Path(__file__).parents[1] / "payloads"
+FIRING = (PAYLOADS / "firing-group-5.json").read_bytes()
 JSON = {"Content-Type": "application/json"}
 TOKENS = tuple(
     AccessToken(name=role.value, role=role, token=Secret(f"{role.value}-0123456789abcdef")) for role in Role
@@ -51,6 +52,13 @@ class Running:
         """How many keys the store has beside its own birth."""
         births = ("{hemostat}:born", "{hemostat}:born_empty")
         return len([key for key in await self.parts.store.command("KEYS", "*") if key not in births])
+
+
+async def page(running: Running) -> str:
+    """The metrics page."""
+    async with running.client.get("/metrics") as answer:
+        assert answer.status == 200
+        return await answer.text()
 
 
 def config_of(
