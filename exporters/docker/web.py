@@ -139,15 +139,17 @@ class _Silent:
             with self._lock:
                 self._connections.pop(connection, None)
 
-    def drop_one(self) -> None:
-        """Its own thread then finds it at its end. A client that asks again is one that has lost nothing."""
+    def drop_one(self) -> bool:
+        """Whether there was one. Its own thread then finds it at its end; a client that asks again has lost nothing."""
         with self._lock:
             connection = next(iter(self._connections), None)
-            if connection is not None:
-                del self._connections[connection]
-                with contextlib.suppress(OSError):
-                    # Not TLS' own, which waits for its peer to say goodbye.
-                    socket.socket.shutdown(connection, socket.SHUT_RDWR)
+            if connection is None:
+                return False
+            del self._connections[connection]
+            with contextlib.suppress(OSError):
+                # Not TLS' own, which waits for its peer to say goodbye.
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
+            return True
 
 
 class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
@@ -165,8 +167,7 @@ class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
         """Whether there is a place for one more, if need be that of one who says nothing; else it is closed unanswered."""
         if self.places.acquire(blocking=False):
             return True
-        self.silent.drop_one()
-        return self.places.acquire(timeout=PLACE_SECONDS)
+        return self.silent.drop_one() and self.places.acquire(timeout=PLACE_SECONDS)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         try:
