@@ -250,7 +250,7 @@ def _told(
 
 def _seen_enough(courses: Iterable[story.Course]) -> bool:
     """All have ended, and those left to a human were watched for long enough to see that HemoStat keeps away."""
-    ends = [(course, course.at(story.Stage.END)) for course in courses]
+    ends = [(course, course.over_at) for course in courses]
     now = datetime.now(UTC)
     return all(
         end is not None and (course.promise.starts > 0 or now - end > KEEPS_AWAY) for course, end in ends

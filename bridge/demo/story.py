@@ -134,9 +134,26 @@ class Course:
         return self.incident.outcome if self.incident else None
 
     @property
-    def ended(self) -> bool:
-        """Whether its incident is closed and its story told."""
-        return self.at(Stage.END) is not None
+    def over_at(self) -> datetime | None:
+        """When its story ended; `None`: it goes on, also after an incident that was over before anything was done."""
+        return None if self._to_be_continued else self.at(Stage.END)
+
+    @property
+    def _to_be_continued(self) -> bool:
+        return self.outcome is Outcome.RESOLVED and self.promise.outcome is not Outcome.RESOLVED
+
+    def follow(self, incident: Incident) -> bool:
+        """Whether this incident is its story from now on.
+
+        The first one is, unless Docker's restarts ended its alert for a moment, before anything was done: then the next.
+        """
+        known = self.incident
+        if known is not None and known.id != incident.id:
+            if not self._to_be_continued or incident.opened_at <= known.opened_at:
+                return False
+            self.facts.pop((self.promise.container, Stage.END), None)
+        self.incident = incident
+        return True
 
 
 def telling(fact: Fact, course: Course, *, width: int) -> list[Text]:

@@ -60,12 +60,13 @@ class Watch:
         listed = asked(f"{self._bridge_url}/api/v1/incidents")["incidents"]
         for row in reversed(listed):
             course = self.courses.get(row["subject"]["name"])
-            if course is None or (course.incident and course.incident.id != row["id"]):
+            if course is None:
                 continue
             answer = asked(f"{self._bridge_url}/api/v1/incidents/{row['id']}")
-            course.incident = msgspec.convert(answer, Incident)
-            timeline = msgspec.convert(answer["timeline"], list[TimelineEntry])
-            yield from records.of_incident(course.promise.container, course.incident, timeline)
+            incident = msgspec.convert(answer, Incident)
+            if course.follow(incident):
+                timeline = msgspec.convert(answer["timeline"], list[TimelineEntry])
+                yield from records.of_incident(course.promise.container, incident, timeline)
 
     def _of_alertmanager(self) -> Iterable[Fact]:
         return records.of_alertmanager(self._names(), asked(f"{self._alertmanager_url}/api/v2/alerts"))

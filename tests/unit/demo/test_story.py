@@ -1,6 +1,7 @@
 """What the demo says, worked out from what Docker, Prometheus, Alertmanager and the bridge have on record."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -95,6 +96,28 @@ def test_a_fact_is_news_once_and_a_milestone_keeps_its_first_time() -> None:
     assert told.learn([again, first]) == [first]
     assert told.learn([first, again]) == []
     assert told.at(Stage.ALERT) == first.at
+
+
+@pytest.mark.parametrize(
+    ("outcome", "goes_on"),
+    [(Outcome.RESOLVED, True), (Outcome.ESCALATED, False), (Outcome.HEALED, False), (None, False)],
+)
+def test_an_incident_that_was_over_by_itself_gives_way_to_the_next(
+    outcome: Outcome | None, goes_on: bool
+) -> None:
+    """Docker's restarts may end an alert for a moment; what is sick all the same is another incident."""
+    first, then = replace(closed(Outcome.RESOLVED), outcome=outcome), closed(Outcome.ESCALATED)
+    then = replace(then, id="def", opened_at=after(5))
+    told = course(LEFT, None, 0)
+    assert told.follow(first)
+    if outcome:
+        told.learn([fact(Stage.END, 3, container="mailer")])
+    assert told.over_at == (None if goes_on or outcome is None else after(3))
+    assert told.follow(then) is goes_on
+    assert told.follow(first) is not goes_on
+    told.learn([fact(Stage.END, 8, container="mailer")])
+    if goes_on:
+        assert (told.outcome, told.over_at) == (Outcome.ESCALATED, after(8))
 
 
 def test_facts_are_told_in_the_order_in_which_they_happened() -> None:
