@@ -353,9 +353,7 @@ async def _trial(result: Result, fault: Callable[[Trial], Awaitable[None]]) -> N
             await _until(lambda: all(len(client.promises) >= 3 * WARM for client in clients), running)
             at = time.monotonic()
             await fault(trial)
-            while await trial.master() in ("", REDIS[0]):
-                assert time.monotonic() < at + DEADLINE_SECONDS, "nobody took over"
-                await asyncio.sleep(0.05)
+            await _named(trial, but=REDIS[0])
             named = time.monotonic()
             waiting = [client for client in clients if client.replicated]
             await _until(lambda: all(client.granted_after(named) for client in waiting), running)
@@ -366,9 +364,7 @@ async def _trial(result: Result, fault: Callable[[Trial], Awaitable[None]]) -> N
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
             await asyncio.gather(*(client.close() for client in clients))
-        last = await trial.master()
-        assert last, "nobody is the master at the end"
-        await _count(trial.redis[last], clients, result)
+        await _count(trial.redis[await _named(trial)], clients, result)
 
 
 async def _kill(trial: Trial) -> None:
@@ -391,6 +387,15 @@ async def _mend(trial: Trial, result: Result) -> None:
     else:
         await asyncio.to_thread(old.start)
     await asyncio.sleep(CALM_SECONDS)
+
+
+async def _named(trial: Trial, *, but: str = "") -> str:
+    """The master, once the Sentinels agree on one, and on another one than ``but``."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while (name := await trial.master()) in ("", but):
+        assert time.monotonic() < deadline, "nobody is named the master"
+        await asyncio.sleep(0.05)
+    return name
 
 
 async def _until(fact: Callable[[], bool], running: Sequence[asyncio.Task[None]]) -> None:
