@@ -7,9 +7,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 INSTALLED := $(VENV)/.installed
 PYTEST_ARGS ?=
-# Most tests wait for something real: two files at a time halve the suite. 0: one after the other.
+# Most tests wait for something real: three files at a time keep two cores busy. 0: one after the other.
 # A worker that dies (a test beyond its time) ends the run: what it had left would be waited for without end.
-PYTEST_WORKERS ?= 2
+PYTEST_WORKERS ?= 3
 # The tests start our programs by the hundred; where bytecode is not kept, each compiles all of them anew.
 unexport PYTHONDONTWRITEBYTECODE
 
