@@ -50,6 +50,8 @@ class ThreadedServer:
     async def _wind_up(self) -> None:
         """Also of what is still being answered, before the loop is closed under it."""
         await self._close()
+        for _ in range(3):  # one that was just accepted has to begin before it can hang up
+            await asyncio.sleep(0)
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
