@@ -119,9 +119,11 @@ class Store:
         self._left: Client | None = None
         self._search: asyncio.Task[Client] | None = None
         self._closing: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, for good: calls under way and later ones fail."""
+        self._closed = True
         if self._search is not None:
             self._search.cancel()
             await asyncio.gather(self._search, return_exceptions=True)
@@ -170,6 +172,9 @@ class Store:
             raise
 
     async def _master(self) -> Client:
+        if self._closed:
+            # A call that was under way would be made once more, on connections that nobody closes.
+            raise errors.EdgeUnavailable(EDGE, "the store was closed")
         if self._client is not None:
             return self._client
         if self._search is None:

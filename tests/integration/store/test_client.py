@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -77,19 +77,3 @@ async def test_a_call_given_up_while_it_waits_takes_no_place(
     await asyncio.gather(*waiting, return_exceptions=True)
     answers = await asyncio.gather(*(client.execute("ECHO", 1) for _ in range(MAX_CONNECTIONS)))
     assert answers == ["1"] * MAX_CONNECTIONS
-
-
-@pytest.mark.parametrize("leave", [Client.retire, Client.close])
-@pytest.mark.parametrize("turns", range(12))
-async def test_calls_that_were_about_to_be_made_when_it_was_left_leave_no_connection(
-    other: str, leave: Callable[[Client], Awaitable[None]], turns: int
-) -> None:
-    """However far each of them was: whoever leaves a server drops the client, and nobody closes it any more."""
-    client, watching = Client(other, PATIENT), Client(other, PATIENT)
-    calls = [asyncio.create_task(client.execute("ECHO", number)) for number in range(8)]
-    for _ in range(turns):
-        await asyncio.sleep(0)
-    await leave(client)
-    await asyncio.gather(*calls, return_exceptions=True)
-    await until(lambda: connections(watching), lambda count: count == 1)
-    await watching.close()

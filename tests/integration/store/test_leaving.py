@@ -1,0 +1,51 @@
+"""Who leaves a server keeps no connection to it, whatever calls were under way or about to be made."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from bridge import errors
+from bridge.edges.store.client import Access, Client
+from bridge.edges.store.connection import Store
+from tests.waiting import until
+
+PATIENT = Access(connect_seconds=15.0, timeout_seconds=30.0)
+"""How long a busy machine takes to connect or to answer is not what these are about."""
+
+
+async def connections(client: Client) -> int:
+    """How many the server counts, this client's own included."""
+    return int((await client.info("clients"))["connected_clients"])
+
+
+@pytest.mark.parametrize("leave", [Client.retire, Client.close])
+@pytest.mark.parametrize("turns", range(12))
+async def test_calls_that_were_about_to_be_made_when_it_was_left_leave_no_connection(
+    other: str, leave: Callable[[Client], Awaitable[None]], turns: int
+) -> None:
+    """However far each of them was: whoever leaves a server drops the client, and nobody closes it any more."""
+    client, watching = Client(other, PATIENT), Client(other, PATIENT)
+    calls = [asyncio.create_task(client.execute("ECHO", number)) for number in range(8)]
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await leave(client)
+    await asyncio.gather(*calls, return_exceptions=True)
+    await until(lambda: connections(watching), lambda count: count == 1)
+    await watching.close()
+
+
+async def test_a_store_that_is_closed_makes_no_connection_for_calls_under_way(other: str) -> None:
+    """They fail, and are not tried once more at a server that nobody would close then."""
+    store, watching = Store(other, PATIENT), Client(other, PATIENT)
+    waiting = [asyncio.create_task(store.command("BLPOP", "nothing", 30)) for _ in range(4)]
+    await until(lambda: watching.info("clients"), lambda told: told["blocked_clients"] == str(len(waiting)))
+    await store.close()
+    answers = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {type(answer) for answer in answers} == {errors.EdgeUnavailable}
+    with pytest.raises(errors.EdgeUnavailable, match="closed"):
+        await store.command("PING")
+    await until(lambda: connections(watching), lambda count: count == 1)
+    await watching.close()
