@@ -143,14 +143,21 @@ class Reader:
         )
 
     def _read(self, cohort: _Cohort) -> Sequence[Group]:
-        if cohort.batch:
-            try:
-                columns = cohort.batch.read(self._reader)
-                return [Group(cohort.batch.plan.layout, tuple(cohort.members), columns)]
-            except Unreadable:
-                # One of them: which, is found out one by one; from then on the others are read together again.
-                self._cohorts = None
-        return self._one_by_one(cohort)
+        if cohort.batch is None:
+            return self._one_by_one(cohort)
+        try:
+            taken = cohort.batch.read(self._reader)
+        except Unreadable:
+            # One of them: which, is found out one by one; from then on the others are read together again.
+            self._cohorts = None
+            return self._one_by_one(cohort)
+        ids = tuple(cohort.members)
+        if taken.ended:
+            self._cohorts = None
+            for place in taken.ended:
+                self._failed(ids[place])
+            ids = tuple(one for place, one in enumerate(ids) if place not in taken.ended)
+        return [Group(cohort.batch.plan.layout, ids, taken.columns)] if ids else []
 
     def _one_by_one(self, cohort: _Cohort) -> Sequence[Group]:
         found: dict[Layout, list[tuple[str, Row]]] = defaultdict(list)
@@ -166,9 +173,12 @@ class Reader:
         except (NoFigures, Closed):
             return None
         except Unreadable:
-            self._errors += 1
-            self._suspect(container_id)
+            self._failed(container_id)
             return None
+
+    def _failed(self, container_id: str) -> None:
+        self._errors += 1
+        self._suspect(container_id)
 
 
 def _by_kind() -> dict[str, list[str]]:

@@ -4,12 +4,22 @@ of Python's for each container would take longer than the kernel takes for some 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
+from dataclasses import dataclass
+from itertools import chain, compress
 
 from exporters.docker.figures import Column
 from exporters.docker.kernel.parallel import ParallelReader
 from exporters.docker.kernel.part import Closed, Unreadable
+from exporters.docker.kernel.plan import OomKills
 from exporters.docker.kernel.source import KernelSource
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    columns: Sequence[Column]
+    """One for each slot of the layout, of those that could be read; none if nobody could."""
+    ended: frozenset[int] = frozenset()
+    """Places in the batch of those whose files are gone. They are broken now."""
 
 
 class Batch:
@@ -21,18 +31,28 @@ class Batch:
         self._kills = [source.oom for source in sources]
         self._descriptors = list(chain.from_iterable(zip(*(source.kept for source in sources), strict=True)))
 
-    def read(self, reader: ParallelReader) -> list[Column]:
-        """A column for each slot of the layout.
+    def read(self, reader: ParallelReader) -> Taken:
+        """Those that have ended cost the others nothing: on a host where containers come and go, that is every other time.
 
-        Raises: Unreadable: one of them cannot be read, and `KernelSource.read` tells which.
+        Raises: Unreadable: what one of them says cannot be made out, and `KernelSource.read` tells which.
         """
         # The number of a file that was closed may be another file's by now.
         if True in [source.broken for source in self._sources]:
             raise Closed
+        contents, failed = reader.contents(self._descriptors)
+        count = len(self._sources)
+        columns: list[Column] = [contents[at : at + count] for at in range(0, len(contents), count)]
+        ended = frozenset(place % count for place in failed)
+        for place in ended:
+            self._sources[place].broken = True
+        if len(ended) == count:
+            return Taken((), ended)
+        kills: Sequence[OomKills] = self._kills
+        if ended:
+            left = [place not in ended for place in range(count)]
+            columns = [list(compress(column, left)) for column in columns]
+            kills = list(compress(kills, left))
         try:
-            contents = reader.contents(self._descriptors)
-            count = len(self._sources)
-            columns = [contents[at : at + count] for at in range(0, len(contents), count)]
-            return self.plan.columns(columns, self._kills)
-        except (OSError, LookupError, ValueError) as error:
+            return Taken(self.plan.columns(columns, kills), ended)
+        except (LookupError, ValueError) as error:
             raise Unreadable(str(error)) from error

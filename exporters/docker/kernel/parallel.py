@@ -17,7 +17,10 @@ from exporters.docker.kernel.files import READ_BYTES
 SHARE = 128
 """Files taken at a time: half a millisecond of work, which is the longest that one waits for the other."""
 
-Done = tuple[int, "list[bytes] | OSError | MemoryError"]
+Contents = tuple[list[bytes], list[int]]
+"""The whole of each file, in order, and the places of those that could not be read, which stand there empty."""
+
+Done = tuple[int, "Contents | MemoryError"]
 
 
 class _Job:
@@ -43,18 +46,20 @@ class ParallelReader:
         self._cores = cores or len(os.sched_getaffinity(0))
         self._jobs: SimpleQueue[_Job] | None = None
 
-    def contents(self, descriptors: Sequence[int]) -> list[bytes]:
-        """The whole of each file, in order. Raises: OSError: one is gone."""
+    def contents(self, descriptors: Sequence[int]) -> Contents:
+        """Raises: MemoryError."""
         job = _Job(descriptors)
         if self._cores > 1 and job.shares > 1:
             self._ask_for_help(job)
         job.work()
         read: list[bytes] = []
-        for _, found in sorted((job.done.get() for _ in range(job.shares)), key=lambda done: done[0]):
-            if not isinstance(found, list):
+        failed: list[int] = []
+        for first, found in sorted((job.done.get() for _ in range(job.shares)), key=lambda done: done[0]):
+            if isinstance(found, MemoryError):
                 raise found
-            read += found
-        return read
+            read += found[0]
+            failed += [first + place for place in found[1]]
+        return read, failed
 
     def _ask_for_help(self, job: _Job) -> None:
         if self._jobs is None:
@@ -73,9 +78,23 @@ def _help(jobs: SimpleQueue[_Job]) -> None:
         jobs.get().work()
 
 
-def _contents(descriptors: Sequence[int]) -> list[bytes] | OSError | MemoryError:
+def _contents(descriptors: Sequence[int]) -> Contents | MemoryError:
     read = os.pread
     try:
-        return [read(descriptor, READ_BYTES, 0) for descriptor in descriptors]
-    except (OSError, MemoryError) as error:  # of either thread: whoever waits for this share must hear of it
+        try:
+            return [read(descriptor, READ_BYTES, 0) for descriptor in descriptors], []
+        except OSError:
+            return _one_by_one(descriptors)
+    except MemoryError as error:  # of either thread: whoever waits for this share must hear of it
         return error
+
+
+def _one_by_one(descriptors: Sequence[int]) -> Contents:
+    contents, failed = [], []
+    for place, descriptor in enumerate(descriptors):
+        try:
+            contents.append(os.pread(descriptor, READ_BYTES, 0))
+        except OSError:
+            contents.append(b"")
+            failed.append(place)
+    return contents, failed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate
 
 from exporters.docker import figures
@@ -25,8 +26,10 @@ class OomKills:
         return b"%d" % (self.tally.oom_before + max(kills, self.tally.oom_this_run))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Plan:
+    """Compared by identity, because all containers are sorted by it: `plan_of` gives equals the same one."""
+
     layout: Layout
     steps: tuple[tuple[Parse, int, int], ...]
     """Each with the first of its files and the one behind its last."""
@@ -50,4 +53,9 @@ def plan_of(parts: Sequence[Part]) -> Plan:
     """Its files are the paths of `parts`, one after the other."""
     ends = list(accumulate(len(part.paths) for part in parts))
     steps = tuple((part.parse, end - len(part.paths), end) for part, end in zip(parts, ends, strict=True))
-    return Plan(layout(tuple(slot for part in parts for slot in part.slots)), steps)
+    return _plan(layout(tuple(slot for part in parts for slot in part.slots)), steps)
+
+
+@lru_cache(maxsize=1024)
+def _plan(layout: Layout, steps: tuple[tuple[Parse, int, int], ...]) -> Plan:
+    return Plan(layout, steps)

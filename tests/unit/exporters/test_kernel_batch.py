@@ -58,10 +58,17 @@ def place(source: KernelSource, name: str) -> int:
     return [slot.name for slot in source.layout.slots].index(name)
 
 
+def take_away_a_file(source: KernelSource) -> None:
+    """So that reading it fails, as a control group's file does when the group is gone."""
+    folder = os.open("/", os.O_RDONLY)
+    os.dup2(folder, source.kept[3])
+    os.close(folder)
+
+
 def test_together_they_say_what_each_says_by_itself(tree: KernelTree, reader: ParallelReader) -> None:
     sources = [opened(tree, number, oom_before=number) for number in range(MEMBERS)]
     assert len(sources) * len(sources[0].kept) > 2 * SHARE
-    columns = Batch(sources).read(reader)
+    columns = Batch(sources).read(reader).columns
     assert list(zip(*columns, strict=True)) == [source.read() for source in sources]
     numbers = [b"%d" % number for number in range(MEMBERS)]
     assert columns[place(sources[0], figures.CPU_USAGE)] == numbers
@@ -81,8 +88,31 @@ def test_what_means_the_same_has_the_same_plan(tree: KernelTree) -> None:
     assert unlike.plan != one.plan
 
 
+@pytest.mark.parametrize("ended", [{0}, {7, MEMBERS - 1}])
+def test_those_whose_files_are_gone_cost_the_others_no_second_reading(
+    tree: KernelTree, reader: ParallelReader, ended: set[int]
+) -> None:
+    sources = [opened(tree, each, oom_before=each) for each in range(MEMBERS)]
+    for number in ended:
+        take_away_a_file(sources[number])
+    taken = Batch(sources).read(reader)
+    assert taken.ended == ended
+    assert {number for number, source in enumerate(sources) if source.broken} == ended
+    left = [source for source in sources if not source.broken]
+    assert list(zip(*taken.columns, strict=True)) == [source.read() for source in left]
+
+
+def test_nothing_is_said_where_all_of_them_have_ended(tree: KernelTree, reader: ParallelReader) -> None:
+    sources = [opened(tree, each) for each in range(3)]
+    for source in sources:
+        take_away_a_file(source)
+    taken = Batch(sources).read(reader)
+    assert not taken.columns
+    assert taken.ended == {0, 1, 2}
+
+
 @pytest.mark.parametrize("number", [0, MEMBERS - 1])
-def test_one_that_cannot_be_read_any_more_makes_all_unreadable_and_none_broken(
+def test_one_that_says_something_else_makes_all_unreadable_and_none_broken(
     tree: KernelTree, reader: ParallelReader, number: int
 ) -> None:
     """The caller then reads them one by one, and finds out which it is."""
@@ -133,25 +163,25 @@ def test_contents_come_in_order_whoever_read_them(tmp_path: Path, reader: Parall
         descriptors.append(os.open(path, os.O_RDONLY))
     try:
         for _ in range(20):
-            assert reader.contents(descriptors) == [b"%d" % number for number in range(len(descriptors))]
+            assert reader.contents(descriptors) == ([b"%d" % each for each in range(len(descriptors))], [])
     finally:
         for descriptor in descriptors:
             os.close(descriptor)
 
 
-@pytest.mark.parametrize("at", [0, 2 * SHARE, 4 * SHARE - 1])
-def test_a_file_that_fails_fails_the_reading_and_not_the_next(
-    tmp_path: Path, reader: ParallelReader, at: int
+@pytest.mark.parametrize("failing", [[0], [2 * SHARE - 1, 2 * SHARE], [4 * SHARE - 1]])
+def test_a_file_that_fails_is_named_and_the_others_are_read(
+    tmp_path: Path, reader: ParallelReader, failing: list[int]
 ) -> None:
     (tmp_path / "number").write_text("7")
     good = os.open(tmp_path / "number", os.O_RDONLY)
     folder = os.open(tmp_path, os.O_RDONLY)
     try:
-        files = [good] * (4 * SHARE)
-        files[at] = folder
-        with pytest.raises(IsADirectoryError):
-            reader.contents(files)
-        assert reader.contents([good] * (4 * SHARE)) == [b"7"] * (4 * SHARE)
+        places = range(4 * SHARE)
+        files = [folder if place in failing else good for place in places]
+        expected = [b"" if place in failing else b"7" for place in places]
+        assert reader.contents(files) == (expected, failing)
+        assert reader.contents([good] * len(files)) == ([b"7"] * len(files), [])
     finally:
         os.close(good)
         os.close(folder)

@@ -1,6 +1,8 @@
 """A look reads each source once; one that fails costs its own figures and nothing else."""
 
+import os
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from exporters.docker.figures import Layout, Row, Slot, layout
 from exporters.docker.kernel.cgroups import CgroupTree
 from exporters.docker.kernel.files import Descriptors
 from exporters.docker.kernel.part import Closed, Unreadable
-from exporters.docker.kernel.source import open_source
+from exporters.docker.kernel.source import KernelSource, open_source
 from exporters.docker.page import Page
 from exporters.docker.readings import SAME_SECONDS, Look, Reader
 from exporters.docker.snapshot import Snapshot
@@ -114,11 +116,24 @@ def test_a_container_that_cannot_be_read_costs_the_page_its_own_figures_only(err
     }
 
 
-def test_one_of_many_that_ends_while_it_is_read_costs_its_own_figures_only(tmp_path: Path) -> None:
+def says_nothing(kernel: KernelTree, container: Container, source: KernelSource) -> None:
+    kernel.file(container.id, "pids/pids.current").write_text("")
+
+
+def is_gone(kernel: KernelTree, container: Container, source: KernelSource) -> None:
+    folder = os.open(kernel.cgroupfs, os.O_RDONLY)
+    os.dup2(folder, source.kept[0])
+    os.close(folder)
+
+
+@pytest.mark.parametrize("ends", [says_nothing, is_gone])
+def test_one_of_many_that_ends_while_it_is_read_costs_its_own_figures_only(
+    tmp_path: Path, ends: Callable[[KernelTree, Container, KernelSource], None]
+) -> None:
     """Those whose files are kept open are read together."""
     kernel = KernelTree(tmp_path, 1)
     tree, descriptors = CgroupTree(str(kernel.cgroupfs), str(kernel.procfs)), Descriptors(100_000)
-    fleet: list[tuple[Container, Source]] = []
+    fleet: list[tuple[Container, KernelSource]] = []
     for number in range(20):
         one = replace(WEB, id=f"{number:064x}", name=f"web-{number}")
         kernel.add(one.id)
@@ -128,7 +143,7 @@ def test_one_of_many_that_ends_while_it_is_read_costs_its_own_figures_only(tmp_p
     desk = Desk(snapshot(*fleet))
     try:
         assert values(desk.reader.take(), figures.THREADS) == {one.name: 3 for one, _ in fleet}
-        kernel.file(fleet[7][0].id, "pids/pids.current").write_text("")
+        ends(kernel, *fleet[7])
         for _ in range(2):
             desk.now += 2 * SAME_SECONDS
             look = desk.reader.take()
@@ -139,6 +154,20 @@ def test_one_of_many_that_ends_while_it_is_read_costs_its_own_figures_only(tmp_p
     finally:
         for _, opened in fleet:
             opened.close()
+
+
+def test_a_page_is_made_where_all_ended_at_once(tmp_path: Path) -> None:
+    kernel = KernelTree(tmp_path, 1)
+    kernel.add(WEB.id)
+    source = open_source(WEB, CgroupTree(str(kernel.cgroupfs), str(kernel.procfs)), Descriptors(100))
+    assert source is not None
+    is_gone(kernel, WEB, source)
+    try:
+        look = Desk(snapshot((WEB, source))).reader.take()
+        assert values(look, "docker_exporter_containers")["none"] == 1
+        assert values(look, figures.THREADS) == {}
+    finally:
+        source.close()
 
 
 def test_the_inventory_is_told_once_of_one_that_has_become_unreadable() -> None:
