@@ -34,6 +34,10 @@ FEED_LENGTH = 10_000
 BATCH_PAUSE_SECONDS = 0.05
 """Between two batches of inspects at the interval: while one is read, a scrape in another thread waits for it."""
 
+LATER_SECONDS = 0.25
+"""From an end to the question what the event left open. The Engine takes up to 100 ms to take down the network, answers
+for that container only then, and would hold up here what happens to others; who is removed meanwhile costs no question."""
+
 SUSPECTED = "suspected"
 """In place of an event's action: a scrape could not read the container's figures."""
 
@@ -64,6 +68,7 @@ class Inventory:
         self._clock = clock
         self._containers: dict[str, Container] = {}
         self._again: set[str] = set()
+        self._later: dict[str, float] = {}
         self._due: deque[str] = deque()
         self._digests: dict[str, str] = {}
         self._changed = False
@@ -96,7 +101,8 @@ class Inventory:
             feed.end()
 
     def suspect(self, container_id: str) -> None:
-        """Look at this container soon. From any thread; with the stream lost, the next inventory looks at all."""
+        """Look at this container, unless an event tells of it first. From any thread; with the stream lost, the next
+        inventory looks at all."""
         if (feed := self._feed) is not None:
             feed.add(Event(SUSPECTED, container_id))
 
@@ -113,14 +119,16 @@ class Inventory:
             feed.drain()
 
     def _step(self, feed: _Feed) -> None:
-        until_resync = max(0.0, self._next_resync - self._clock())
-        events = feed.take(within=BATCH_PAUSE_SECONDS if self._due else min(self._quiet, until_resync))
+        next_look = max(0.0, min([self._next_resync, *self._later.values()]) - self._clock())
+        events = feed.take(within=BATCH_PAUSE_SECONDS if self._due else min(self._quiet, next_look))
         self._apply(events)
+        now_due = [who for who, at in self._later.items() if at <= self._clock()]
+        self._touch(now_due)
         if self._due:
             self._refresh([self._due.popleft() for _ in range(min(len(self._due), INSPECTS_AT_ONCE))])
         elif self._clock() >= self._next_resync:
             self._due.extend(self._resync())
-        elif not events:
+        elif not events and not now_due:
             self._engine.ping()
             again, self._again = self._again, set()
             self._refresh(again)
@@ -132,6 +140,7 @@ class Inventory:
         for gone in self._containers.keys() - set(ids):
             self._drop(gone)
         self._again.clear()
+        self._later.clear()
         self._due.clear()
         used = {container.image_id for container in self._containers.values()}
         self._digests = {image: digest for image, digest in self._digests.items() if digest and image in used}
@@ -139,26 +148,40 @@ class Inventory:
         return sorted(ids, key=self._containers.__contains__)
 
     def _apply(self, events: list[Event]) -> None:
-        destroyed = {event.container_id for event in events if event.action == "destroy"}
+        told = [event for event in events if event.action != SUSPECTED]
+        destroyed = {event.container_id for event in told if event.action == "destroy"}
         for container_id in destroyed:
             self._drop(container_id)
-        ooms = Counter(event.container_id for event in events if event.action == "oom")
+        ooms = Counter(event.container_id for event in told if event.action == "oom")
         known = ooms.keys() & self._containers.keys()
         self._count_ooms({container_id: ooms.pop(container_id) for container_id in known})
+        ended = self._ends(told)
+        self._publish()
+        # In order of arrival and each once: a burst of events about one container costs one inspect.
+        touched = dict.fromkeys(event.container_id for event in told)
+        self._touch([who for who in touched if who not in destroyed | ended])
+        for container_id in [*ended, *(event.container_id for event in events if event.action == SUSPECTED)]:
+            if container_id not in destroyed:
+                self._later.setdefault(container_id, self._clock() + LATER_SECONDS)
+        self._count_ooms(ooms)
+        self._publish(events=self._snapshot.events + len(told))
+
+    def _ends(self, events: list[Event]) -> set[str]:
+        """Who ended, and is shown so by the event itself."""
         last = {event.container_id: event for event in events if event.action in ("die", "start")}
+        ended = set()
         for event in events:
             if event.action == "die":
                 # Before the Engine is asked, which may take its time: an open file holds the network namespace.
                 self._end_run(event.container_id)
-                if event is last[event.container_id]:
-                    self._ended(event)
-        self._publish()
-        # In order of arrival and each once: a burst of events about one container costs one inspect.
-        touched = dict.fromkeys(event.container_id for event in events)
-        self._refresh([container_id for container_id in touched if container_id not in destroyed])
-        self._count_ooms(ooms)
-        told = sum(event.action != SUSPECTED for event in events)
-        self._publish(events=self._snapshot.events + told)
+                if event is last[event.container_id] and self._ended(event):
+                    ended.add(event.container_id)
+        return ended
+
+    def _touch(self, container_ids: list[str]) -> None:
+        for container_id in container_ids:
+            self._later.pop(container_id, None)
+        self._refresh(container_ids)
 
     def _refresh(self, container_ids: Iterable[str]) -> None:
         slow: EngineSlow | None = None
@@ -181,6 +204,8 @@ class Inventory:
             self._engine.ping()
 
     def _inspected(self, container_ids: list[str]) -> Iterator[tuple[str, Inspected]]:
+        if not container_ids:
+            return
         if len(container_ids) != 1:
             yield from self._engine.inspect_all(container_ids)
             return
@@ -222,12 +247,13 @@ class Inventory:
         if (container := self._containers.get(container_id)) is not None:
             self._put(replace(container, tally=self._run_ended(container_id, container.tally)))
 
-    def _ended(self, event: Event) -> None:
-        """The event itself says that it ended, and how. The Engine answers for it only some 90 ms later, when the
-        network is taken down; what the event leaves open is corrected then."""
+    def _ended(self, event: Event) -> bool:
+        """Whether the event itself says that it ended, and how, and of a container that is known to have lived."""
         container = self._containers.get(event.container_id)
-        if container is not None and container.alive and event.at is not None and event.exit_code is not None:
-            self._put(container.ended(at=event.at, exit_code=event.exit_code))
+        if container is None or not container.alive or event.at is None or event.exit_code is None:
+            return False
+        self._put(container.ended(at=event.at, exit_code=event.exit_code))
+        return True
 
     def _run_ended(self, container_id: str, tally: Tally) -> Tally:
         return tally.run_ended(self._sources.close(container_id) if self._sources else 0)
@@ -244,6 +270,7 @@ class Inventory:
         self._changed = True
 
     def _drop(self, container_id: str) -> None:
+        self._later.pop(container_id, None)
         if self._containers.pop(container_id, None) is not None:
             self._changed = True
         if self._sources:

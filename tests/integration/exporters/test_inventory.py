@@ -15,6 +15,10 @@ def has_seen_more_events(watched: Watch, before: int) -> bool:
     return watched.inventory.snapshot.events > before
 
 
+def is_shown_as(watched: Watch, name: str, state: str) -> bool:
+    return watched.container(name).state == state
+
+
 def test_an_event_costs_one_inspect_and_no_list(scripted: ScriptedEngine, watch: StartWatch) -> None:
     scripted.add("a1", "web")
     scripted.add("b2", "db")
@@ -44,6 +48,50 @@ def test_an_end_is_shown_by_its_event_before_the_engine_answers_for_the_containe
     scripted.hanging.clear()
     scripted.released.set()
     until(lambda: watched.container("web").state == "restarting")
+
+
+def test_an_end_that_its_event_told_holds_up_nobody(scripted: ScriptedEngine, watch: StartWatch) -> None:
+    """The Engine answers for it only when its network is down; an end that comes meanwhile is not to wait for that."""
+    for who in ("a1", "b2", "c3"):
+        scripted.add(who, who)
+    watched = watch(scripted.url, timeout=60.0)
+    scripted.hanging |= {"inspect a1", "inspect b2"}
+    watched.inventory.suspect("a1")
+    for who in ("a1", "b2", "c3"):
+        scripted.emit("die", who, at=1_700_000_000.0, exitCode="0")
+        until(partial(is_shown_as, watched, who, "exited"))
+    scripted.hanging.clear()
+    scripted.released.set()
+
+
+def test_one_that_could_not_be_read_is_looked_at_once_if_no_event_tells_of_it(
+    scripted: ScriptedEngine, watch: StartWatch
+) -> None:
+    scripted.add("a1", "web")
+    watched = watch(scripted.url)
+    scripted.add("a1", "web", Status="paused")
+    for _ in range(3):
+        watched.inventory.suspect("a1")
+    until(lambda: watched.container("web").state == "paused")
+    assert scripted.requests["inspect a1"] == 2
+    assert scripted.requests["list"] == 1
+    assert watched.inventory.snapshot.events == 0
+
+
+def test_one_that_is_removed_at_its_end_costs_no_inspect(scripted: ScriptedEngine, watch: StartWatch) -> None:
+    scripted.add("a1", "web")
+    scripted.add("b2", "db")
+    watched = watch(scripted.url)
+    watched.inventory.suspect("a1")
+    scripted.emit("die", "a1", at=1_700_000_000.0, exitCode="0")
+    scripted.remove("a1")
+    scripted.emit("destroy", "a1")
+    scripted.add("b2", "db", Status="exited", ExitCode=3)
+    scripted.emit("die", "b2", at=1_700_000_000.0, exitCode="0")
+    # What an event left open is asked for after it.
+    until(lambda: watched.container("db").exit_code == 3)
+    assert watched.names == ["db"]
+    assert (scripted.requests["inspect a1"], scripted.requests["inspect b2"]) == (1, 2)
 
 
 def test_a_label_in_the_place_of_an_exit_code_does_not_end_the_stream(
