@@ -11,7 +11,7 @@ import sys
 import time
 
 import bench.exporter
-from bench.exporter.cost import beside_the_floor, quiet_requests, scrapes
+from bench.exporter.cost import beside_the_floor, idle, quiet_requests, scrapes
 from bench.exporter.fleet import fleet
 from bench.exporter.growth import growth, repeated, simulated
 from bench.exporter.reaction import reaction
@@ -53,6 +53,7 @@ def measure(options: argparse.Namespace) -> list[Figure]:
             exporter.wait_for(options.containers)
             found += scrapes(exporter, engine, options.containers, rounds=options.rounds)
             found += beside_the_floor(exporter, rounds=options.rounds)
+            found.append(idle(exporter))
             found += reaction(exporter, engine, times=options.reactions)
             found += churn(exporter, engine, seconds=options.churn)
             found += hung(exporter, engine, seconds=options.hang)

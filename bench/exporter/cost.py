@@ -7,13 +7,15 @@ import statistics
 import sys
 import time
 
-from bench.exporter.subject import SPACING_SECONDS, Exporter, cpu_seconds, spaced
+from bench.exporter.subject import SPACING_SECONDS, Exporter, cpu_seconds, scheduled, spaced
 from bench.figures import Figure, figure
 from bench.floor import Floor
 from bridge.demo import parts
 from exporters.docker.engine import parse_address
 from exporters.docker.volley import volley
 from tests.servers.docker_engine import DockerEngineProxy
+
+IDLE_SECONDS = 15
 
 
 def scrapes(exporter: Exporter, engine: parts.DockerEngine, count: int, *, rounds: int) -> list[Figure]:
@@ -96,6 +98,15 @@ def beside_the_floor(exporter: Exporter, *, rounds: int) -> list[Figure]:
             goal="≤ 2 x; stretch 1.4",
         ),
     ]
+
+
+def idle(exporter: Exporter) -> Figure:
+    """What it costs to be there, in as much time as Prometheus lets pass between two scrapes by default."""
+    time.sleep(1)
+    before = scheduled(exporter.pid)
+    time.sleep(IDLE_SECONDS)
+    used = (scheduled(exporter.pid) - before) * 1e3
+    return figure(f"CPU in {IDLE_SECONDS} s without a scrape", "ms", [used])
 
 
 def _answers_at_once(engine: parts.DockerEngine) -> bool:

@@ -79,6 +79,15 @@ def cpu_seconds(pid: int) -> float:
     return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def scheduled(pid: int) -> float:
+    """Seconds for which threads of a process have run: finer than the hundredths that /proc/PID/stat counts.
+
+    Source: Documentation/scheduler/sched-stats.rst, /proc/<pid>/schedstat
+    """
+    threads = (Path(f"/proc/{pid}/task/{thread}/schedstat") for thread in os.listdir(f"/proc/{pid}/task"))
+    return sum(int(each.read_text().split()[0]) for each in threads) / 1e9
+
+
 def memory_kib(pid: int, key: str) -> float:
     """KiB."""
     found = re.search(rf"{key}:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
-from bench.exporter.subject import ROOT, Exporter, spaced
+from bench.exporter.subject import ROOT, Exporter, scheduled, spaced
 from bench.figures import Figure, figure
 from bridge.demo import parts
 
@@ -37,15 +36,6 @@ def turns(engine: parts.DockerEngine, other: Path, *, count: int, rounds: int) -
             ]
         found.append(figure("RSS", "MiB", [mine.rss()], [base.rss()]))
     return found
-
-
-def scheduled(pid: int) -> float:
-    """Seconds for which threads of a process have run: finer than the hundredths that /proc/PID/stat counts.
-
-    Source: Documentation/scheduler/sched-stats.rst, /proc/<pid>/schedstat
-    """
-    threads = (Path(f"/proc/{pid}/task/{thread}/schedstat") for thread in os.listdir(f"/proc/{pid}/task"))
-    return sum(int(each.read_text().split()[0]) for each in threads) / 1e9
 
 
 def checkout(text: str) -> Path:
