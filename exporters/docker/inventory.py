@@ -9,18 +9,17 @@ and no waiting for this thread's I/O there.
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from exporters.docker.container import Container, Tally, from_inspect
-from exporters.docker.engine import INSPECTS_AT_ONCE, Engine, Event, EventStream
+from exporters.docker.engine import INSPECTS_AT_ONCE, Engine, Event
 from exporters.docker.errors import EngineAway, EngineError, EngineSlow
+from exporters.docker.feed import Feed
 from exporters.docker.snapshot import Snapshot
 from exporters.docker.sources import Sources
 
@@ -28,9 +27,6 @@ Inspected = dict[str, Any] | EngineError | None
 
 FIRST_RETRY_SECONDS = 0.25
 LAST_RETRY_SECONDS = 5.0
-FEED_LENGTH = 10_000
-"""Events held while the inventory is busy; beyond it the reader waits, and the Engine buffers."""
-
 BATCH_PAUSE_SECONDS = 0.05
 """Between two batches of inspects at the interval: while one is read, a scrape in another thread waits for it."""
 
@@ -75,7 +71,7 @@ class Inventory:
         self._next_resync = 0.0
         self._retry_seconds = FIRST_RETRY_SECONDS
         self._stopping = threading.Event()
-        self._feed: _Feed | None = None
+        self._feed: Feed | None = None
         self._snapshot = Snapshot(confirmed_at=clock())
 
     @property
@@ -108,7 +104,7 @@ class Inventory:
 
     def _follow(self) -> None:
         """From one connect to its loss. The stream opens before the list is taken: nothing is missed."""
-        feed = self._feed = _Feed(self._engine.events())
+        feed = self._feed = Feed(self._engine.events())
         try:
             self._refresh(self._resync())
             self._found()
@@ -118,7 +114,7 @@ class Inventory:
             feed.end()
             feed.drain()
 
-    def _step(self, feed: _Feed) -> None:
+    def _step(self, feed: Feed) -> None:
         next_look = max(0.0, min([self._next_resync, *self._later.values()]) - self._clock())
         events = feed.take(within=BATCH_PAUSE_SECONDS if self._due else min(self._quiet, next_look))
         self._apply(events)
@@ -305,63 +301,3 @@ class Inventory:
         if self._sources:
             changes["sources"] = self._sources.by_container
         self._snapshot = replace(self._snapshot, **changes)
-
-
-class _Feed:
-    """Reads an event stream in a thread, because a blocking read cannot also watch the clock."""
-
-    def __init__(self, stream: EventStream) -> None:
-        self._stream = stream
-        self._queue: queue.Queue[Event | EngineError] = queue.Queue(FEED_LENGTH)
-        self._ended = threading.Event()
-        threading.Thread(target=self._read, name="docker-events", daemon=True).start()
-
-    def take(self, *, within: float) -> list[Event]:
-        """All events that are there, waiting up to `within` seconds for the first; empty: it stayed quiet.
-
-        Raises:
-            EngineError: the stream is over. Events that came before it are given first.
-        """
-        events: list[Event] = []
-        try:
-            item = self._queue.get(timeout=within)
-            while True:
-                if isinstance(item, EngineError):
-                    return self._last(events, item)
-                events.append(item)
-                item = self._queue.get_nowait()
-        except queue.Empty:
-            return events
-
-    def add(self, event: Event) -> None:
-        """As if it had come from the stream; dropped where so much waits that a resync is no later."""
-        with suppress(queue.Full):
-            self._queue.put_nowait(event)
-
-    def end(self) -> None:
-        """End the stream; `take` will say so. From any thread."""
-        self._ended.set()
-        self._stream.close()
-
-    def drain(self) -> None:
-        """Let go a reader that waits for room in the queue. After `end`, by whoever called `take`."""
-        with suppress(queue.Empty):
-            while True:
-                self._queue.get_nowait()
-
-    def _last(self, events: list[Event], error: EngineError) -> list[Event]:
-        if not events:
-            raise error
-        self._queue.put(error)
-        return events
-
-    def _read(self) -> None:
-        end: EngineError = EngineAway("events: the stream ended")
-        try:
-            for event in self._stream:
-                if self._ended.is_set():
-                    return
-                self._queue.put(event)
-        except EngineError as error:
-            end = error
-        self._queue.put(end)
