@@ -61,7 +61,7 @@ def repeated(docker_host: str, count: int) -> dict[str, float]:
     engine = Engine(parse_address(docker_host), timeout=5)
     live = [
         from_inspect(said, Tally())
-        for _, said in engine.inspect_all(engine.container_ids())
+        for _, said in engine.inspect_all(engine.listed())
         if isinstance(said, dict)
     ]
     containers: list[Container] = []

@@ -12,7 +12,7 @@ import http.client
 import json
 import re
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -89,6 +89,16 @@ class Event:
     """Of a `die`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A container as the list has it: one request for all of them."""
+
+    state: str
+    """As in inspect; empty where the list does not say."""
+    names: frozenset[str]
+    """Its own, and those under which others are linked to it."""
+
+
 def parse_address(text: str) -> Address:
     """The address in `text`, in the form of DOCKER_HOST.
 
@@ -118,12 +128,12 @@ class Engine:
     def ping(self) -> None:
         self._answer("/_ping")
 
-    def container_ids(self) -> list[str]:
-        """The ids of all containers, stopped ones too."""
+    def listed(self) -> dict[str, Listed]:
+        """All containers by id, stopped ones too, with what little the list says of them."""
         entries = self._json("/containers/json?all=1")
         try:
-            return [str(entry["Id"]) for entry in entries]
-        except (KeyError, TypeError) as error:
+            return {str(entry["Id"]): _listed(entry) for entry in entries}
+        except (KeyError, TypeError, AttributeError) as error:
             raise EngineNonsense(f"list: cannot read the answer: {error!r}") from error
 
     def inspect(self, container_id: str) -> dict[str, Any] | None:
@@ -253,6 +263,11 @@ class _Connection(http.client.HTTPConnection):
 
     def connect(self) -> None:
         self.sock = self._address.dial(self._seconds)
+
+
+def _listed(entry: Mapping[str, Any]) -> Listed:
+    names = frozenset(str(name).removeprefix("/") for name in entry.get("Names") or ())
+    return Listed(str(entry.get("State") or ""), names)
 
 
 def _inspect_path(container_id: str) -> str:

@@ -123,7 +123,13 @@ def _parser(environ: Mapping[str, str], version: str) -> argparse.ArgumentParser
         _container_labels,
         "Container labels to export as container_label_*, separated by commas",
     )
-    add("--docker.resync-interval", "resync_interval", "60s", _duration, "Time between full inventories")
+    add(
+        "--docker.resync-interval",
+        "resync_interval",
+        "60s",
+        _duration,
+        "Time between two lists of all containers; every tenth is followed by an inspect of each",
+    )
     add("--docker.timeout", "timeout", "5s", _duration, "How long the Engine may take for one answer")
     add(
         "--docker.stats-interval",

@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import Any
 
 from exporters.docker.container import Container, Tally, from_inspect
-from exporters.docker.engine import INSPECTS_AT_ONCE, Engine, Event
+from exporters.docker.engine import INSPECTS_AT_ONCE, Engine, Event, Listed
 from exporters.docker.errors import EngineAway, EngineError, EngineSlow
 from exporters.docker.feed import Feed
 from exporters.docker.snapshot import Snapshot
@@ -33,6 +33,10 @@ BATCH_PAUSE_SECONDS = 0.05
 LATER_SECONDS = 0.25
 """From an end to the question what the event left open. The Engine takes up to 100 ms to take down the network, answers
 for that container only then, and would hold up here what happens to others; who is removed meanwhile costs no question."""
+
+WHOLE_EVERY = 10
+"""Of so many lists one is followed by an inspect of every container. After each of them it cost as much CPU as the scrapes
+of that time, to find what events had told already."""
 
 SUSPECTED = "suspected"
 """In place of an event's action: a scrape could not read the container's figures."""
@@ -63,7 +67,11 @@ class Inventory:
         self._quiet = quiet
         self._clock = clock
         self._containers: dict[str, Container] = {}
+        self._missed: set[str] = set()
+        """Those whose last inspect failed."""
         self._again: set[str] = set()
+        """Of these, those to be tried again as soon as it is quiet."""
+        self._resyncs = 0
         self._later: dict[str, float] = {}
         self._due: deque[str] = deque()
         self._digests: dict[str, str] = {}
@@ -106,6 +114,8 @@ class Inventory:
         """From one connect to its loss. The stream opens before the list is taken: nothing is missed."""
         feed = self._feed = Feed(self._engine.events())
         try:
+            self._resyncs = 0
+            self._later.clear()
             self._refresh(self._resync())
             self._found()
             while not self._stopping.is_set():
@@ -131,17 +141,29 @@ class Inventory:
         self._publish(up=True, confirmed_at=self._clock())
 
     def _resync(self) -> list[str]:
-        """Takes the list, drops who is gone, and gives all ids, those not known yet first."""
-        ids = self._engine.container_ids()
-        for gone in self._containers.keys() - set(ids):
+        """Takes the list, drops who is gone, and gives the ids of those to look at, those not known yet first."""
+        listed = self._engine.listed()
+        for gone in self._containers.keys() - listed.keys():
             self._drop(gone)
-        self._again.clear()
-        self._later.clear()
+        whole = self._resyncs % WHOLE_EVERY == 0
+        self._resyncs += 1
         self._due.clear()
+        self._again.clear()
         used = {container.image_id for container in self._containers.values()}
         self._digests = {image: digest for image, digest in self._digests.items() if digest and image in used}
         self._next_resync = self._clock() + self._resync_interval
+        ids = [who for who, entry in listed.items() if whole or self._is_to_be_looked_at(who, entry)]
         return sorted(ids, key=self._containers.__contains__)
+
+    def _is_to_be_looked_at(self, container_id: str, entry: Listed) -> bool:
+        known = self._containers.get(container_id)
+        if known is None or container_id in self._missed:
+            return True
+        if known.state != entry.state or known.name not in entry.names:
+            return True
+        # No event tells of a failing streak that grows, nor of control groups that can be seen by now.
+        source = self._snapshot.sources.get(container_id)
+        return known.alive and (known.health != "none" or source is None or source.kind != "kernel")
 
     def _apply(self, events: list[Event]) -> None:
         told = [event for event in events if event.action != SUSPECTED]
@@ -186,13 +208,16 @@ class Inventory:
                 if isinstance(said, EngineError):
                     raise said
                 self._look(container_id, said)
+                self._missed.discard(container_id)
             except EngineSlow as error:
                 self._failed("inspect_slow", error)
+                self._missed.add(container_id)
                 slow = error
             except EngineAway:
                 raise
             except EngineError as error:
                 self._failed("inspect_failed", error)
+                self._missed.add(container_id)
                 self._again.add(container_id)
         if slow:
             # Docker answers for a container only when that container's own lock is free. If the Engine still
@@ -267,6 +292,7 @@ class Inventory:
 
     def _drop(self, container_id: str) -> None:
         self._later.pop(container_id, None)
+        self._missed.discard(container_id)
         if self._containers.pop(container_id, None) is not None:
             self._changed = True
         if self._sources:

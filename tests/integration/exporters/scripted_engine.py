@@ -136,6 +136,13 @@ class ScriptedEngine:
             return {"RepoDigests": [f"image@{digest}"]} if digest else None
         return (self.stats if request.startswith("stats ") else self.inspected).get(subject)
 
+    def entry(self, container_id: str) -> dict[str, Any]:
+        """Of the list."""
+        found = self.inspected.get(container_id)
+        if found is None:
+            return {"Id": container_id}
+        return {"Id": container_id, "Names": [found["Name"]], "State": found["State"]["Status"]}
+
     def cut(self) -> None:
         """End all event streams; new ones may be opened."""
         streams, self._streams = self._streams, []
@@ -192,7 +199,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif request == "ping":
             self._answer(b"OK")
         elif request == "list":
-            self._answer(json.dumps([{"Id": each} for each in engine.listed]).encode())
+            self._answer(json.dumps([engine.entry(each) for each in engine.listed]).encode())
         elif request == "events":
             self._stream(engine.open_stream())
         elif (answer := engine.answer(request, subject)) is not None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from exporters.docker.engine import Engine, Event, parse_address
+from exporters.docker.engine import Engine, Event, Listed, parse_address
 from exporters.docker.errors import EngineAway
 from tests.integration.exporters.scripted_engine import ScriptedEngine
 
@@ -50,11 +50,12 @@ def test_it_answers_a_ping(subject: Subject) -> None:
     subject.client.ping()
 
 
-def test_it_lists_ids_that_can_be_inspected(subject: Subject) -> None:
-    assert subject.container_id in subject.client.container_ids()
+def test_it_lists_what_can_be_inspected_by_id_with_state_and_name(subject: Subject) -> None:
+    entry = subject.client.listed()[subject.container_id]
     details = subject.client.inspect(subject.container_id)
     assert details is not None
     assert details["Id"] == subject.container_id
+    assert entry == Listed(details["State"]["Status"], frozenset({details["Name"].removeprefix("/")}))
 
 
 def test_a_container_that_is_not_there_is_none_and_no_error(subject: Subject) -> None:

@@ -226,14 +226,6 @@ def test_an_unreadable_event_costs_the_stream_and_not_the_inventory(
     assert watched.names == ["web"]
 
 
-def test_a_resync_catches_what_no_event_told(scripted: ScriptedEngine, watch: StartWatch) -> None:
-    scripted.add("a1", "web")
-    watched = watch(scripted.url, resync=0.1)
-    scripted.add("a1", "web", Status="paused")
-    scripted.add("b2", "silent")
-    until(lambda: watched.names == ["silent", "web"] and watched.container("web").state == "paused")
-
-
 def test_one_container_that_hangs_does_not_hold_up_the_others(
     scripted: ScriptedEngine, watch: StartWatch
 ) -> None:

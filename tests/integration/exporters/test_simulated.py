@@ -103,7 +103,7 @@ def test_a_round_of_inspects_is_taken_sixteen_at_a_time_and_events_come_between(
         return answer(request, subject)
 
     scripted.answer = starting_another  # type: ignore[method-assign]  # the script of this one test
-    watched = watch(scripted.url, tree=tree, resync=0.5)
+    watched = watch(scripted.url, tree=tree, resync=0.1)
     until(lambda: "newcomer" in watched.names and asked.count(identity(199)) >= 2)
     second_of_the_last = asked.index(identity(199), asked.index(identity(199)) + 1)
     assert asked.index(identity(900)) < second_of_the_last  # by its event, not by its turn
