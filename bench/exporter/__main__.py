@@ -48,7 +48,13 @@ def measure(options: argparse.Namespace) -> list[Figure]:
     found: list[Figure] = []
     with fleet(options.containers) as engine:
         if options.turns:
-            return turns(engine, options.turns, count=options.containers, rounds=options.rounds)
+            return turns(
+                engine,
+                options.turns,
+                count=options.containers,
+                rounds=options.rounds,
+                churn_seconds=options.churn,
+            )
         with Exporter(engine.url) as exporter:
             exporter.wait_for(options.containers)
             found += scrapes(exporter, engine, options.containers, rounds=options.rounds)
@@ -81,7 +87,7 @@ def _arguments() -> argparse.ArgumentParser:
         "--turns",
         type=checkout,
         metavar="CHECKOUT",
-        help="nothing but scrapes, in turns with the exporter of another checkout of this project",
+        help="nothing but scrapes, quiet and in churn, in turns with the exporter of another checkout of this project",
     )
     parser.add_argument("--repeat", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--docker", default="", help=argparse.SUPPRESS)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from bench.exporter.subject import ROOT, SPACING_SECONDS, Exporter, p99, spaced
 from bench.figures import Figure, figure
@@ -24,14 +25,9 @@ def churn(exporter: Exporter, engine: parts.DockerEngine, *, seconds: float) -> 
     work = _work_as_long_as(statistics.median(spaced(exporter) for _ in range(40)))
     quiet, quiet_work, quiet_cpu = _side_by_side(exporter, work, seconds=10)
     memory, files = exporter.rss(), exporter.open_files()
-    command = [sys.executable, "-m", "bench.exporter.churning", engine.url]
-    with subprocess.Popen(
-        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as coming:
+    with coming_and_going(engine) as lived:
         # A scrape that fails ends it all: there is none in a run that has come to its end.
         walls, works, cpu = _side_by_side(exporter, work, seconds=seconds)
-        lived = int(coming.communicate()[0])
-    time.sleep(1)
     goal = f"≤ 3 x {statistics.median(quiet):.0f}"
     return [
         figure("scrapes that failed in the churn", "", [0], goal="0"),
@@ -46,10 +42,23 @@ def churn(exporter: Exporter, engine: parts.DockerEngine, *, seconds: float) -> 
             [p99(quiet_work)],
         ),
         figure("CPU of a scrape in the churn, events included (baseline: quiet)", "ms", [cpu], [quiet_cpu]),
-        figure("containers that came and went, per second", "", [lived / seconds]),
+        figure("containers that came and went, per second", "", [sum(lived) / seconds]),
         figure("RSS after (baseline: before)", "MiB", [exporter.rss()], [memory], goal="flat"),
         figure("open files after (baseline: before)", "", [exporter.open_files()], [files], goal="flat"),
     ]
+
+
+@contextlib.contextmanager
+def coming_and_going(engine: parts.DockerEngine) -> Iterator[list[int]]:
+    """Containers that do, until the end; then how many there were stands in what it gives."""
+    lived: list[int] = []
+    command = [sys.executable, "-m", "bench.exporter.churning", engine.url]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as coming:
+        yield lived
+        lived.append(int(coming.communicate()[0]))
+    time.sleep(1)
 
 
 def _work_as_long_as(milliseconds: float) -> Callable[[], float]:

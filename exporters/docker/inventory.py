@@ -149,6 +149,7 @@ class Inventory:
         self._resyncs += 1
         self._due.clear()
         self._again.clear()
+        self._missed &= listed.keys()
         used = {container.image_id for container in self._containers.values()}
         self._digests = {image: digest for image, digest in self._digests.items() if digest and image in used}
         self._next_resync = self._clock() + self._resync_interval
