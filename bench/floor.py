@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -22,8 +24,7 @@ class Floor:
             self._process = subprocess.Popen(
                 [program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
             )
-            opened = (os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir())
-            self.paths = [path for path in opened if path.startswith(KERNEL)]
+            self.paths = [path for path in _opened(pid) if path.startswith(KERNEL)]
             self._tell("".join(f"{path}\n" for path in self.paths) + "\n")
             self.round()
 
@@ -46,3 +47,10 @@ class Floor:
         assert self._process.stdin
         self._process.stdin.write(text)
         self._process.stdin.flush()
+
+
+def _opened(pid: int) -> Iterator[str]:
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # the one of this very list, where it is our own
+            # procfs lets go of the names of what is open all the same, and makes them anew when asked.
+            yield os.readlink(entry).removesuffix(" (deleted)")

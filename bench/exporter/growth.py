@@ -5,15 +5,19 @@ from __future__ import annotations
 import gc
 import json
 import os
+import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from bench.exporter.subject import ROOT, Exporter, memory_kib, spaced
 from bench.figures import Figure, figure
+from bench.floor import Floor
 from bridge.demo import parts
 from exporters.docker.engine import parse_address
 from tests.integration.exporters.scripted_engine import ScriptedEngine
@@ -32,6 +36,7 @@ def growth(engine: parts.DockerEngine) -> list[Figure]:
         figure("reading and text, 100 containers, CPU", "ms", [cpu[100]]),
         figure("300", "ms", [cpu[300]]),
         figure("1000 (baseline: 100)", "ms", [cpu[1000]], [cpu[100]], goal="≤ 12x"),
+        *_growth_of_the_floor(told),
         figure(
             "RSS at 1000, reckoned: 20 for the process and what the containers add",
             "MiB",
@@ -39,6 +44,16 @@ def growth(engine: parts.DockerEngine) -> list[Figure]:
             goal="≤ 45",
         ),
     ]
+
+
+def _growth_of_the_floor(told: Mapping[int, Mapping[str, float]]) -> list[Figure]:
+    """What of that is the kernel's, whose own memory for 1000 containers no cache holds. Nothing without a C compiler."""
+    floor = {count: each["floor_ms"] for count, each in told.items() if "floor_ms" in each}
+    return (
+        [figure("C reads the files of 1000 (baseline: of 100)", "ms", [floor[1000]], [floor[100]])]
+        if floor
+        else []
+    )
 
 
 def repeated(docker_host: str, count: int) -> dict[str, float]:
@@ -90,8 +105,18 @@ def repeated(docker_host: str, count: int) -> dict[str, float]:
     for _ in range(rounds):
         scrape()
     cpu = (time.process_time() - begun) / rounds * 1e3
+    memory = memory_kib(os.getpid(), "VmRSS") / 1024
     bare = 20.0  # MiB: the exporter's own process before its first container, in place of this one's
-    return {"cpu_ms": cpu, "rss_mib": memory_kib(os.getpid(), "VmRSS") / 1024 - start + bare}
+    return {"cpu_ms": cpu, "rss_mib": memory - start + bare, **_floor(rounds)}
+
+
+def _floor(rounds: int) -> dict[str, float]:
+    """CPU milliseconds of C that reads the files which this process keeps open, as often and without a pause as well."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        return {}
+    with Floor(os.getpid(), compiler) as floor:
+        return {"floor_ms": statistics.mean(floor.round()[1] for _ in range(rounds))}
 
 
 def simulated(count: int) -> list[Figure]:
