@@ -163,8 +163,8 @@ class Inventory:
         if known.state != entry.state or known.name not in entry.names:
             return True
         # No event tells of a failing streak that grows, nor of control groups that can be seen by now.
-        source = self._snapshot.sources.get(container_id)
-        return known.alive and (known.health != "none" or source is None or source.kind != "kernel")
+        lacking = self._sources is not None and self._sources.lacks(container_id)
+        return known.alive and (known.health != "none" or lacking)
 
     def _apply(self, events: list[Event]) -> None:
         told = [event for event in events if event.action != SUSPECTED]

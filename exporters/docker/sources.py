@@ -54,6 +54,11 @@ class Sources:
             self._mapping = {container_id: source for container_id, (_, source) in self._followed.items()}
         return self._mapping
 
+    def lacks(self, container_id: str) -> bool:
+        """Whether not all of its figures come from the kernel's files. From any thread."""
+        _, source = self._followed.get(container_id, (None, None))
+        return not isinstance(source, KernelSource) or source.broken or source.kind != KINDS[0]
+
     def follow(self, container: Container) -> None:
         """Have a source for this run of the container if it lives, none if it does not."""
         run, source = self._followed.get(container.id, (None, None))

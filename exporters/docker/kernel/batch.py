@@ -43,16 +43,18 @@ class Batch:
         count = len(self._sources)
         columns: list[Column] = [contents[at : at + count] for at in range(0, len(contents), count)]
         ended = frozenset(place % count for place in failed)
+        taken = Taken(self._numbers(columns, ended) if len(ended) < count else (), ended)
         for place in ended:
             self._sources[place].broken = True
-        if len(ended) == count:
-            return Taken((), ended)
+        return taken
+
+    def _numbers(self, columns: Sequence[Column], ended: frozenset[int]) -> list[Column]:
         kills: Sequence[OomKills] = self._kills
         if ended:
-            left = [place not in ended for place in range(count)]
+            left = [place not in ended for place in range(len(kills))]
             columns = [list(compress(column, left)) for column in columns]
             kills = list(compress(kills, left))
         try:
-            return Taken(self.plan.columns(columns, kills), ended)
+            return self.plan.columns(columns, kills)
         except (LookupError, ValueError) as error:
             raise Unreadable(str(error)) from error

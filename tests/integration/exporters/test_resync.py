@@ -67,6 +67,22 @@ def test_each_living_one_without_the_kernels_figures_is_asked_for(
     until(lambda: watched.look().readings.by_kind["kernel"] == [WEB])
 
 
+def test_each_living_one_whose_files_became_unreadable_is_asked_for(
+    scripted: ScriptedEngine, watch: StartWatch, tmp_path: Path
+) -> None:
+    """The look that followed may have come too early."""
+    tree = KernelTree(tmp_path, 1)
+    scripted.add(WEB, "web", Pid=1)
+    tree.add(WEB, pid=1)
+    watched = watch(scripted.url, tree=tree, resync=1.0)
+    tree.remove(WEB)
+    assert watched.look().readings.by_kind["none"] == [WEB]
+    until(lambda: scripted.requests[f"inspect {WEB}"] >= 3)
+    assert scripted.requests["list"] < WHOLE_EVERY
+    tree.add(WEB)
+    until(lambda: watched.look().readings.by_kind["kernel"] == [WEB])
+
+
 def test_one_whose_inspect_failed_is_asked_for(scripted: ScriptedEngine, watch: StartWatch) -> None:
     scripted.add("a1", "web", Status="exited")
     watched = watch(scripted.url, resync=1.0, timeout=0.5)

@@ -156,6 +156,29 @@ def test_one_of_many_that_ends_while_it_is_read_costs_its_own_figures_only(
             opened.close()
 
 
+def test_of_two_that_fail_in_their_own_ways_the_inventory_is_told_of_both(tmp_path: Path) -> None:
+    kernel = KernelTree(tmp_path, 1)
+    tree, descriptors = CgroupTree(str(kernel.cgroupfs), str(kernel.procfs)), Descriptors(100_000)
+    fleet = [replace(WEB, id=f"{number:064x}", name=f"web-{number}") for number in range(3)]
+    sources = []
+    for one in fleet:
+        kernel.add(one.id)
+        source = open_source(one, tree, descriptors)
+        assert source is not None
+        sources.append(source)
+    is_gone(kernel, fleet[0], sources[0])
+    says_nothing(kernel, fleet[1], sources[1])
+    desk = Desk(snapshot(*zip(fleet, sources, strict=True)))
+    try:
+        look = desk.reader.take()
+        assert values(look, figures.THREADS) == {"web-2": 3}
+        assert sorted(desk.suspected) == [fleet[0].id, fleet[1].id]
+        assert look.readings.errors == 2
+    finally:
+        for source in sources:
+            source.close()
+
+
 def test_a_page_is_made_where_all_ended_at_once(tmp_path: Path) -> None:
     kernel = KernelTree(tmp_path, 1)
     kernel.add(WEB.id)
