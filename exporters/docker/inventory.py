@@ -73,6 +73,7 @@ class Inventory:
         """Of these, those to be tried again as soon as it is quiet."""
         self._resyncs = 0
         self._later: dict[str, float] = {}
+        """When whom is to be looked at who ended or could not be read."""
         self._due: deque[str] = deque()
         self._digests: dict[str, str] = {}
         self._changed = False

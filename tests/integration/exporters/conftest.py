@@ -84,7 +84,8 @@ def watch() -> Iterator[Callable[..., Watch]]:
     """`watch(url)` gives an inventory that has been loaded; only events change it unless `resync` says more.
 
     `timeout` (seconds) is also the silence after which it pings. Long, so that a busy machine is not taken for a
-    hung Engine; tests of hanging and of silence pass a short one. Without a `tree` no control group is to be seen.
+    hung Engine; tests of hanging and of silence pass a short one. Without a `tree` no control group is to be seen. With a `clock` of its own a
+    test says when what is to be done later is due.
     """
     running: list[Watch] = []
 
@@ -97,13 +98,18 @@ def watch() -> Iterator[Callable[..., Watch]]:
         tree: KernelTree | None = None,
         stats_interval: float = NEVER,
         descriptors: int = 10_000,
+        clock: Callable[[], float] = time.monotonic,
     ) -> Watch:
         address = parse_address(url)
         statistics = Statistics(Engine(address, timeout=timeout), interval=stats_interval)
         found = (tree.cgroupfs, tree.procfs) if tree else (NOWHERE, NOWHERE)
         sources = Sources(CgroupTree(*map(str, found)), Descriptors(descriptors), statistics.source)
         inventory = Inventory(
-            Engine(address, timeout=timeout), resync_interval=resync, quiet=timeout, sources=sources
+            Engine(address, timeout=timeout),
+            resync_interval=resync,
+            quiet=timeout,
+            sources=sources,
+            clock=clock,
         )
         threads = [threading.Thread(target=each.run) for each in (inventory, statistics)]
         running.append(Watch(inventory, sources, statistics, threads))

@@ -116,6 +116,19 @@ def test_a_container_that_cannot_be_read_costs_the_page_its_own_figures_only(err
     }
 
 
+def opened(kernel: KernelTree, count: int) -> list[tuple[Container, KernelSource]]:
+    """Living containers whose files are kept open, to be closed by the caller."""
+    tree, descriptors = CgroupTree(str(kernel.cgroupfs), str(kernel.procfs)), Descriptors(100_000)
+    fleet = []
+    for number in range(count):
+        one = replace(WEB, id=f"{number:064x}", name=f"web-{number}")
+        kernel.add(one.id)
+        source = open_source(one, tree, descriptors)
+        assert source is not None
+        fleet.append((one, source))
+    return fleet
+
+
 def says_nothing(kernel: KernelTree, container: Container, source: KernelSource) -> None:
     kernel.file(container.id, "pids/pids.current").write_text("")
 
@@ -132,14 +145,7 @@ def test_one_of_many_that_ends_while_it_is_read_costs_its_own_figures_only(
 ) -> None:
     """Those whose files are kept open are read together."""
     kernel = KernelTree(tmp_path, 1)
-    tree, descriptors = CgroupTree(str(kernel.cgroupfs), str(kernel.procfs)), Descriptors(100_000)
-    fleet: list[tuple[Container, KernelSource]] = []
-    for number in range(20):
-        one = replace(WEB, id=f"{number:064x}", name=f"web-{number}")
-        kernel.add(one.id)
-        source = open_source(one, tree, descriptors)
-        assert source is not None
-        fleet.append((one, source))
+    fleet = opened(kernel, 20)
     desk = Desk(snapshot(*fleet))
     try:
         assert values(desk.reader.take(), figures.THREADS) == {one.name: 3 for one, _ in fleet}
@@ -152,41 +158,32 @@ def test_one_of_many_that_ends_while_it_is_read_costs_its_own_figures_only(
         assert look.readings.errors == 1
         assert desk.suspected == [fleet[7][0].id]
     finally:
-        for _, opened in fleet:
-            opened.close()
+        for _, source in fleet:
+            source.close()
 
 
 def test_of_two_that_fail_in_their_own_ways_the_inventory_is_told_of_both(tmp_path: Path) -> None:
     kernel = KernelTree(tmp_path, 1)
-    tree, descriptors = CgroupTree(str(kernel.cgroupfs), str(kernel.procfs)), Descriptors(100_000)
-    fleet = [replace(WEB, id=f"{number:064x}", name=f"web-{number}") for number in range(3)]
-    sources = []
-    for one in fleet:
-        kernel.add(one.id)
-        source = open_source(one, tree, descriptors)
-        assert source is not None
-        sources.append(source)
-    is_gone(kernel, fleet[0], sources[0])
-    says_nothing(kernel, fleet[1], sources[1])
-    desk = Desk(snapshot(*zip(fleet, sources, strict=True)))
+    fleet = opened(kernel, 3)
+    is_gone(kernel, *fleet[0])
+    says_nothing(kernel, *fleet[1])
+    desk = Desk(snapshot(*fleet))
     try:
         look = desk.reader.take()
         assert values(look, figures.THREADS) == {"web-2": 3}
-        assert sorted(desk.suspected) == [fleet[0].id, fleet[1].id]
+        assert sorted(desk.suspected) == [fleet[0][0].id, fleet[1][0].id]
         assert look.readings.errors == 2
     finally:
-        for source in sources:
+        for _, source in fleet:
             source.close()
 
 
 def test_a_page_is_made_where_all_ended_at_once(tmp_path: Path) -> None:
     kernel = KernelTree(tmp_path, 1)
-    kernel.add(WEB.id)
-    source = open_source(WEB, CgroupTree(str(kernel.cgroupfs), str(kernel.procfs)), Descriptors(100))
-    assert source is not None
-    is_gone(kernel, WEB, source)
+    ((one, source),) = opened(kernel, 1)
+    is_gone(kernel, one, source)
     try:
-        look = Desk(snapshot((WEB, source))).reader.take()
+        look = Desk(snapshot((one, source))).reader.take()
         assert values(look, "docker_exporter_containers")["none"] == 1
         assert values(look, figures.THREADS) == {}
     finally:
