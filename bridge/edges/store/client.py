@@ -167,7 +167,7 @@ class Client:
         await self._close_idle()
 
     async def close(self) -> None:
-        """Close all connections: commands under way fail, and one that is connecting yet is the last on its own."""
+        """Close all connections: commands under way fail; one that still connects is carried through, then closes its own."""
         self._retired = True
         with contextlib.suppress(RedisError, OSError):
             await self._redis.aclose()
