@@ -18,7 +18,7 @@ from typing import Any
 from aiohttp import ClientSession, ClientTimeout, UnixConnector, web
 from aiohttp.typedefs import LooseHeaders
 
-from tests.servers.threaded import ThreadedServer
+from tests.servers.threaded import ThreadedWebServer, stop_accepting, unix
 
 VERSION_PREFIX = re.compile(r"^/v\d+\.\d+")
 HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "upgrade", "content-length"})
@@ -86,7 +86,7 @@ class Held:
             raise ConnectionResetError("dropped by the test")
 
 
-class DockerEngineProxy(ThreadedServer):
+class DockerEngineProxy(ThreadedWebServer):
     """Listens on a unix socket of its own. Rules are asked in the order they were made; the first that matches acts."""
 
     def __init__(self, upstream: str | None = None) -> None:
@@ -98,8 +98,6 @@ class DockerEngineProxy(ThreadedServer):
         self._recorded: list[Request] = []
         self._changed = threading.Condition()
         self._rules: list[Held] = []
-        self._runner: web.AppRunner | None = None
-        self._site: web.UnixSite | None = None
         self._session: ClientSession | None = None
 
     @property
@@ -214,7 +212,8 @@ class DockerEngineProxy(ThreadedServer):
         try:
             yield
         finally:
-            self._await(self._listen())
+            self.socket.unlink()
+            self._await(self._listen(unix(self.socket)))
 
     def on_loop(self, call: Callable[[], None]) -> None:
         """Call it in the proxy's thread."""
@@ -268,27 +267,18 @@ class DockerEngineProxy(ThreadedServer):
             self._session = ClientSession(connector=connector, timeout=ClientTimeout(total=None))
         app = web.Application(client_max_size=64 * 1024 * 1024)
         app.router.add_route("*", "/{path:.*}", self._answer)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await self._listen()
-
-    async def _listen(self) -> None:
-        assert self._runner is not None
-        self.socket.unlink(missing_ok=True)
-        self._site = web.UnixSite(self._runner, str(self.socket))
-        await self._site.start()
+        await self._serve(app, unix(self.socket))
 
     async def _shut(self) -> None:
-        assert self._site is not None
-        assert self._runner is not None
-        await self._site.stop()
+        await stop_accepting([self._listening])
+        for site in self._runner.sites:
+            await site.stop()
         if self._runner.server is not None:
             for connection in self._runner.server.connections:
                 connection.force_close()
 
     async def _close(self) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
+        await super()._close()
         if self._session is not None:
             await self._session.close()
         self._folder.cleanup()

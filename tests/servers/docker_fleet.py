@@ -16,7 +16,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.servers.threaded import ThreadedServer
+from tests.servers.threaded import ThreadedWebServer, unix
 
 NEVER = "0001-01-01T00:00:00Z"
 
@@ -84,7 +84,7 @@ class Synthetic:
         }
 
 
-class DockerFleet(ThreadedServer):
+class DockerFleet(ThreadedWebServer):
     """`restarts`: names in the order in which they were restarted or started. `asked`: how many requests came."""
 
     def __init__(self) -> None:
@@ -93,7 +93,6 @@ class DockerFleet(ThreadedServer):
         self.asked = 0
         self._folder = tempfile.TemporaryDirectory(prefix="hs-")
         self.url = f"unix://{self._folder.name}/docker.sock"
-        self._runner: web.AppRunner | None = None
 
     def run(self, name: str, *, healthy: bool = True, **labels: str) -> Synthetic:
         """One more container, opted in; `__` in a label's name stands for a dot."""
@@ -122,17 +121,14 @@ class DockerFleet(ThreadedServer):
                 app.router.add_get(prefix + path, _handler(answer))
             for verb in ("start", "restart"):
                 app.router.add_post(f"{prefix}/containers/{{ref}}/{verb}", _handler(self._act))
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.UnixSite(self._runner, str(Path(self._folder.name) / "docker.sock")).start()
+        await self._serve(app, unix(Path(self._folder.name) / "docker.sock"))
 
     async def _close(self) -> None:
-        assert self._runner is not None
         for connection in self._runner.server.connections if self._runner.server is not None else ():
             if connection.transport is not None:
                 connection.transport.abort()
         await asyncio.sleep(0)  # a closed transport says so in the next turn of the loop
-        await self._runner.cleanup()
+        await super()._close()
         self._folder.cleanup()
 
     @web.middleware

@@ -18,7 +18,7 @@ from typing import Any
 import jsonschema
 from aiohttp import web
 
-from tests.servers.threaded import ThreadedServer
+from tests.servers.threaded import ThreadedWebServer, tcp
 
 CONTRACT = json.loads((Path(__file__).parents[1] / "contracts/grafana-annotations.openapi.json").read_text())
 TOKEN = "glsa_of_the_tests"
@@ -35,7 +35,7 @@ class Hold:
     let_go: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-class Grafana(ThreadedServer):
+class Grafana(ThreadedWebServer):
     """``modes``: how the next requests that change something are answered, one each; empty: as Grafana would."""
 
     def __init__(self, port: int, *, dashboards: tuple[str, ...] = (), forgets_with: int = 500) -> None:
@@ -53,7 +53,6 @@ class Grafana(ThreadedServer):
         self._forgets_with = forgets_with
         self._next = 1
         self._changed = threading.Condition()
-        self._runner: web.AppRunner | None = None
 
     def drawn(self, incident_id: str) -> list[Json]:
         """The annotations of this incident, as Grafana has them."""
@@ -111,13 +110,7 @@ class Grafana(ThreadedServer):
         app.router.add_get("/api/annotations", self._list)
         app.router.add_post("/api/annotations", self._changing)
         app.router.add_patch("/api/annotations/{id}", self._changing)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
-
-    async def _close(self) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
+        await self._serve(app, tcp(self._port))
 
     @web.middleware
     async def _around(

@@ -16,7 +16,7 @@ from typing import Any
 from aiohttp import web
 
 from bridge.demo import parts
-from tests.servers.threaded import ThreadedServer
+from tests.servers.threaded import ThreadedWebServer, tcp
 
 Json = dict[str, Any]
 
@@ -73,7 +73,7 @@ class Asked:
     headers: Mapping[str, str]
 
 
-class ModelServer(ThreadedServer):
+class ModelServer(ThreadedWebServer):
     """``mode`` and ``says`` may be changed at any time; ``says`` is the answer or makes it from the request."""
 
     PATH = ""
@@ -96,7 +96,6 @@ class ModelServer(ThreadedServer):
         self.most_at_once = 0
         self._now = 0
         self.port = parts.free_port()
-        self._runner: web.AppRunner | None = None
         self._end = asyncio.Event()
 
     @property
@@ -180,11 +179,8 @@ class ModelServer(ThreadedServer):
     async def _open(self) -> None:
         app = web.Application(client_max_size=64 * 1024 * 1024)
         app.router.add_post(self.PATH, self._answer)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, parts.LOOPBACK, self.port).start()
+        await self._serve(app, tcp(self.port))
 
     async def _close(self) -> None:
         self._end.set()
-        if self._runner is not None:
-            await self._runner.cleanup()
+        await super()._close()

@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import Iterable
 from functools import partial
 from typing import Self
 
 from bridge.demo import parts
+from tests.servers.threaded import stop_accepting
 
 CHUNK = 65536
 
@@ -44,6 +46,7 @@ class Network:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await stop_accepting(itertools.chain.from_iterable(server.sockets for server in self._servers))
         for server in self._servers:
             server.close()
         for task in self._tasks:

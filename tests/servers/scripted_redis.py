@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 from bridge.demo import parts
+from tests.servers.threaded import stop_accepting
 
 Answer = str | int | None | Exception | Sequence[Any]
 """Text, number, nothing, an error, or a list of them."""
@@ -28,6 +29,7 @@ class ScriptedRedis:
 
     async def __aexit__(self, *_: object) -> None:
         if self._server is not None:
+            await stop_accepting(self._server.sockets)
             self._server.close()
         for writer in self._writers:
             writer.transport.abort()

@@ -19,7 +19,7 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from tests.servers.threaded import TURN_SECONDS, ThreadedServer
+from tests.servers.threaded import TURN_SECONDS, ThreadedWebServer, tcp
 
 BOT_TOKEN = "xoxb-test"
 APP_TOKEN = "xapp-test"
@@ -71,7 +71,7 @@ class Fault:
 
 
 @dataclass
-class SlackServer(ThreadedServer):
+class SlackServer(ThreadedWebServer):
     """Every call's method and arguments are in ``calls``."""
 
     delay_seconds: float = 0.0
@@ -87,7 +87,6 @@ class SlackServer(ThreadedServer):
         self._ids = itertools.count(1)
         self._sockets: list[web.WebSocketResponse] = []
         self._acks: dict[str, threading.Event] = {}
-        self._runner: web.AppRunner | None = None
         self.port = 0
         self._stopping = asyncio.Event()
 
@@ -98,17 +97,14 @@ class SlackServer(ThreadedServer):
         app.router.add_route("*", "/api/{method}", self._api)
         app.router.add_get("/socket", self._socket)
         app.router.add_post("/services/hook", self._webhook)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
-        self.port = self._runner.addresses[0][1]
+        await self._serve(app, tcp(self.port))
+        self.port = self._listening.getsockname()[1]
 
     async def _close(self) -> None:
         self._stopping.set()
         for socket in self._sockets:
             await socket.close()
-        if self._runner is not None:
-            await self._runner.cleanup()
+        await super()._close()
 
     @property
     def api_url(self) -> str:

@@ -7,7 +7,7 @@ import contextlib
 from asyncio import StreamReader, StreamWriter
 
 from bridge.demo import parts
-from tests.servers.threaded import ThreadedServer
+from tests.servers.threaded import ThreadedServer, tcp
 
 CHUNK = 1 << 20
 
@@ -18,13 +18,12 @@ class TcpProxy(ThreadedServer):
     def __init__(self, behind: int) -> None:
         self.port = parts.free_port()
         self._behind = behind
-        self._server: asyncio.Server | None = None
 
     async def _open(self) -> None:
-        self._server = await asyncio.start_server(self._serve, parts.LOOPBACK, self.port)
+        self._listening = tcp(self.port)
+        self._server = await asyncio.start_server(self._serve, sock=self._listening)
 
     async def _close(self) -> None:
-        assert self._server is not None
         self._server.close()
 
     async def _serve(self, client_reads: StreamReader, client: StreamWriter) -> None:

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
-from collections.abc import Coroutine
+from asyncio.trsock import TransportSocket
+from collections.abc import Coroutine, Iterable
+from pathlib import Path
 from typing import Any, Self, TypeVar
+
+from aiohttp import web
+
+from bridge.demo import parts
 
 Made = TypeVar("Made")
 TURN_SECONDS = 10.0
@@ -15,6 +22,7 @@ TURN_SECONDS = 10.0
 class ThreadedServer:
     """`start` and `stop` it, or use `with`. What kind of server it is, it says in `_open` and `_close`."""
 
+    _listening: socket.socket
     _loop: asyncio.AbstractEventLoop
     _thread: threading.Thread
 
@@ -40,7 +48,7 @@ class ThreadedServer:
         self.stop()
 
     async def _open(self) -> None:
-        """On its loop: listen."""
+        """On its loop: listen, on `_listening`."""
         raise NotImplementedError
 
     async def _close(self) -> None:
@@ -49,9 +57,8 @@ class ThreadedServer:
 
     async def _wind_up(self) -> None:
         """Also of what is still being answered, before the loop is closed under it."""
+        await stop_accepting([self._listening])
         await self._close()
-        for _ in range(3):  # one that was just accepted has to begin before it can hang up
-            await asyncio.sleep(0)
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
@@ -60,3 +67,44 @@ class ThreadedServer:
     def _await(self, work: Coroutine[Any, Any, Made]) -> Made:
         """Have it done on its loop."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(TURN_SECONDS)
+
+
+class ThreadedWebServer(ThreadedServer):
+    """One that serves a web application: `_open` says which with `_serve`."""
+
+    _runner: web.AppRunner
+
+    async def _serve(self, app: web.Application, listening: socket.socket) -> None:
+        """Serve this, there."""
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await self._listen(listening)
+
+    async def _listen(self, listening: socket.socket) -> None:
+        self._listening = listening
+        await web.SockSite(self._runner, listening).start()
+
+    async def _close(self) -> None:
+        await self._runner.cleanup()
+
+
+def tcp(port: int = 0) -> socket.socket:
+    """Listens on loopback; 0: on any port."""
+    return socket.create_server((parts.LOOPBACK, port))
+
+
+def unix(path: Path) -> socket.socket:
+    """To listen at this path."""
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(str(path))
+    return listening
+
+
+async def stop_accepting(listening: Iterable[socket.socket | TransportSocket]) -> None:
+    """To be done before a server closes. Python 3.11 forgets a connection that is accepted in the turn of the loop in
+    which its server closes (`Server._attach` fails): whoever tests next is blamed for a socket that nobody closed."""
+    loop = asyncio.get_running_loop()
+    for one in listening:
+        loop.remove_reader(one)
+    for _ in range(3):  # until what was accepted is connected, and who serves it has begun and can be ended
+        await asyncio.sleep(0)
