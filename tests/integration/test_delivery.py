@@ -377,7 +377,8 @@ async def test_what_was_told_is_forgotten_with_its_incident(office: Office) -> N
     async with office.telling(sink):
         held = await office.closed(await office.desk.judged())
         await until_true(lambda: "closed" in sink.lines(held.incident.id))
-        await until_true(lambda: office.count(Channel.SLACK, "delivered") == len(sink.told))
+        # Where "closed" came while "opened" was told, there is one more that finds nothing new to tell.
+        await until(office.backlog.depth, lambda depth: depth == {"slack": 0})
         await office.store.command("ZADD", "{hemostat}:due:slack", 99999999999999, held.incident.id)
         assert await office.desk.journal.prune(older_than=timedelta(days=-1)) == 1
     keys = await office.store.command("KEYS", "*")
