@@ -212,7 +212,7 @@ def _options(url: str, access: Access) -> dict[str, Any]:
 
 
 def _packing(base: type[AbstractConnection]) -> type[AbstractConnection]:
-    """The same kind of connection with its commands written by hiredis.
+    """The same kind of connection with its commands written by hiredis, and not to one that was closed.
 
     redis-py leaves it the reading only; its own writing of a webhook's arguments takes longer than decoding the webhook.
     """
@@ -221,6 +221,14 @@ def _packing(base: type[AbstractConnection]) -> type[AbstractConnection]:
         def pack_command(self, *args: Any) -> list[bytes]:
             command, *rest = args
             return [hiredis.pack_command((*command.split(), *rest))]  # "SCRIPT LOAD" is two words
+
+        async def _send_packed_command(self, command: Any) -> None:
+            # What is written to one that was closed in this very turn, Python 3.12 and 3.13 keep, and wait until the
+            # number of its socket can be written to: the next connection gets that number, and is never made.
+            # Source: https://github.com/python/cpython/issues/136234
+            if self._writer is None or self._writer.is_closing():
+                raise ConnectionResetError("the connection was closed")
+            await super()._send_packed_command(command)
 
     return Packing
 

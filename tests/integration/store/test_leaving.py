@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 import pytest
 
@@ -35,6 +35,32 @@ async def test_calls_that_were_about_to_be_made_when_it_was_left_leave_no_connec
     await asyncio.gather(*calls, return_exceptions=True)
     await until(lambda: connections(watching), lambda count: count == 1)
     await watching.close()
+
+
+@pytest.mark.parametrize("leave", [Client.retire, Client.close])
+@pytest.mark.parametrize("turns", range(12))
+async def test_nothing_is_written_to_a_connection_that_was_closed(
+    other: str,
+    leave: Callable[[Client], Awaitable[None]],
+    turns: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Python 3.12 and 3.13 would wait for its socket to take it, and never make a connection on that number again."""
+    client, written_to_closed = Client(other, PATIENT), []
+    write = asyncio.StreamWriter.writelines
+
+    def writing(writer: asyncio.StreamWriter, lines: Iterable[bytes]) -> None:
+        written_to_closed.append(writer.is_closing())
+        write(writer, lines)
+
+    monkeypatch.setattr(asyncio.StreamWriter, "writelines", writing)
+    calls = [asyncio.create_task(client.execute("ECHO", number)) for number in range(8)]
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await leave(client)
+    await asyncio.gather(*calls, return_exceptions=True)
+    assert not any(written_to_closed)
+    await client.close()
 
 
 async def test_a_store_that_is_closed_makes_no_connection_for_calls_under_way(other: str) -> None:
