@@ -11,7 +11,8 @@ import pytest
 
 
 class Certificates:
-    """An authority of one's own, a server's certificate for 127.0.0.1, and a client's."""
+    """An authority of one's own, as a plain `openssl req -x509` makes it, a server's certificate for 127.0.0.1, and a
+    client's."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory

@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from bridge import cli, metrics, summary, web
+from bridge import authorities, cli, metrics, summary, web
 from bridge.cli import answered, printing
 from bridge.errors import BridgeError, Problem, SettingsError
 from bridge.model.alert import Alert
@@ -227,7 +227,7 @@ def _opener(options: argparse.Namespace, url: urllib.parse.SplitResult) -> urlli
 def _tls(options: argparse.Namespace) -> ssl.SSLContext:
     where = "--ca-file"
     try:
-        context = ssl.create_default_context(cafile=options.ca_file)
+        context = authorities.taken(ssl.create_default_context(cafile=options.ca_file))
         if options.cert_file is not None:
             where = "--cert-file"
             context.load_cert_chain(options.cert_file, options.key_file)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
-from bridge import errors, settings
+from bridge import authorities, errors, settings
 
 _VERIFY = {
     settings.ClientAuth.NONE: ssl.CERT_NONE,
@@ -20,7 +20,7 @@ class _Encrypted(Exception):
 
 def tls_of(tls: settings.WebTls) -> ssl.SSLContext:
     """The server's TLS context. Raises SettingsError: a file cannot be used, by its key."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context = authorities.taken(ssl.create_default_context(ssl.Purpose.CLIENT_AUTH))
     try:
         context.load_cert_chain(tls.cert_file, tls.key_file, password=_nobody_types)
     except (OSError, _Encrypted) as error:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientError, ClientSession, web
 
-from bridge import cli, settings
+from bridge import authorities, cli, settings
 from bridge.demo import parts
 from bridge.web.server import runner_of
 from bridge.wiring import certificates_of
@@ -147,7 +147,7 @@ async def test_who_shows_no_certificate_of_our_authority_is_not_let_in(
     url = f"https://{parts.LOOPBACK}:{runner.addresses[0][1]}/"
 
     async def asked(who: str | None) -> str:
-        ours = ssl.create_default_context(cafile=certificates.directory / "ca.crt")
+        ours = authorities.taken(ssl.create_default_context(cafile=certificates.directory / "ca.crt"))
         if who is not None:
             ours.load_cert_chain(certificates.directory / f"{who}.crt", certificates.directory / f"{who}.key")
         async with ClientSession() as session, session.get(url, ssl=ours) as answer:

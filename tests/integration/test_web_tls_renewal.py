@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 from aiohttp import web
 
-from bridge import errors, settings
+from bridge import authorities, errors, settings
 from bridge.demo import parts
 from bridge.web.server import runner_of
 from bridge.wiring import Certificates, certificates_of, read_of
@@ -65,8 +65,7 @@ def tls_of(made: Made, **keys: str) -> settings.WebTls:
 
 
 def trusting(made: Made, client: str | None = None) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=str(made.directory / "ca.crt"))
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    context = authorities.taken(ssl.create_default_context(cafile=str(made.directory / "ca.crt")))
     if client is not None:
         context.load_cert_chain(made.directory / f"{client}.crt", made.directory / f"{client}.key")
     return context

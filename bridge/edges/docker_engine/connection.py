@@ -18,8 +18,9 @@ import requests
 import urllib3
 from docker.errors import DockerException
 from docker.types import CancellableStream
+from urllib3.util.ssl_ import create_urllib3_context, resolve_cert_reqs
 
-from bridge import errors
+from bridge import authorities, errors
 from bridge.edges.docker_engine.lane import EDGE
 from bridge.redaction import Redactor
 
@@ -51,6 +52,20 @@ class DockerHost:
     url: str
     timeout_seconds: float = 10.0
     tls: DockerTLS | None = None
+
+
+class _SecuredConnection(urllib3.connection.HTTPSConnection):
+    """Its context is made as it connects: urllib3 adds the files to it, and a renewed one replaces what was before."""
+
+    def connect(self) -> None:
+        self.ssl_context = authorities.taken(
+            create_urllib3_context(cert_reqs=resolve_cert_reqs(self.cert_reqs))
+        )
+        super().connect()
+
+
+class _Secured(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _SecuredConnection
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +189,7 @@ class Connection:
     def _new_client(self) -> docker.APIClient:
         """Contacts nobody, save for ssh. Raises: EdgeRejected: the settings of this host cannot work."""
         try:
-            return docker.APIClient(
+            client = docker.APIClient(
                 base_url=self._host.url,
                 version=spelled(NEWEST_API),
                 timeout=self.timeout_seconds,  # type: ignore[arg-type]  # requests takes a float
@@ -185,6 +200,10 @@ class Connection:
         except DockerException as failure:
             message = self._on(f"cannot be connected to: {failure}"[:MESSAGE_CHARACTERS])
             raise errors.EdgeRejected(EDGE, message) from failure
+        if isinstance(https := client.get_adapter("https://"), requests.adapters.HTTPAdapter):
+            pools = https.poolmanager
+            pools.pool_classes_by_scheme = {**pools.pool_classes_by_scheme, "https": _Secured}
+        return client
 
     def _negotiated(self, client: docker.APIClient, until: float) -> str:
         """Docker 29 refuses versions below 1.44, 20.10 above 1.41: nothing fixed fits both."""

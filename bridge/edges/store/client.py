@@ -31,7 +31,7 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from bridge import errors
+from bridge import authorities, errors
 
 EDGE = "redis"
 
@@ -203,6 +203,8 @@ def _options(url: str, access: Access) -> dict[str, Any]:
         options["password"] = access.password
     if access.username is not None:
         options["username"] = access.username
+    if url.startswith("rediss://"):
+        options["ssl_exclude_verify_flags"] = [authorities.REFUSED_BY_DEFAULT]
     if access.tls is not None:
         options["ssl_ca_certs"] = access.tls.ca_file
         options["ssl_certfile"] = access.tls.cert_file

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,22 +10,18 @@ import pytest
 from bridge import errors
 from bridge.demo import parts
 from bridge.edges.store.connection import Store
+from tests.certificates import Certificates
 from tests.waiting import until
 
 
 def made(folder: Path) -> Path:
-    """A certificate of its own authority for loopback, and its key."""
     folder.mkdir()
-    openssl = parts.find_program("openssl", package="openssl")
-    words = "req -x509 -nodes -newkey rsa:2048 -days 2 -subj /CN=test -addext subjectAltName=IP:127.0.0.1"
-    out = ["-out", str(folder / "tls.pem"), "-keyout", str(folder / "tls.key")]
-    subprocess.run([openssl, *words.split(), *out], check=True, capture_output=True)
-    return folder
+    return Certificates(folder).directory
 
 
 def server_of(folder: Path, port: int) -> parts.RedisServer:
-    pair = ("--tls-cert-file", f"{folder}/tls.pem", "--tls-key-file", f"{folder}/tls.key")
-    more = ("--tls-ca-cert-file", f"{folder}/tls.pem", "--tls-auth-clients", "no", "--tls-port", str(port))
+    pair = ("--tls-cert-file", f"{folder}/server.crt", "--tls-key-file", f"{folder}/server.key")
+    more = ("--tls-ca-cert-file", f"{folder}/ca.crt", "--tls-auth-clients", "no", "--tls-port", str(port))
     server = parts.RedisServer(extra=(*pair, *more))
     server.start()
     return server
@@ -34,7 +29,7 @@ def server_of(folder: Path, port: int) -> parts.RedisServer:
 
 async def test_a_renewed_authority_counts_from_the_next_connection(tmp_path: Path) -> None:
     before, after, trusted = made(tmp_path / "before"), made(tmp_path / "after"), tmp_path / "ca.pem"
-    shutil.copy(before / "tls.pem", trusted)
+    shutil.copy(before / "ca.crt", trusted)
     port = parts.free_port()
     store = Store(f"rediss://{parts.LOOPBACK}:{port}/0?ssl_ca_certs={trusted}")
     first = server_of(before, port)
@@ -46,7 +41,7 @@ async def test_a_renewed_authority_counts_from_the_next_connection(tmp_path: Pat
     try:
         with pytest.raises(errors.EdgeUnavailable):
             await store.command("PING")
-        shutil.copy(after / "tls.pem", trusted)
+        shutil.copy(after / "ca.crt", trusted)
 
         async def answers() -> bool:
             try:

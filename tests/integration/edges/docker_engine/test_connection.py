@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import ssl
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from aiohttp.test_utils import TestServer
 from bridge import errors
 from bridge.demo import parts
 from bridge.edges.docker_engine import DockerEngine, DockerHost, DockerTLS
+from tests.certificates import Certificates
 from tests.servers.docker_engine import DockerEngineProxy
 
 
@@ -21,10 +22,12 @@ async def test_a_hosts_own_authority_counts_whatever_the_environment_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """requests would let REQUESTS_CA_BUNDLE replace the CA of the host."""
-    ours = await asyncio.to_thread(certificate, tmp_path / "ours")
-    foreign = await asyncio.to_thread(certificate, tmp_path / "foreign")
+    ours, foreign = tmp_path / "ours", tmp_path / "foreign"
+    for each in (ours, foreign):
+        each.mkdir()
+        await asyncio.to_thread(Certificates, each)
     secure = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    secure.load_cert_chain(*ours)
+    secure.load_cert_chain(ours / "server.crt", ours / "server.key")
 
     async def handler(request: web.Request) -> web.Response:
         return web.json_response({"Version": "1", "ApiVersion": "1.41"})
@@ -33,43 +36,26 @@ async def test_a_hosts_own_authority_counts_whatever_the_environment_says(
     app.router.add_get("/{path:.*}", handler)
     server = TestServer(app, scheme="https")
     await server.start_server(ssl=secure)
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(foreign[0]))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(foreign / "ca.crt"))
     url = f"tcp://127.0.0.1:{server.port}"
     trusted, distrusted = (
         DockerEngine(
-            [DockerHost(name="here", url=url, timeout_seconds=10, tls=DockerTLS(ca_file=str(pair[0])))]
+            [
+                DockerHost(
+                    name="here", url=url, timeout_seconds=10, tls=DockerTLS(ca_file=str(folder / "ca.crt"))
+                )
+            ]
         )
-        for pair in (ours, foreign)
+        for folder in (ours, foreign)
     )
     assert (await trusted.ping("here")).engine == "1"
     with pytest.raises(errors.EdgeUnavailable, match="CERTIFICATE_VERIFY_FAILED"):
         await distrusted.ping("here")
-    foreign[0].write_bytes(ours[0].read_bytes())  # a renewed authority counts from the next connection
+    shutil.copy(ours / "ca.crt", foreign / "ca.crt")  # a renewed authority counts from the next connection
     assert (await distrusted.ping("here")).engine == "1"
     await trusted.close()
     await distrusted.close()
     await server.close()
-
-
-def certificate(path: Path) -> tuple[Path, Path]:
-    """A certificate of its own authority for loopback, and its key."""
-    pair = path.with_suffix(".pem"), path.with_suffix(".key")
-    openssl = parts.find_program("openssl", package="openssl")
-    argv = [
-        openssl,
-        "req",
-        "-x509",
-        "-nodes",
-        "-newkey",
-        "rsa:2048",
-        "-days",
-        "2",
-        "-subj",
-        f"/CN={path.name}",
-    ]
-    names: list[str | Path] = ["-addext", "subjectAltName=IP:127.0.0.1", "-out", pair[0], "-keyout", pair[1]]
-    subprocess.run([*argv, *names], check=True, capture_output=True)
-    return pair
 
 
 @pytest.mark.parametrize(
