@@ -46,7 +46,8 @@ class TcpProxy(ThreadedServer):
             server.transport.abort()
             for way in ways:
                 way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
+            with contextlib.suppress(asyncio.CancelledError):  # else asyncio would print it
+                await asyncio.gather(*ways, return_exceptions=True)
 
     async def _ask(self, client: StreamReader, server: StreamWriter, asked: bytearray) -> None:
         """What the client says, to the server; the last of it is kept in `asked`."""
