@@ -107,7 +107,7 @@ function looker(take, gap) {
       me.at = Date.now();
       me.took = me.at - begun;
     } catch (error) {
-      if (error instanceof Locked) lock(error.message);
+      if (error instanceof Locked) turnedAway(error.message);
       else me.failed = inWords(error);
     }
     me.busy = false;
@@ -265,7 +265,7 @@ async function follow() {
       await read(answer.body.pipeThrough(new TextDecoderStream()).getReader());
       throw new Error("HemoStat ended the connection");
     } catch (error) {
-      if (error instanceof Locked) lock(error.message);
+      if (error instanceof Locked) turnedAway(error.message);
       const given = stream.ending.signal.aborted;
       if (stream.open || !stream.cutAt) stream.cutAt = given ? stream.heard : Date.now();
       stream.open = false;
@@ -301,6 +301,11 @@ function heard(block) {
 }
 
 // ---- the token ----
+
+// One no asks for a token. What the others say comes late: somebody may have read, since, what was wrong with the one given.
+function turnedAway(why) {
+  if (!locked) lock(why);
+}
 
 function lock(why) {
   locked = true;

@@ -298,13 +298,35 @@ async def test_a_late_no_to_the_token_before_does_not_take_back_the_one_given_si
         await page.shows("live", at="#live.on")
 
 
+async def test_a_late_no_does_not_hide_what_was_said_of_the_token_given_since(
+    start: Callable[..., Awaitable[Running]], chromium: Chromium
+) -> None:
+    """Several questions are under way without a token; the first no asks for one, and somebody is quick to answer."""
+    running = await start(tokens=TOKENS)
+    async with chromium.page() as page:
+        await page.command("Page.addScriptToEvaluateOnNewDocument", source=HOLD_INCIDENTS)
+        await shown(page, running)
+        await page.shows("HemoStat asks for a token")
+        await until(lambda: page.value("held.length"), lambda count: count == 1)
+        await give(page, "no such token")
+        await page.shows("no token looks like that", at="#door-why")
+        await page.value("held.forEach((go) => go())")
+        await until(lambda: page.value("read"), lambda count: count == 1)
+        assert "no token looks like that" in await page.text("#door-why")
+
+
 HOLD_INCIDENTS = """
 (() => {
   const reached = window.fetch;
   window.held = [];
+  window.read = 0;
   window.fetch = async (path, how) => {
     const answer = await reached(path, how);
-    if (path.startsWith("api/v1/incidents") && answer.status === 403) await new Promise((go) => held.push(go));
+    if (path.startsWith("api/v1/incidents") && [401, 403].includes(answer.status)) {
+      await new Promise((go) => held.push(go));
+      const json = answer.json.bind(answer);
+      answer.json = () => json().finally(() => setTimeout(() => read++)); // once it was acted on
+    }
     return answer;
   };
 })()
