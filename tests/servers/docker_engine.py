@@ -18,7 +18,8 @@ from typing import Any
 from aiohttp import ClientSession, ClientTimeout, UnixConnector, web
 from aiohttp.typedefs import LooseHeaders
 
-from tests.servers.threaded import ThreadedWebServer, stop_accepting, unix
+from tests.servers.closing import stop_accepting
+from tests.servers.threaded import ThreadedWebServer, unix
 
 VERSION_PREFIX = re.compile(r"^/v\d+\.\d+")
 HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "upgrade", "content-length"})

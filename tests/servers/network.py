@@ -12,7 +12,7 @@ from functools import partial
 from typing import Self
 
 from bridge.demo import parts
-from tests.servers.threaded import stop_accepting
+from tests.servers.closing import stop_accepting
 
 CHUNK = 65536
 

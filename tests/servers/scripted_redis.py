@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 from bridge.demo import parts
-from tests.servers.threaded import stop_accepting
+from tests.servers.closing import stop_accepting
 
 Answer = str | int | None | Exception | Sequence[Any]
 """Text, number, nothing, an error, or a list of them."""

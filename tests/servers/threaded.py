@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from asyncio.trsock import TransportSocket
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from aiohttp import web
 
 from bridge.demo import parts
+from tests.servers.closing import stop_accepting
 
 Made = TypeVar("Made")
 TURN_SECONDS = 10.0
@@ -98,13 +98,3 @@ def unix(path: Path) -> socket.socket:
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(str(path))
     return listening
-
-
-async def stop_accepting(listening: Iterable[socket.socket | TransportSocket]) -> None:
-    """To be done before a server closes. Python 3.11 forgets a connection that is accepted in the turn of the loop in
-    which its server closes (`Server._attach` fails): whoever tests next is blamed for a socket that nobody closed."""
-    loop = asyncio.get_running_loop()
-    for one in listening:
-        loop.remove_reader(one)
-    for _ in range(3):  # until what was accepted is connected, and who serves it has begun and can be ended
-        await asyncio.sleep(0)

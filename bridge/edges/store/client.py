@@ -105,7 +105,7 @@ class Client:
         self._pool: ConnectionPool = ConnectionPool.from_url(
             url, max_connections=MAX_CONNECTIONS, **_options(url, access)
         )
-        self._pool.connection_class = _packing(self._pool.connection_class)
+        self._pool.connection_class = _our_own(self._pool.connection_class)
         self._redis = Redis(connection_pool=self._pool)
         self._free = asyncio.Semaphore(MAX_CONNECTIONS)
         self._wait_seconds = access.connect_seconds
@@ -213,13 +213,13 @@ def _options(url: str, access: Access) -> dict[str, Any]:
     return options
 
 
-def _packing(base: type[AbstractConnection]) -> type[AbstractConnection]:
+def _our_own(base: type[AbstractConnection]) -> type[AbstractConnection]:
     """The same kind of connection with its commands written by hiredis, and not to one that was closed.
 
     redis-py leaves it the reading only; its own writing of a webhook's arguments takes longer than decoding the webhook.
     """
 
-    class Packing(base):  # type: ignore[valid-type,misc]  # TCP, TLS or a unix socket, as the URL says
+    class Connection(base):  # type: ignore[valid-type,misc]  # TCP, TLS or a unix socket, as the URL says
         def pack_command(self, *args: Any) -> list[bytes]:
             command, *rest = args
             return [hiredis.pack_command((*command.split(), *rest))]  # "SCRIPT LOAD" is two words
@@ -232,7 +232,7 @@ def _packing(base: type[AbstractConnection]) -> type[AbstractConnection]:
                 raise ConnectionResetError("the connection was closed")
             await super()._send_packed_command(command)
 
-    return Packing
+    return Connection
 
 
 @contextlib.contextmanager
